@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The command line: what its commands share.
+ */
+#ifndef PM_CLI_CLI_H
+#define PM_CLI_CLI_H
+
+#include <getopt.h>
+#include <stdbool.h>
+
+#include "core/rig.h"
+#include "daemon/plugin.h"
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* Each command gets its own name as argv[0] and returns the process's exit status. */
+int cmd_plugin(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_send(int argc, char **argv);
+int cmd_demo(int argc, char **argv);
+
+/* Says what is wrong with the command line and where help is. Returns CLI_USAGE. */
+__attribute__((format(printf, 2, 3))) int cli_usage(
+	const char *command, const char *format, ...);
+
+/* Says on standard error what failed. Returns CLI_FAILED. */
+__attribute__((format(printf, 2, 3))) int cli_fail(const char *command, const char *format, ...);
+
+/* The options that say which sensors to use, the same for all commands. */
+#define CLI_MAX_GPUS 64
+
+struct cli_sensors {
+	const char *root;
+	char list[256]; /* names with commas; empty: all that fit */
+	char sim_script[512];
+	const char *gpus[CLI_MAX_GPUS];
+	struct sensor_options options;
+};
+
+enum cli_sensor_option {
+	CLI_OPT_ROOT = 0x100,
+	CLI_OPT_SENSORS,
+	CLI_OPT_GPU,
+	CLI_OPT_ESTIMATE_WATTS,
+	CLI_OPT_NEXT, /* commands number their own options from here */
+};
+
+/* For the table of getopt_long(). */
+#define CLI_SENSOR_OPTIONS                                                                         \
+	{ "root", required_argument, NULL, CLI_OPT_ROOT },                                         \
+		{ "sensors", required_argument, NULL, CLI_OPT_SENSORS },                           \
+		{ "gpu", required_argument, NULL, CLI_OPT_GPU },                                   \
+	{                                                                                          \
+		"estimate-watts", required_argument, NULL, CLI_OPT_ESTIMATE_WATTS                  \
+	}
+
+#define CLI_SENSOR_HELP                                                                            \
+	"Which sensors:\n"                                                                         \
+	"  --sensors LIST     names with commas, as `powermeasure list` shows them; without\n"     \
+	"                     `estimate` in it nothing is estimated; sim and sim:FILE simulate\n"  \
+	"  --gpu UUID|INDEX   only this GPU (may be given again; default: all)\n"                  \
+	"  --estimate-watts IDLE:FULL\n"                                                           \
+	"                     what each CPU draws, for the estimate\n"                             \
+	"  --root DIR         read /sys and /proc/cpuinfo below DIR (a captured machine, or a\n"   \
+	"                     container's view of its host)\n"
+
+/* Takes one of these options. Returns CLI_DONE, or CLI_USAGE after saying what is wrong. */
+int cli_take_sensor_option(
+	struct cli_sensors *s, const char *command, int option, const char *argument);
+
+/* The options as rig_open() wants them; s must stay where it is. */
+struct rig_options cli_rig_options(struct cli_sensors *s);
+
+/* "readme" or "events". Returns false for anything else. */
+bool cli_monitor_types(const char *name, enum monitor_types *ret);
+
+/* An environment variable that is set and not empty, or NULL. */
+const char *cli_env(const char *name);
+
+/* Where logs go if nobody says: $TRAPS_POWER_LOG_PATH, else logs in the home directory. Returns
+ * NULL where there is no home. */
+const char *cli_default_log_dir(char *buffer, size_t n);
+
+/* The address where a plugin listens or an engine is: $POWER_MEASURING_PLUGIN_HOST and _PORT.
+ * *ret_engine tells whether the host is set. Returns NULL, after saying why, for a bad port. */
+const char *cli_default_address(char *buffer, size_t n, bool *ret_engine);
+
+#endif

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/format.h"
+#include "util/json_out.h"
+#include "util/jsonfile.h"
+
+/* Long enough for a counter that moves ten times a second, or for the 10 ms steps in which the
+ * machine's idle time is told. */
+#define LOOK_NS (500 * NS_PER_MS)
+#define CLOSE_NS (500 * NS_PER_MS)
+
+#define SCHEMA_VERSION 1
+
+static const char help[] =
+	"usage: powermeasure list [--json] [OPTIONS]\n"
+	"\n"
+	"Shows every sensor: whether it can be used, or why not and which command would change\n"
+	"that; what it measures, how often it is updated, and the power just now.\n"
+	"\n"
+	"  --json             the same as one JSON document\n"
+	"  --log-dir DIR      also judge this log directory (default: where the plugin would log)\n"
+	"\n" CLI_SENSOR_HELP "\n"
+	"Exit status: 0; 1 if nothing can be measured, only estimated; 2 wrong usage.\n";
+
+enum { OPT_JSON = CLI_OPT_NEXT, OPT_LOG_DIR };
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
+	{ "help", no_argument, NULL, 'h' },
+	CLI_SENSOR_OPTIONS,
+	{ 0 },
+};
+
+/* What one domain drew while we looked. */
+struct look {
+	bool known;
+	int error;
+	uint64_t power_uw;
+};
+
+static void pause_for(uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = (time_t) (ns / NS_PER_S),
+		.tv_nsec = (long) (ns % NS_PER_S) };
+
+	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
+		;
+}
+
+static void judge(const struct reading *before, const struct reading *after, struct look *ret)
+{
+	uint64_t from_ns = before->t_ns;
+	uint64_t from_uj = before->energy_uj;
+
+	*ret = (struct look) { .error = after->error };
+	if (after->error)
+		return;
+	/* A polled sensor begins to count after the first look. */
+	if (before->error || before->since_ns != after->since_ns) {
+		from_ns = after->since_ns;
+		from_uj = 0;
+	}
+	if (after->t_ns <= from_ns)
+		return;
+	ret->known = true;
+	ret->power_uw = (uint64_t) ((double) (after->energy_uj - from_uj) * 1e9 /
+		(double) (after->t_ns - from_ns));
+}
+
+static void look(struct host *host, struct rig *rig, struct look *ret)
+{
+	static struct reading before[RIG_MAX_DOMAINS], after[RIG_MAX_DOMAINS];
+
+	rig_want(rig, KIND_ALL);
+	host_usage_update(host);
+	rig_read(rig, KIND_ALL, before);
+	pause_for(LOOK_NS);
+	host_usage_update(host);
+	rig_read(rig, KIND_ALL, after);
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		judge(&before[i], &after[i], &ret[i]);
+}
+
+static const char *state_of(const struct rig_verdict *v)
+{
+	if (v->used)
+		return v->ops->role == SENSOR_MODEL ? "used: an estimate, no measurement" : "usable";
+	return v->error == 0 ? "usable" : "not usable";
+}
+
+static const char *quality_of(const struct domain *d)
+{
+	switch (d->quality) {
+	case FLAG_MEASURED:
+		return "measured";
+	case FLAG_INTEGRATED:
+		return "integrated";
+	default:
+		return "estimated";
+	}
+}
+
+static void print_domain(const struct domain *d, const struct look *l)
+{
+	char period[32] = "?", power[48];
+
+	if (d->update_ns)
+		format_period(d->update_ns, period, sizeof(period));
+	if (l->known) {
+		char watts[32];
+
+		format_micro(l->power_uw, watts, sizeof(watts));
+		snprintf(power, sizeof(power), "%s W%s", watts,
+			d->quality == FLAG_ESTIMATED ? " ESTIMATED" : "");
+	} else if (l->error && l->error != -EAGAIN) {
+		snprintf(power, sizeof(power), "cannot be read: %s", strerror(-l->error));
+	} else {
+		snprintf(power, sizeof(power), "does not move");
+	}
+	printf("    %-18s %-8s %-36s %-10s %s\n", d->name, kind_name(d->kind), d->scope, period,
+		power);
+	if (d->id[0])
+		printf("    %-18s %s\n", "", d->id);
+	if (d->model[0])
+		printf("    %-18s model: %s\n", "", d->model);
+}
+
+static void print_table(const struct rig *rig, const struct look *looks)
+{
+	for (size_t i = 0; i < rig_n_verdicts(rig); i++) {
+		const struct rig_verdict *v = rig_verdict(rig, i);
+
+		printf("%-15s %s%s%s\n", v->ops->name, state_of(v), v->why.reason[0] ? ": " : "",
+			v->why.reason);
+		if (v->why.fix[0])
+			printf("%-15s to change that: %s\n", "", v->why.fix);
+		for (size_t d = 0; d < rig_n_domains(rig); d++)
+			if (strcmp(rig_domain(rig, d)->sensor, v->ops->name) == 0)
+				print_domain(rig_domain(rig, d), &looks[d]);
+	}
+}
+
+static void put_domain(struct json *j, const struct rig *rig, size_t i, const struct look *l)
+{
+	const struct domain *d = rig_domain(rig, i);
+	int parent = rig_parent(rig, i);
+
+	json_open(j, '{');
+	json_kv_string(j, "name", d->name);
+	json_kv_string(j, "kind", kind_name(d->kind));
+	json_kv_string(j, "scope", d->scope);
+	json_kv_string(j, "id", d->id[0] ? d->id : NULL);
+	json_kv_string(j, "parent", parent >= 0 ? rig_domain(rig, (size_t) parent)->name : NULL);
+	json_kv_bool(j, "counted", d->counted);
+	json_kv_string(j, "quality", quality_of(d));
+	json_kv_string(j, "model", d->model[0] ? d->model : NULL);
+	json_key(j, "update_period_s");
+	if (d->update_ns)
+		json_micro(j, (int64_t) (d->update_ns / 1000));
+	else
+		json_null(j);
+	json_key(j, "power_w");
+	if (l->known)
+		json_micro(j, (int64_t) l->power_uw);
+	else
+		json_null(j);
+	json_kv_string(j, "error", l->error && l->error != -EAGAIN ? strerror(-l->error) : NULL);
+	json_close(j, '}');
+}
+
+static void print_json(const struct rig *rig, const struct look *looks, const char *log_dir,
+	bool in_place)
+{
+	struct buf b = BUF_INIT;
+	struct json j = JSON_INIT(&b);
+
+	json_open(&j, '{');
+	json_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	json_key(&j, "sensors");
+	json_open(&j, '[');
+	for (size_t i = 0; i < rig_n_verdicts(rig); i++) {
+		const struct rig_verdict *v = rig_verdict(rig, i);
+
+		json_open(&j, '{');
+		json_kv_string(&j, "name", v->ops->name);
+		json_kv_bool(&j, "usable", v->error == 0);
+		json_kv_bool(&j, "used", v->used);
+		json_kv_string(&j, "reason", v->why.reason[0] ? v->why.reason : NULL);
+		json_kv_string(&j, "fix", v->why.fix[0] ? v->why.fix : NULL);
+		json_key(&j, "domains");
+		json_open(&j, '[');
+		for (size_t d = 0; d < rig_n_domains(rig); d++)
+			if (strcmp(rig_domain(rig, d)->sensor, v->ops->name) == 0)
+				put_domain(&j, rig, d, &looks[d]);
+		json_close(&j, ']');
+		json_close(&j, '}');
+	}
+	json_close(&j, ']');
+	json_kv_string(&j, "log_dir", log_dir);
+	json_kv_bool(&j, "log_in_place", in_place);
+	json_close(&j, '}');
+	puts(buf_text(&b));
+	buf_finish(&b);
+}
+
+/* Whether logs in this directory would be written in place; a missing one is not judged. */
+static bool is_in_place(const char *log_dir)
+{
+	CLEANUP_FD int fd =
+		log_dir ? open(log_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	return fd >= 0 && access(log_dir, W_OK) == 0 && !jsonfile_dir_has_links(fd);
+}
+
+static bool measures_something(const struct rig *rig)
+{
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		if (rig_domain(rig, i)->quality != FLAG_ESTIMATED)
+			return true;
+	return false;
+}
+
+static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
+{
+	static struct look looks[RIG_MAX_DOMAINS];
+	struct rig_options rig_options = cli_rig_options(sensors);
+	const char *bad_name;
+	struct host host;
+	struct rig *rig;
+	bool measures, in_place;
+	int r = host_init(&host, sensors->root, &clock_system);
+
+	if (r == -ENOSYS)
+		return cli_fail("list", "/proc is not mounted: mount -t proc proc /proc");
+	if (r < 0)
+		return cli_fail(
+			"list", "--root %s: %s", sensors->root ? sensors->root : "/", strerror(-r));
+	r = rig_open(&rig, &host, &rig_options, &bad_name);
+	if (r < 0) {
+		host_finish(&host);
+		if (r == -EINVAL)
+			return cli_usage("list", "--sensors: \"%.*s\" is no sensor",
+				(int) strcspn(bad_name, ","), bad_name);
+		return cli_fail("list", "%s", strerror(-r));
+	}
+	if (rig_n_domains(rig) > 0)
+		look(&host, rig, looks);
+	in_place = is_in_place(log_dir);
+	measures = measures_something(rig);
+	if (json) {
+		print_json(rig, looks, log_dir, in_place);
+	} else {
+		print_table(rig, looks);
+		if (in_place)
+			printf("\n%s: no hard links on this file system: logs are written in place, "
+			       "and a kill or a reader at the wrong moment may find them torn\n",
+				log_dir);
+		if (!measures)
+			printf("\nNothing can be measured here%s.\n",
+				rig_n_domains(rig) ? ": figures for the CPUs are estimates" : "");
+	}
+	if (rig_close(rig, CLOSE_NS))
+		host_finish(&host);
+	return measures ? CLI_DONE : CLI_FAILED;
+}
+
+int cmd_list(int argc, char **argv)
+{
+	struct cli_sensors sensors = { 0 };
+	char buffer[4096];
+	const char *log_dir = cli_default_log_dir(buffer, sizeof(buffer));
+	bool json = false;
+	int option, r = CLI_DONE;
+
+	while (r == CLI_DONE && (option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+		switch (option) {
+		case 'h':
+			fputs(help, stdout);
+			return CLI_DONE;
+		case OPT_JSON:
+			json = true;
+			break;
+		case OPT_LOG_DIR:
+			log_dir = optarg;
+			break;
+		case '?':
+			r = cli_usage("list", "wrong option");
+			break;
+		default:
+			r = cli_take_sensor_option(&sensors, "list", option, optarg);
+		}
+	}
+	if (r == CLI_DONE && optind < argc)
+		r = cli_usage("list", "\"%s\" is no option", argv[optind]);
+	return r == CLI_DONE ? list(&sensors, json, log_dir) : r;
+}

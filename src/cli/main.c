@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "util/cleanup.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary; /* NULL: not shown */
+} commands[] = {
+	{ "plugin", cmd_plugin, "measure what events ask for, and log it" },
+	{ "list", cmd_list, "show every sensor: usable or not, why, and what would help" },
+	{ "send", cmd_send, "send an event: start, stop or terminate" },
+	{ "demo", cmd_demo, "all of it once: plugin, load, event, result" },
+};
+
+static void print_help(FILE *out)
+{
+	fputs("powermeasure: the power meter for software\n"
+	      "\n"
+	      "  powermeasure list                                    what can be measured here?\n"
+	      "  powermeasure plugin &                                take requests at port 6010\n"
+	      "  powermeasure send start --pid 1234 --seconds 10 --wait\n"
+	      "                                                       what does process 1234 draw?\n"
+	      "\n"
+	      "Commands:\n",
+		out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs("\nEach has a --help of its own.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (!name) {
+		print_help(stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		print_help(stdout);
+		return CLI_DONE;
+	}
+	if (strcmp(name, "--version") == 0) {
+		puts("powermeasure " PM_VERSION);
+		return CLI_DONE;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "powermeasure: there is no command \"%s\"\n", name);
+	print_help(stderr);
+	return CLI_USAGE;
+}

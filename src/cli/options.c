@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "util/parse.h"
+
+#define DEFAULT_PORT "6010"
+#define MAX_CPU_MW 1000000
+
+static void complain(const char *command, const char *format, va_list args)
+{
+	fprintf(stderr, "powermeasure %s: ", command);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
+int cli_usage(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	complain(command, format, args);
+	va_end(args);
+	fprintf(stderr, "try: powermeasure %s --help\n", command);
+	return CLI_USAGE;
+}
+
+int cli_fail(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	complain(command, format, args);
+	va_end(args);
+	return CLI_FAILED;
+}
+
+/* Takes the script's name out of "sim:FILE" and leaves the names. */
+static int take_sensor_list(struct cli_sensors *s, const char *command, const char *list)
+{
+	size_t len = 0;
+
+	s->list[0] = '\0';
+	while (*list) {
+		size_t n = strcspn(list, ",");
+		const char *colon = memchr(list, ':', n);
+		size_t name_n = colon ? (size_t) (colon - list) : n;
+
+		if (colon) {
+			if (strncmp(list, "sim", 3) != 0)
+				return cli_usage(command, "--sensors: only sim takes a file: %.*s",
+					(int) n, list);
+			snprintf(s->sim_script, sizeof(s->sim_script), "%.*s",
+				(int) (n - name_n - 1), colon + 1);
+		}
+		if (name_n == 0 || len + name_n + 2 > sizeof(s->list))
+			return cli_usage(command, "--sensors: not a list of names: %s", list);
+		len += (size_t) snprintf(s->list + len, sizeof(s->list) - len, "%s%.*s",
+			len ? "," : "", (int) name_n, list);
+		list += n + (list[n] == ',');
+	}
+	return len ? CLI_DONE : cli_usage(command, "--sensors: the list is empty");
+}
+
+static int take_estimate_watts(struct cli_sensors *s, const char *command, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	char idle[32];
+	uint64_t idle_mw, full_mw;
+
+	if (!colon || (size_t) (colon - text) >= sizeof(idle))
+		return cli_usage(command, "--estimate-watts: %s is not IDLE:FULL, like 0.6:4",
+			text);
+	snprintf(idle, sizeof(idle), "%.*s", (int) (colon - text), text);
+	if (parse_fixed(idle, 3, &idle_mw) < 0 || parse_fixed(colon + 1, 3, &full_mw) < 0 ||
+		full_mw == 0 || full_mw > MAX_CPU_MW || idle_mw > full_mw)
+		return cli_usage(command,
+			"--estimate-watts: %s is not two powers in watts, the second the larger",
+			text);
+	s->options.idle_mw = idle_mw;
+	s->options.full_mw = full_mw;
+	return CLI_DONE;
+}
+
+int cli_take_sensor_option(
+	struct cli_sensors *s, const char *command, int option, const char *argument)
+{
+	switch (option) {
+	case CLI_OPT_ROOT:
+		s->root = argument;
+		return CLI_DONE;
+	case CLI_OPT_SENSORS:
+		return take_sensor_list(s, command, argument);
+	case CLI_OPT_GPU:
+		if (s->options.n_gpus == CLI_MAX_GPUS)
+			return cli_usage(command, "--gpu: more than %d", CLI_MAX_GPUS);
+		s->gpus[s->options.n_gpus++] = argument;
+		return CLI_DONE;
+	case CLI_OPT_ESTIMATE_WATTS:
+		return take_estimate_watts(s, command, argument);
+	}
+	return CLI_USAGE;
+}
+
+struct rig_options cli_rig_options(struct cli_sensors *s)
+{
+	s->options.gpus = s->gpus;
+	s->options.sim_script = s->sim_script[0] ? s->sim_script : NULL;
+	return (struct rig_options) { .sensors = s->list[0] ? s->list : NULL,
+		.sensor = &s->options };
+}
+
+bool cli_monitor_types(const char *name, enum monitor_types *ret)
+{
+	if (strcmp(name, "readme") == 0)
+		*ret = MONITOR_TYPES_README;
+	else if (strcmp(name, "events") == 0)
+		*ret = MONITOR_TYPES_EVENTS;
+	else
+		return false;
+	return true;
+}
+
+const char *cli_env(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+const char *cli_default_log_dir(char *buffer, size_t n)
+{
+	const char *path = cli_env("TRAPS_POWER_LOG_PATH");
+	const char *home = cli_env("HOME");
+
+	if (path)
+		return path;
+	if (!home) {
+		const struct passwd *entry = getpwuid(getuid());
+
+		home = entry ? entry->pw_dir : NULL;
+	}
+	if (!home || *home == '\0')
+		return NULL;
+	snprintf(buffer, n, "%s/logs", home);
+	return buffer;
+}
+
+const char *cli_default_address(char *buffer, size_t n, bool *ret_engine)
+{
+	const char *host = cli_env("POWER_MEASURING_PLUGIN_HOST");
+	const char *port = cli_env("POWER_MEASURING_PLUGIN_PORT");
+	uint64_t number;
+
+	if (!port)
+		port = DEFAULT_PORT;
+	if (parse_u64(port, &number) < 0 || number == 0 || number > 65535) {
+		fprintf(stderr,
+			"powermeasure: POWER_MEASURING_PLUGIN_PORT: \"%s\" is no port number\n",
+			port);
+		return NULL;
+	}
+	*ret_engine = host != NULL;
+	snprintf(buffer, n, "tcp://%s:%s", host ? host : "127.0.0.1", port);
+	return buffer;
+}

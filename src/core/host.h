@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The machine, as seen through one root directory and one clock.
+ *
+ * Everything that describes the hardware (/sys, /proc/cpuinfo, /dev) is opened below the root, so
+ * that a captured tree or a container's view of its host can take the machine's place. Processes
+ * and CPU time always are the live machine's.
+ */
+#ifndef PM_CORE_HOST_H
+#define PM_CORE_HOST_H
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/clock.h"
+#include "util/cpuinfo.h"
+
+/* CPU time of the whole machine since boot. idle_ns comes from the idle columns of /proc/stat
+ * (idle and iowait), which are exact; its user and system columns are sampled and not used. */
+struct host_usage {
+	uint64_t t_ns; /* when it was read; 0: never */
+	uint64_t idle_ns;
+	uint32_t n_cpu; /* CPUs online */
+};
+
+struct host {
+	const struct clock *clock;
+	char root[256]; /* "/" or the directory given, without a slash at its end */
+	bool live;      /* the root is "/" */
+	int root_fd;
+	int stat_fd;
+	struct cpuinfo cpu;      /* of the root's /proc/cpuinfo */
+	uint64_t tick_ns;        /* period of the kernel's own tick: how stale a CPU clock may be */
+	uint64_t user_hz_ns;     /* length of one unit of /proc/stat */
+	struct host_usage usage; /* as of the last host_usage_update() */
+	char *stat_text;
+};
+
+/* Opens the root (NULL or "/": this machine) and reads the usage once. clock is borrowed.
+ * Returns 0 or -errno: -ENOENT or -ENOTDIR where the root is no directory, -ENOSYS where /proc is
+ * not mounted. */
+int host_init(struct host *h, const char *root, const struct clock *clock);
+
+/* Takes a half-made or zeroed host too. */
+void host_finish(struct host *h);
+
+static inline uint64_t host_now_ns(const struct host *h)
+{
+	return clock_mono_ns(h->clock);
+}
+
+/* Opens an absolute path below the root for reading. Returns a descriptor or -errno. */
+int host_open_file(const struct host *h, const char *path);
+
+/* Opens a directory below the root; NULL with errno set if that fails. */
+DIR *host_open_dir(const struct host *h, const char *path);
+
+/* Whether something is there below the root. */
+bool host_has(const struct host *h, const char *path);
+
+/* Reads a small text file whole, without the newline at its end. Returns its length, or -errno;
+ * -E2BIG where it does not fit into n bytes with its NUL. */
+int host_read_text(const struct host *h, const char *path, char *ret, size_t n);
+
+/* Reads /proc/stat again into h->usage. Returns 0 or -errno; on error the old usage stays. */
+int host_usage_update(struct host *h);
+
+/* The parsing alone: text is the beginning of /proc/stat, complete through the CPU lines, unit_ns
+ * the length of one of its units. Fills idle_ns and n_cpu. Returns 0, or -EINVAL. */
+int host_usage_parse(const char *text, uint64_t unit_ns, struct host_usage *ret);
+
+#endif

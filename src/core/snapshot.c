@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "core/snapshot.h"
+
+void series_init(struct series *s, struct host *host, struct rig *rig)
+{
+	*s = (struct series) { .host = host, .rig = rig };
+}
+
+void series_want(struct series *s, uint32_t kinds)
+{
+	rig_want(s->rig, kinds);
+	s->restarted |= kinds & ~s->wanted;
+	s->wanted = kinds;
+	if (kinds == 0)
+		s->begun = false;
+}
+
+void snapshot_take(struct series *s, uint32_t kinds, struct target *const *targets,
+	size_t n_targets, unsigned flags, struct snapshot *ret)
+{
+	struct host *host = s->host;
+	struct usage *usages;
+	uint64_t t_ns = host_now_ns(host);
+
+	/* A usage that cannot be read stays the old one: its own time tells. */
+	if ((flags & SNAPSHOT_EDGE) || !s->begun ||
+		t_ns >= host->usage.t_ns + SNAPSHOT_USAGE_EVERY_NS) {
+		host_usage_update(host);
+		t_ns = host_now_ns(host);
+	}
+	if (!s->begun) {
+		flags |= SNAPSHOT_FIRST;
+		s->begun = true;
+		s->capacity_ns = 0;
+	} else {
+		s->capacity_ns += (t_ns - s->last_ns) * host->usage.n_cpu;
+	}
+	s->last_ns = t_ns;
+	*ret = (struct snapshot) {
+		.size = (uint32_t) snapshot_size(rig_n_domains(s->rig), n_targets),
+		.flags = flags,
+		.t_ns = t_ns,
+		.capacity_ns = s->capacity_ns,
+		.idle_ns = host->usage.idle_ns,
+		.idle_t_ns = host->usage.t_ns,
+		.n_cpu = host->usage.n_cpu,
+		.kinds = kinds,
+		.restarted = s->restarted,
+		.n_domains = (uint32_t) rig_n_domains(s->rig),
+		.n_targets = (uint32_t) n_targets,
+	};
+	s->restarted = 0;
+	usages = snapshot_usages(ret);
+	for (size_t i = 0; i < n_targets; i++)
+		targets[i]->ops->read(targets[i], t_ns, &usages[i]);
+	rig_read(s->rig, kinds, snapshot_readings(ret));
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Taking snapshots: everything that is measured, read at one instant.
+ */
+#ifndef PM_CORE_SNAPSHOT_H
+#define PM_CORE_SNAPSHOT_H
+
+#include "core/host.h"
+#include "core/rig.h"
+#include "core/target.h"
+
+/* A run of snapshots that can be compared with each other. */
+struct series {
+	struct host *host; /* borrowed */
+	struct rig *rig;   /* borrowed */
+	bool begun;
+	uint64_t last_ns;
+	uint64_t capacity_ns;
+	uint32_t wanted;
+	uint32_t restarted; /* told with the next snapshot */
+};
+
+/* The machine's usage is not read more often than this in a tick: /proc/stat is dear, and its
+ * idle columns move every 10 ms. */
+#define SNAPSHOT_USAGE_EVERY_NS (100 * NS_PER_MS)
+
+void series_init(struct series *s, struct host *host, struct rig *rig);
+
+/* Says which kinds will be read; to be called before the first snapshot and at each change. With
+ * 0 the series ends, and the next snapshot begins a new one. */
+void series_want(struct series *s, uint32_t kinds);
+
+/* Reads the machine's usage, then the targets, then the domains of the given kinds, which must be
+ * wanted. ret has room for snapshot_size(rig_n_domains(), n_targets). flags is 0 or SNAPSHOT_EDGE;
+ * SNAPSHOT_FIRST is added. No allocation. */
+void snapshot_take(struct series *s, uint32_t kinds, struct target *const *targets,
+	size_t n_targets, unsigned flags, struct snapshot *ret);
+
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What energy is given to. A process is named by its pid and its start time, so that a number
+ * that is used again is another target.
+ */
+#ifndef PM_CORE_TARGET_H
+#define PM_CORE_TARGET_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "core/meter.h"
+#include "core/taskclock.h"
+
+struct target {
+	const struct target_ops *ops;
+	uint32_t slot; /* the owner's number for it, copied into each usage; set before reading */
+	pid_t pid;
+	char name[64];
+	uint64_t start_ticks;
+	int exit_fd; /* readable once the target ended; -1 where the kernel has no such thing */
+
+	/* The rest is the ops' own. */
+	bool ended; /* `last` is all there will be */
+	struct usage last;
+	clockid_t cpu_clock;
+	uint64_t last_cpu_ns;
+	uint64_t last_read_ns; /* when last_cpu_ns was read */
+	uint32_t n_threads;
+	struct taskclock kept;
+	uint64_t kept_ns;     /* the kept clock's value at the last mark ... */
+	uint64_t mark_cpu_ns; /* ... the process clock's then ... */
+	uint64_t mark_ns;     /* ... and when that was */
+};
+
+struct target_ops {
+	const char *name;
+
+	/* Cumulative CPU time. Never fails: a target that is gone gives its last reading, with
+	 * USAGE_ENDED, at this and each later call. now_ns is the present. */
+	void (*read)(struct target *t, uint64_t now_ns, struct usage *ret);
+
+	/* As read(), when exit_fd has told that the target ended: gets the last CPU time from
+	 * wherever it still is. */
+	void (*read_last)(struct target *t, uint64_t now_ns, struct usage *ret);
+
+	void (*close)(struct target *t);
+};
+
+/* Prepares a process as a target. max_kept_threads bounds the descriptors that are spent on
+ * keeping its last CPU time, 0 for none. Returns 0, -ESRCH where there is no such process (or
+ * only a zombie is left of it), or another -errno. */
+int target_open_process(struct target *t, pid_t pid, unsigned max_kept_threads);
+
+/* Takes a zeroed target too. */
+void target_close(struct target *t);
+
+#endif

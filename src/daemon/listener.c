@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/listener.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/report.h"
+#include "daemon/waiter.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+
+/* A log file changes this often at most: about ten times a second, so that a reader who opened it
+ * has a while before its file changes under it; at the end of a session sooner. */
+#define FLUSH_EVERY_NS (80 * NS_PER_MS)
+#define FLUSH_AT_END_NS (20 * NS_PER_MS)
+
+/* How soon a full disk is tried again when nothing else makes us. */
+#define FLUSH_RETRY_NS (5 * NS_PER_S)
+
+/* What is left to the sampler for its last snapshot. */
+#define LAST_SNAPSHOT_NS (2 * NS_PER_S)
+#define LEAVE_MS 700
+
+#define SELF_TEST_SECONDS 10
+
+/* One session's end, told when its lines are in the files. */
+struct ending {
+	char create_ts[EVENT_TS_MAX];
+	char text[640];
+};
+
+struct listener {
+	struct listener_options options;
+	struct sessions *sessions;
+	struct source source;
+	int epoll_fd;
+	int start_fd; /* wall-clock timer: the next scheduled session */
+	int flush_fd; /* monotonic timer: a flush or a sync that is due later */
+	int waiter_fd;
+	int64_t start_armed_ns;
+	const char *leaving; /* why; NULL: not */
+
+	bool unwritten; /* records since the last flush */
+	bool unsynced;
+	bool sync_now;
+	uint64_t last_flush_ns;
+	uint64_t last_sync_ns;
+	bool sick; /* the last flush failed */
+	struct log_limit sick_limit;
+	uint64_t told_lost;
+
+	struct ending *endings;
+	size_t n_endings;
+	size_t cap_endings;
+
+	uint64_t n_refused;
+	struct log_limit refused_limit;
+	uint64_t told_lost_ticks;
+};
+
+static char token_signal, token_sampler, token_source, token_start, token_flush;
+
+static uint64_t now_ns(const struct listener *l)
+{
+	return clock_mono_ns(l->options.clock);
+}
+
+/* ---- what sessions ask for -------------------------------------------------------------- */
+
+static void on_add(void *ctx, struct target *t)
+{
+	sampler_add(((struct listener *) ctx)->options.sampler, t);
+}
+
+static void on_drop(void *ctx, uint32_t slot)
+{
+	sampler_drop(((struct listener *) ctx)->options.sampler, slot);
+}
+
+static void on_want(void *ctx, uint32_t kinds)
+{
+	sampler_want(((struct listener *) ctx)->options.sampler, kinds);
+}
+
+static void on_until(void *ctx, uint32_t id, uint64_t t_ns)
+{
+	sampler_until(((struct listener *) ctx)->options.sampler, id, t_ns);
+}
+
+static uint64_t on_edge(void *ctx)
+{
+	return sampler_edge(((struct listener *) ctx)->options.sampler);
+}
+
+static void on_say(void *ctx, enum session_severity severity, const char *text)
+{
+	static const enum log_level levels[] = { LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+
+	(void) ctx;
+	log_write(levels[severity], "%s", text);
+}
+
+static void keep_ending(struct listener *l, const struct session_report *report)
+{
+	struct ending *e;
+
+	if (l->n_endings == l->cap_endings) {
+		size_t cap = l->cap_endings ? l->cap_endings * 2 : 8;
+
+		e = realloc(l->endings, cap * sizeof(*e));
+		if (!e)
+			return;
+		l->endings = e;
+		l->cap_endings = cap;
+	}
+	e = &l->endings[l->n_endings++];
+	snprintf(e->create_ts, sizeof(e->create_ts), "%s", report->create_ts);
+	report_text(report, e->text, sizeof(e->text));
+}
+
+static void on_record(void *ctx, const struct record *r)
+{
+	struct listener *l = ctx;
+
+	for (size_t i = 0; i < l->options.n_sinks; i++) {
+		struct sink *sink = &l->options.sinks[i];
+
+		if (sink->types & (1u << r->type)) {
+			sink->ops->write(sink, r);
+			l->unwritten = true;
+		}
+	}
+	if (r->type == RECORD_BEGIN)
+		log_info("pid %d (%s): measuring %s", (int) r->pid, r->name,
+			r->session->kinds & KIND_BIT(KIND_CPU) ? "begins" : "of the device begins");
+	if (r->type == RECORD_END) {
+		keep_ending(l, r->session);
+		l->unwritten = l->sync_now = true;
+	}
+}
+
+/* ---- the files -------------------------------------------------------------------------- */
+
+static void tell_endings(struct listener *l)
+{
+	for (size_t i = 0; i < l->n_endings; i++) {
+		log_info("%s", l->endings[i].text);
+		waiter_tell(l->waiter_fd, l->endings[i].create_ts, WAITER_ENDED, "%s",
+			l->endings[i].text);
+	}
+	l->n_endings = 0;
+}
+
+static void tell_health(struct listener *l, const struct sink *sink, int error)
+{
+	uint64_t kept_back;
+
+	if (error && log_limited(&l->sick_limit, now_ns(l), &kept_back))
+		log_error("%s: %s: %" PRIu64
+			  " lines wait and are written when that is over (%" PRIu64 " lost)",
+			sink->options.path, strerror(-error), sink->health.waiting,
+			sink->health.lost);
+}
+
+static void flush(struct listener *l, bool sync)
+{
+	uint64_t lost = 0;
+	bool sick = false;
+
+	for (size_t i = 0; i < l->options.n_sinks; i++) {
+		struct sink *sink = &l->options.sinks[i];
+		int r = sink->ops->flush(sink, sync);
+
+		tell_health(l, sink, r);
+		sick |= r < 0;
+		lost += sink->health.lost;
+	}
+	if (l->sick && !sick)
+		log_info("the logs are written again, %" PRIu64 " lines were lost",
+			lost - l->told_lost);
+	if (!sick)
+		l->told_lost = lost;
+	l->sick = sick;
+	l->last_flush_ns = now_ns(l);
+	if (l->unwritten)
+		l->unsynced = true;
+	l->unwritten = sick;
+	if (sync) {
+		l->last_sync_ns = l->last_flush_ns;
+		l->unsynced = sick;
+		l->sync_now = false;
+	}
+	tell_endings(l);
+}
+
+/* When the next flush or sync is due; UINT64_MAX: never. */
+static uint64_t flush_due_ns(const struct listener *l)
+{
+	uint64_t due_ns = UINT64_MAX, sync_ns;
+
+	if (l->sick)
+		return l->last_flush_ns + FLUSH_RETRY_NS;
+	for (size_t i = 0; i < l->options.n_sinks; i++) {
+		uint64_t every_ns = l->options.sinks[i].wake_every_ns;
+
+		if (every_ns && l->last_flush_ns + every_ns < due_ns)
+			due_ns = l->last_flush_ns + every_ns;
+	}
+	if (l->unwritten) {
+		uint64_t pause_ns = l->sync_now ? FLUSH_AT_END_NS : FLUSH_EVERY_NS;
+
+		if (l->last_flush_ns + pause_ns < due_ns)
+			due_ns = l->last_flush_ns + pause_ns;
+	}
+	if (l->unsynced) {
+		sync_ns = l->last_sync_ns + l->options.config->sync_ns;
+		if (sync_ns < due_ns)
+			due_ns = sync_ns;
+	}
+	return due_ns;
+}
+
+static void flush_if_due(struct listener *l)
+{
+	uint64_t t_ns = now_ns(l);
+
+	if (t_ns < flush_due_ns(l))
+		return;
+	flush(l, l->sync_now || t_ns >= l->last_sync_ns + l->options.config->sync_ns);
+}
+
+static void reopen(struct listener *l)
+{
+	flush(l, true);
+	for (size_t i = 0; i < l->options.n_sinks; i++) {
+		struct sink *sink = &l->options.sinks[i];
+		int r = sink->ops->reopen(sink);
+
+		if (r < 0)
+			log_error("%s: cannot be opened again: %s", sink->options.path,
+				strerror(-r));
+	}
+	log_info("the logs were opened again");
+}
+
+/* ---- events ----------------------------------------------------------------------------- */
+
+static void note_refused(struct listener *l, const char *why)
+{
+	uint64_t kept_back;
+
+	l->n_refused++;
+	if (!log_limited(&l->refused_limit, now_ns(l), &kept_back))
+		return;
+	if (kept_back)
+		log_warn("message refused: %s (%" PRIu64 " more since the last report, %" PRIu64
+			 " in all)",
+			why, kept_back, l->n_refused);
+	else
+		log_warn("message refused: %s", why);
+}
+
+static void on_refused(void *ctx, const char *why)
+{
+	note_refused(ctx, why);
+}
+
+static int start_session(struct listener *l, const struct event *event, char *ret_why, size_t n)
+{
+	size_t n_accepted = 0;
+	int r = sessions_start(l->sessions, event, &n_accepted, ret_why, n);
+
+	if (r < 0) {
+		note_refused(l, ret_why);
+		waiter_tell(l->waiter_fd, event->create_ts, WAITER_REFUSED, "%s", ret_why);
+		return r;
+	}
+	waiter_tell(l->waiter_fd, event->create_ts, WAITER_ACCEPTED, "%zu", n_accepted);
+	return 0;
+}
+
+static int on_take(void *ctx, const struct event *event, char *ret_why, size_t n)
+{
+	struct listener *l = ctx;
+
+	switch (event->kind) {
+	case EVENT_START:
+		return start_session(l, event, ret_why, n);
+	case EVENT_STOP:
+		sessions_stop(l->sessions, event->pids, event->n_pids);
+		return 0;
+	case EVENT_TERMINATE:
+		l->leaving = "terminated by an event";
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static void on_source_says(void *ctx, bool bad, const char *text)
+{
+	(void) ctx;
+	log_write(bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "%s", text);
+}
+
+static int start_self_test(struct listener *l)
+{
+	static struct event event;
+	char why[EVENT_WHY_MAX];
+	size_t n_accepted;
+
+	event = (struct event) { .kind = EVENT_START,
+		.kinds = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_GPU),
+		.start_now = true,
+		.seconds = SELF_TEST_SECONDS,
+		.n_pids = 1 };
+	event.pids[0] = (int32_t) getpid();
+	log_info("self-test: measuring this program's own power for %d s", SELF_TEST_SECONDS);
+	return sessions_start(l->sessions, &event, &n_accepted, why, sizeof(why));
+}
+
+/* ---- the loop --------------------------------------------------------------------------- */
+
+static void take_snapshots(struct listener *l)
+{
+	struct snapshot *s;
+	uint64_t lost;
+
+	while ((s = sampler_next(l->options.sampler))) {
+		sessions_enter(l->sessions, s);
+		sampler_done(l->options.sampler);
+	}
+	lost = sampler_lost_ticks(l->options.sampler);
+	if (lost != l->told_lost_ticks) {
+		log_warn("%" PRIu64 " ticks were too many for this machine just now: "
+			 "their energy is in the lines that follow",
+			lost - l->told_lost_ticks);
+		l->told_lost_ticks = lost;
+	}
+}
+
+static void on_signal(struct listener *l)
+{
+	struct signalfd_siginfo info;
+
+	while (read(l->options.signal_fd, &info, sizeof(info)) == (ssize_t) sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reopen(l);
+		else
+			l->leaving = info.ssi_signo == SIGINT ? "interrupted" : "told to end";
+	}
+}
+
+static void set_timer(int fd, int flags, uint64_t t_ns)
+{
+	struct itimerspec spec = { 0 };
+
+	if (t_ns != UINT64_MAX) {
+		spec.it_value.tv_sec = (time_t) (t_ns / NS_PER_S);
+		spec.it_value.tv_nsec = (long) (t_ns % NS_PER_S) + (t_ns == 0);
+	}
+	timerfd_settime(fd, flags, &spec, NULL);
+}
+
+/* Scheduled times are wall-clock times: when the clock is set, the wait is over early and begins
+ * anew. */
+static void arm_start(struct listener *l)
+{
+	int64_t wall_ns;
+
+	if (!sessions_next_start(l->sessions, &wall_ns))
+		wall_ns = INT64_MAX;
+	if (wall_ns == l->start_armed_ns)
+		return;
+	l->start_armed_ns = wall_ns;
+	set_timer(l->start_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
+		wall_ns == INT64_MAX  ? UINT64_MAX
+			: wall_ns < 0 ? 0
+				      : (uint64_t) wall_ns);
+}
+
+static void drain(int fd)
+{
+	uint64_t count;
+
+	/* -ECANCELED tells that the clock was set: just as well. */
+	if (read(fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+static void work(struct listener *l, int timeout_ms)
+{
+	struct epoll_event events[8];
+	int n = epoll_wait(l->epoll_fd, events, ARRAY_SIZE(events), timeout_ms);
+
+	for (int i = 0; i < n; i++) {
+		void *who = events[i].data.ptr;
+
+		if (who == &token_signal) {
+			on_signal(l);
+		} else if (who == &token_sampler) {
+			take_snapshots(l);
+		} else if (who == &token_source) {
+			l->source.ops->work(&l->source);
+		} else if (who == &token_start) {
+			drain(l->start_fd);
+			l->start_armed_ns = INT64_MAX;
+			sessions_begin_due(l->sessions);
+		} else if (who == &token_flush) {
+			drain(l->flush_fd);
+		}
+	}
+	flush_if_due(l);
+}
+
+/* Ends all sessions, waiting for their last snapshot as long as that is any use. */
+static void end_all(struct listener *l)
+{
+	uint64_t until_ns = now_ns(l) + LAST_SNAPSHOT_NS;
+
+	sessions_stop_all(l->sessions, l->leaving);
+	while (sessions_active(l->sessions) > 0) {
+		uint64_t t_ns = now_ns(l);
+
+		if (t_ns >= until_ns) {
+			log_error("a sensor does not answer: it is left behind, and the totals go "
+				  "as far as its last reading");
+			sessions_abandon(l->sessions, l->leaving);
+			return;
+		}
+		epoll_wait(l->epoll_fd, &(struct epoll_event) { 0 }, 1,
+			(int) ((until_ns - t_ns) / NS_PER_MS) + 1);
+		take_snapshots(l);
+	}
+}
+
+void listener_run(struct listener *l)
+{
+	uint64_t armed_ns = UINT64_MAX;
+
+	while (!l->leaving) {
+		uint64_t due_ns = flush_due_ns(l);
+
+		arm_start(l);
+		if (due_ns != armed_ns)
+			set_timer(l->flush_fd, TFD_TIMER_ABSTIME, armed_ns = due_ns);
+		work(l, -1);
+	}
+	log_info("%s: ending", l->leaving);
+	/* Only the sampler is heard from now on. */
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->source.fd, NULL);
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->options.signal_fd, NULL);
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->start_fd, NULL);
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->flush_fd, NULL);
+	end_all(l);
+	flush(l, true);
+	l->source.ops->leave(&l->source, LEAVE_MS);
+}
+
+/* ---- making and freeing ----------------------------------------------------------------- */
+
+static int watch(struct listener *l, int fd, void *token)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = token };
+
+	return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int make_sessions(struct listener *l)
+{
+	const struct plugin_config *config = l->options.config;
+	struct session_options options = { .clock = l->options.clock,
+		.domains = l->options.domains,
+		.n_domains = l->options.n_domains,
+		.account = { .idle = config->idle, .tick_ns = l->options.tick_ns },
+		.details = config->record != NULL,
+		.max_kept_threads = TASKCLOCK_MAX_THREADS };
+	struct session_hooks hooks = { .sampling = { .add = on_add,
+					       .drop = on_drop,
+					       .want = on_want,
+					       .until = on_until,
+					       .edge = on_edge },
+		.record = on_record,
+		.say = on_say,
+		.ctx = l };
+
+	memcpy(options.period_ns, config->period_ns, sizeof(options.period_ns));
+	return sessions_create(&l->sessions, &options, &hooks);
+}
+
+static int open_source(struct listener *l)
+{
+	const struct plugin_config *config = l->options.config;
+	char why[320];
+	int r;
+
+	l->source = (struct source) { .ops = config->engine ? &source_engine : &source_listen,
+		.options = { .address = config->address,
+			.monitor_types = config->monitor_types,
+			.plugin_name = config->name,
+			.plugin_uuid = config->uuid },
+		.owner = { .take = on_take,
+			.refused = on_refused,
+			.say = on_source_says,
+			.ctx = l },
+		.fd = -1 };
+	r = l->source.ops->open(&l->source, why, sizeof(why));
+	if (r < 0)
+		log_error("%s", why);
+	return r;
+}
+
+int listener_create(struct listener **ret, const struct listener_options *options)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->options = *options;
+	l->start_armed_ns = INT64_MAX;
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	l->start_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	l->flush_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	l->waiter_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = l->epoll_fd < 0 || l->start_fd < 0 || l->flush_fd < 0 || l->waiter_fd < 0 ? -errno : 0;
+	if (r == 0)
+		r = make_sessions(l);
+	if (r == 0)
+		r = open_source(l);
+	if (r == 0)
+		r = watch(l, options->signal_fd, &token_signal);
+	if (r == 0)
+		r = watch(l, sampler_fd(options->sampler), &token_sampler);
+	if (r == 0)
+		r = watch(l, l->source.fd, &token_source);
+	if (r == 0)
+		r = watch(l, l->start_fd, &token_start);
+	if (r == 0)
+		r = watch(l, l->flush_fd, &token_flush);
+	if (r == 0 && options->config->self_test && start_self_test(l) < 0)
+		log_error("the self-test cannot be done");
+	if (r < 0) {
+		listener_destroy(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void listener_destroy(struct listener *l)
+{
+	if (!l)
+		return;
+	if (l->source.ops)
+		l->source.ops->close(&l->source);
+	sessions_destroy(l->sessions);
+	close_fd(&l->epoll_fd);
+	close_fd(&l->start_fd);
+	close_fd(&l->flush_fd);
+	close_fd(&l->waiter_fd);
+	free(l->endings);
+	free(l);
+}

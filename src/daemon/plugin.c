@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/plugin.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/rig.h"
+#include "daemon/listener.h"
+#include "daemon/lock.h"
+#include "daemon/log.h"
+#include "daemon/sampler.h"
+#include "util/cleanup.h"
+
+/* What is left to drivers at the end; together with the rest below five seconds. */
+#define STOP_SAMPLER_NS (300 * NS_PER_MS)
+#define STOP_POLLERS_NS (300 * NS_PER_MS)
+
+#define MAX_SINKS 4
+
+struct plugin {
+	const struct plugin_config *config;
+	struct host host;
+	struct rig *rig;
+	struct sampler *sampler;
+	struct sink sinks[MAX_SINKS];
+	size_t n_sinks;
+	const struct domain *domains[RIG_MAX_DOMAINS];
+	char sensors[256]; /* names of those in use */
+	int lock_fd;
+	int signal_fd;
+};
+
+static int take_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	/* Before any thread is made, so that libraries' threads inherit it. */
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Each process takes a few descriptors, and a thousand may be named in one event. */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void tell_verdict(const struct rig_verdict *v)
+{
+	if (v->used || v->error == 0 || v->error == -ECANCELED) {
+		if (v->used)
+			log_info("sensor %s: %zu domains", v->ops->name, v->n_domains);
+		return;
+	}
+	/* What could be had for a command is worth a warning, what cannot be is not. */
+	if (v->why.fix[0])
+		log_warn("sensor %s is not used: %s; to change that: %s", v->ops->name,
+			v->why.reason, v->why.fix);
+	else
+		log_info("sensor %s is not used: %s", v->ops->name, v->why.reason);
+}
+
+static void tell_domain(const struct domain *d)
+{
+	if (d->quality == FLAG_ESTIMATED)
+		log_warn("%s power is ESTIMATED, not measured: %s", kind_title(d->kind), d->model);
+	else
+		log_debug("%s %s: %s, %s", d->sensor, d->name, kind_name(d->kind), d->scope);
+}
+
+static int open_rig(struct plugin *p)
+{
+	const struct plugin_config *config = p->config;
+	struct rig_options options = { .sensors = config->sensors,
+		.sensor = &config->sensor_options };
+	const char *bad_name;
+	size_t len = 0;
+	int r = rig_open(&p->rig, &p->host, &options, &bad_name);
+
+	if (r == -EINVAL)
+		log_error("--sensors: \"%.*s\" is no sensor; `powermeasure list` names them all",
+			(int) strcspn(bad_name, ","), bad_name);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < rig_n_verdicts(p->rig); i++) {
+		const struct rig_verdict *v = rig_verdict(p->rig, i);
+
+		tell_verdict(v);
+		if (v->used && len < sizeof(p->sensors))
+			len += (size_t) snprintf(p->sensors + len, sizeof(p->sensors) - len, "%s%s",
+				len ? ", " : "", v->ops->name);
+	}
+	for (size_t i = 0; i < rig_n_domains(p->rig); i++) {
+		p->domains[i] = rig_domain(p->rig, i);
+		tell_domain(p->domains[i]);
+	}
+	if (rig_n_domains(p->rig) == 0) {
+		log_error("no sensor of --sensors %s can be used, and no estimate was asked for; "
+			  "see `powermeasure list`",
+			config->sensors ? config->sensors : "");
+		return -ENODEV;
+	}
+	return 0;
+}
+
+static int open_sink(struct plugin *p, const struct sink_ops *ops, const char *path)
+{
+	struct sink *s = &p->sinks[p->n_sinks++];
+	char why[SINK_WHY_MAX];
+	int r;
+
+	*s = (struct sink) { .ops = ops,
+		.options = { .path = path,
+			.max_bytes = p->config->log_max_bytes,
+			.gpus = !!(rig_kinds(p->rig) & KIND_BIT(KIND_GPU)),
+			.sensors = p->sensors } };
+	for (size_t i = 0; i < rig_n_domains(p->rig); i++)
+		if (p->domains[i]->quality == FLAG_ESTIMATED)
+			s->options.estimated = true;
+	r = ops->open(s, why, sizeof(why));
+	if (r < 0)
+		log_error("cannot write the log: %s", *why ? why : strerror(-r));
+	else if (*why)
+		log_warn("%s", why);
+	return r;
+}
+
+static int open_sinks(struct plugin *p)
+{
+	const struct plugin_config *config = p->config;
+	int r = 0;
+
+	if (config->log_format == LOG_FORMAT_README) {
+		r = open_sink(p, &sink_readme, config->log_dir);
+	} else {
+		r = open_sink(p, &sink_camera_traps, config->log_dir);
+		if (r == 0)
+			r = open_sink(p, &sink_camera_traps_report, config->log_dir);
+		if (r == 0)
+			r = open_sink(p, &sink_system_csv, config->log_dir);
+	}
+	if (r == 0 && config->record)
+		r = open_sink(p, &sink_jsonl, config->record);
+	return r;
+}
+
+static int set_up(struct plugin *p)
+{
+	char why[4400];
+	int r;
+
+	p->signal_fd = take_signals();
+	if (p->signal_fd < 0) {
+		log_error("cannot take signals: %s", strerror(-p->signal_fd));
+		return p->signal_fd;
+	}
+	raise_fd_limit();
+	r = host_init(&p->host, p->config->root, &clock_system);
+	if (r < 0) {
+		if (r == -ENOSYS)
+			log_error("/proc is not mounted: mount -t proc proc /proc");
+		else
+			log_error("--root %s: %s", p->config->root ? p->config->root : "/",
+				strerror(-r));
+		return r;
+	}
+	p->lock_fd = lock_log_dir(p->config->log_dir, why, sizeof(why));
+	if (p->lock_fd < 0) {
+		log_error("%s", why);
+		return p->lock_fd;
+	}
+	r = open_rig(p);
+	if (r == 0)
+		r = open_sinks(p);
+	if (r == 0) {
+		struct sampler_options options = { .host = &p->host, .rig = p->rig };
+
+		memcpy(options.period_ns, p->config->period_ns, sizeof(options.period_ns));
+		r = sampler_create(&p->sampler, &options);
+		if (r < 0)
+			log_error("cannot start the sampling thread: %s", strerror(-r));
+	}
+	return r;
+}
+
+/* Returns false where a driver call hangs: its thread is left behind with what it uses. */
+static bool tear_down(struct plugin *p)
+{
+	bool ended = sampler_destroy(p->sampler, STOP_SAMPLER_NS);
+
+	for (size_t i = 0; i < p->n_sinks; i++)
+		p->sinks[i].ops->close(&p->sinks[i]);
+	ended = ended && rig_close(p->rig, STOP_POLLERS_NS);
+	if (ended)
+		host_finish(&p->host);
+	close_fd(&p->lock_fd);
+	close_fd(&p->signal_fd);
+	return ended;
+}
+
+int plugin_run(const struct plugin_config *config)
+{
+	struct plugin *p = calloc(1, sizeof(*p));
+	struct listener *l = NULL;
+	int status, r;
+
+	if (!p) {
+		log_error("out of memory");
+		return EXIT_FAILURE;
+	}
+	p->config = config;
+	p->lock_fd = p->signal_fd = -1;
+	r = set_up(p);
+	if (r == 0) {
+		struct listener_options options = { .config = config,
+			.clock = &clock_system,
+			.domains = p->domains,
+			.n_domains = rig_n_domains(p->rig),
+			.tick_ns = p->host.tick_ns,
+			.sampler = p->sampler,
+			.sinks = p->sinks,
+			.n_sinks = p->n_sinks,
+			.signal_fd = p->signal_fd };
+
+		r = listener_create(&l, &options);
+	}
+	if (r == 0)
+		listener_run(l);
+	listener_destroy(l);
+	status = r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (!tear_down(p))
+		_exit(status);
+	free(p);
+	return status;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+/* What the sources and the senders on the bus have in common: the texts of its protocol, and how
+ * a socket is set up. */
+#ifndef PM_EVENTS_BUS_H
+#define PM_EVENTS_BUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <zmq.h>
+
+#define BUS_NEXT_MSG "plugin_command: next_msg"
+#define BUS_QUIT "plugin_command: quit"
+#define BUS_COMMAND "plugin_command:"
+#define BUS_PUBLISHED "event-engine: msg published"
+#define BUS_BAD_MSG "event-engine: bad msg"
+
+/* Makes a socket that notices a dead peer without waking this process (TCP keepalive, not
+ * heartbeats), takes no oversized message and lingers for so long when it is closed. NULL with
+ * errno set if that fails. */
+void *bus_socket(void *zmq_context, int type, int linger_ms);
+
+/* The descriptor that tells when the socket needs attention; -1: none. */
+int bus_socket_fd(void *socket);
+
+/* Whether the socket has a message. Must be asked after every send and receive, since the
+ * descriptor tells of changes only. */
+bool bus_readable(void *socket);
+
+/* Sends text or bytes as one message without waiting. Returns 0 or -errno. */
+int bus_send(void *socket, const void *bytes, size_t n);
+
+/* Receives one message without waiting. Returns 0 and the message, to be closed with
+ * zmq_msg_close(); -EAGAIN when there is none; -EBADMSG for a message of several parts, which are
+ * all thrown away; another -errno. */
+int bus_receive(void *socket, zmq_msg_t *ret);
+
+#endif

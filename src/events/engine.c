@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+/*
+ * An event engine: a REQ socket that asks for the next event and waits, for ever if need be.
+ *
+ * A request that was given up loses its event, so the socket is thrown away only when its
+ * connection is known to be broken. ZeroMQ would not send the request again over a new connection,
+ * and its own reconnecting is jittered and cannot be told to try just every five seconds; so each
+ * attempt is a new socket.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "events/bus.h"
+#include "events/event.h"
+#include "events/source.h"
+#include "util/cleanup.h"
+#include "util/timestamp.h"
+
+#define ATTEMPT_EVERY_NS (5 * NS_PER_S)
+#define QUIT_LINGER_MS 1000
+
+enum exchange {
+	NOTHING_PENDING,
+	ANNOUNCING, /* PluginStartedEvent was sent, the engine's answer is still to come */
+	WAITING,    /* next_msg was sent */
+};
+
+struct engine {
+	void *zmq;
+	void *req;
+	void *monitor; /* tells what becomes of req's connection */
+	unsigned n_attempts;
+	int epoll_fd;
+	int timer_fd;
+	uint64_t attempt_ns; /* when the last attempt began */
+	bool connected;
+	bool said_away;
+	bool announced;
+	bool terminated;
+	enum exchange exchange;
+	struct event event;
+};
+
+static uint64_t now_ns(void)
+{
+	return clock_mono_ns(&clock_system);
+}
+
+static void say(struct source *s, bool bad, const char *before, const char *after)
+{
+	char text[320];
+
+	snprintf(text, sizeof(text), "%s %s%s", before, s->options.address, after);
+	s->owner.say(s->owner.ctx, bad, text);
+}
+
+static void say_away(struct source *s)
+{
+	say(s, true, "no event engine yet at", ": waiting for it");
+}
+
+static void watch(struct engine *e, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (fd >= 0)
+		epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void arm_timer(struct engine *e, uint64_t at_ns)
+{
+	struct itimerspec spec = { 0 };
+
+	spec.it_value.tv_sec = (time_t) (at_ns / NS_PER_S);
+	spec.it_value.tv_nsec = (long) (at_ns % NS_PER_S);
+	timerfd_settime(e->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+/* The descriptors leave the epoll set before ZeroMQ closes them in a thread of its own. */
+static void close_sockets(struct engine *e)
+{
+	if (e->req) {
+		epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, bus_socket_fd(e->req), NULL);
+		zmq_socket_monitor(e->req, NULL, 0);
+		zmq_close(e->req);
+	}
+	if (e->monitor) {
+		epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, bus_socket_fd(e->monitor), NULL);
+		zmq_close(e->monitor);
+	}
+	e->req = e->monitor = NULL;
+	e->connected = false;
+	e->exchange = NOTHING_PENDING;
+}
+
+static int open_sockets(struct source *s)
+{
+	struct engine *e = s->state;
+	const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+		ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+		ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+	const int never = -1;
+	char endpoint[64];
+
+	snprintf(endpoint, sizeof(endpoint), "inproc://engine-monitor-%u", ++e->n_attempts);
+	e->req = bus_socket(e->zmq, ZMQ_REQ, 0);
+	if (!e->req || zmq_setsockopt(e->req, ZMQ_RECONNECT_IVL, &never, sizeof(never)) < 0 ||
+		zmq_socket_monitor(e->req, endpoint, events) < 0)
+		return -errno;
+	e->monitor = zmq_socket(e->zmq, ZMQ_PAIR);
+	if (!e->monitor || zmq_connect(e->monitor, endpoint) < 0 ||
+		zmq_connect(e->req, s->options.address) < 0)
+		return -errno;
+	watch(e, bus_socket_fd(e->req));
+	watch(e, bus_socket_fd(e->monitor));
+	return 0;
+}
+
+static int attempt(struct source *s)
+{
+	struct engine *e = s->state;
+	int r;
+
+	close_sockets(e);
+	e->attempt_ns = now_ns();
+	r = open_sockets(s);
+	if (r < 0)
+		close_sockets(e);
+	arm_timer(e, e->attempt_ns + ATTEMPT_EVERY_NS);
+	return r;
+}
+
+static void ask(struct engine *e)
+{
+	if (bus_send(e->req, BUS_NEXT_MSG, strlen(BUS_NEXT_MSG)) == 0)
+		e->exchange = WAITING;
+}
+
+static int send_about_self(struct source *s, enum wire_type type)
+{
+	struct engine *e = s->state;
+	char message[1024], created[TIMESTAMP_MAX];
+	struct wire_event event = { .type = type };
+	int n;
+
+	timestamp_utc_naive(clock_wall_ns(&clock_system), created, sizeof(created));
+	event.create_ts = (struct wire_text) { created, strlen(created) };
+	event.name = (struct wire_text) { s->options.plugin_name,
+		strlen(s->options.plugin_name) };
+	event.uuid = (struct wire_text) { s->options.plugin_uuid,
+		strlen(s->options.plugin_uuid) };
+	n = codec_encode(&event, message, sizeof(message));
+	return n < 0 ? n : bus_send(e->req, message, (size_t) n);
+}
+
+static void on_connected(struct source *s)
+{
+	struct engine *e = s->state;
+
+	e->connected = true;
+	e->said_away = false;
+	arm_timer(e, 0);
+	say(s, false, "connected to the event engine at", "");
+	if (!e->announced && send_about_self(s, WIRE_PLUGIN_STARTED) == 0)
+		e->exchange = ANNOUNCING;
+	else
+		ask(e);
+}
+
+/* Not connected, or no longer: the next attempt is due five seconds after the last one began. */
+static void on_away(struct source *s)
+{
+	struct engine *e = s->state;
+	uint64_t due_ns = e->attempt_ns + ATTEMPT_EVERY_NS;
+
+	if (e->connected)
+		say(s, true, "lost the event engine at",
+			": waiting for it, measuring goes on");
+	else if (!e->said_away)
+		say_away(s);
+	e->said_away = true;
+	close_sockets(e);
+	arm_timer(e, due_ns > now_ns() ? due_ns : now_ns());
+}
+
+/* Each event of a monitor is two frames: number and value, then the address. */
+static void work_on_monitor(struct source *s)
+{
+	struct engine *e = s->state;
+
+	while (e->monitor && bus_readable(e->monitor)) {
+		uint16_t number = 0;
+		zmq_msg_t frame;
+		bool more;
+
+		zmq_msg_init(&frame);
+		if (zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= (int) sizeof(number))
+			memcpy(&number, zmq_msg_data(&frame), sizeof(number));
+		more = zmq_msg_more(&frame);
+		zmq_msg_close(&frame);
+		while (more) {
+			zmq_msg_init(&frame);
+			more = zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= 0 &&
+				zmq_msg_more(&frame);
+			zmq_msg_close(&frame);
+		}
+		if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+			on_connected(s);
+		else if (number)
+			on_away(s);
+	}
+}
+
+static void take_event(struct source *s, const void *message, size_t size)
+{
+	struct engine *e = s->state;
+	char why[EVENT_WHY_MAX] = "";
+	int r = event_decode(
+		message, size, s->options.monitor_types, &e->event, why, sizeof(why));
+
+	if (r == -ENOMSG) /* a good event for somebody else */
+		return;
+	if (r < 0) {
+		s->owner.refused(s->owner.ctx, why);
+		return;
+	}
+	if (e->event.kind == EVENT_TERMINATE) {
+		if (!event_is_for(&e->event, s->options.plugin_name, s->options.plugin_uuid))
+			return;
+		e->terminated = true;
+	}
+	s->owner.take(s->owner.ctx, &e->event, why, sizeof(why));
+}
+
+static void work_on_replies(struct source *s)
+{
+	struct engine *e = s->state;
+
+	while (e->req && e->connected && !e->terminated && bus_readable(e->req)) {
+		enum exchange exchange = e->exchange;
+		zmq_msg_t message;
+		int r = bus_receive(e->req, &message);
+
+		if (r < 0 && r != -EBADMSG)
+			return;
+		e->exchange = NOTHING_PENDING;
+		if (r == -EBADMSG) {
+			s->owner.refused(s->owner.ctx, "a message of several parts is no event");
+		} else {
+			if (exchange == ANNOUNCING)
+				e->announced = true;
+			else
+				take_event(s, zmq_msg_data(&message), zmq_msg_size(&message));
+			zmq_msg_close(&message);
+		}
+		if (!e->terminated)
+			ask(e);
+	}
+}
+
+static void engine_work(struct source *s)
+{
+	struct engine *e = s->state;
+	uint64_t expirations;
+
+	work_on_monitor(s);
+	work_on_replies(s);
+	if (read(e->timer_fd, &expirations, sizeof(expirations)) == (ssize_t) sizeof(expirations) &&
+		!e->connected && !e->terminated) {
+		if (e->req && !e->said_away) {
+			say_away(s);
+			e->said_away = true;
+		}
+		attempt(s);
+	}
+}
+
+static int engine_open(struct source *s, char *ret_why, size_t n)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	int r;
+
+	s->state = e;
+	s->fd = -1;
+	if (!e) {
+		snprintf(ret_why, n, "out of memory");
+		return -ENOMEM;
+	}
+	e->epoll_fd = e->timer_fd = -1;
+	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	e->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	e->zmq = zmq_ctx_new();
+	if (e->epoll_fd < 0 || e->timer_fd < 0 || !e->zmq) {
+		snprintf(ret_why, n, "cannot make a socket: %s", strerror(errno));
+		return -ENOMEM;
+	}
+	watch(e, e->timer_fd);
+	s->fd = e->epoll_fd;
+	r = attempt(s);
+	if (r < 0)
+		snprintf(ret_why, n, "%s is no address to connect to: %s; one looks like "
+				     "tcp://engine:6010",
+			s->options.address, zmq_strerror(-r));
+	return r;
+}
+
+/* Waits for the engine's answer; false if none came. */
+static bool await_reply(struct engine *e, uint64_t until_ns)
+{
+	for (;;) {
+		struct pollfd fd = { .fd = bus_socket_fd(e->req), .events = POLLIN };
+		uint64_t now = now_ns();
+		zmq_msg_t message;
+
+		if (bus_receive(e->req, &message) == 0) {
+			zmq_msg_close(&message);
+			return true;
+		}
+		if (now >= until_ns || poll(&fd, 1, (int) ((until_ns - now) / NS_PER_MS) + 1) < 0)
+			return false;
+	}
+}
+
+static void set_linger(void *socket, int linger_ms)
+{
+	zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
+}
+
+/* After a terminate event the REQ socket is free to say goodbye. With a request pending it is not:
+ * the engine then reads "quit" from a second socket as soon as its next event has come. */
+static void engine_leave(struct source *s, int timeout_ms)
+{
+	struct engine *e = s->state;
+	int linger_ms = timeout_ms < QUIT_LINGER_MS ? timeout_ms : QUIT_LINGER_MS;
+	void *second;
+
+	if (!e->connected)
+		return;
+	if (e->exchange == NOTHING_PENDING) {
+		if (send_about_self(s, WIRE_PLUGIN_TERMINATING) == 0 &&
+			await_reply(e, now_ns() + (uint64_t) linger_ms * NS_PER_MS)) {
+			set_linger(e->req, linger_ms);
+			bus_send(e->req, BUS_QUIT, strlen(BUS_QUIT));
+		}
+		return;
+	}
+	second = bus_socket(e->zmq, ZMQ_REQ, linger_ms);
+	if (!second)
+		return;
+	if (zmq_connect(second, s->options.address) == 0)
+		bus_send(second, BUS_QUIT, strlen(BUS_QUIT));
+	zmq_close(second);
+}
+
+static void engine_close(struct source *s)
+{
+	struct engine *e = s->state;
+
+	if (!e)
+		return;
+	close_sockets(e);
+	if (e->zmq)
+		zmq_ctx_term(e->zmq);
+	close_fd(&e->epoll_fd);
+	close_fd(&e->timer_fd);
+	free(e);
+	s->state = NULL;
+}
+
+const struct source_ops source_engine = {
+	.name = "engine",
+	.open = engine_open,
+	.work = engine_work,
+	.leave = engine_leave,
+	.close = engine_close,
+};

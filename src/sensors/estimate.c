@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+/*
+ * No sensor but a model: each CPU draws `idle` watts and, in proportion to how busy it is, up to
+ * `full` watts. The figures for each microarchitecture are those that the Cloud Carbon Footprint
+ * project derived from SPECpower_ssj2008 results (cloud-carbon-coefficients, whole servers shared
+ * out over their threads), so the truth may be half or twice as much, and every domain of this
+ * sensor says so.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sensors/sensor.h"
+#include "util/cleanup.h"
+#include "util/u128.h"
+
+struct row {
+	const char *name;
+	uint32_t idle_uw; /* of each CPU thread */
+	uint32_t full_uw;
+};
+
+enum {
+	SANDY_BRIDGE,
+	IVY_BRIDGE,
+	HASWELL,
+	BROADWELL,
+	SKYLAKE,
+	CASCADE_LAKE,
+	COFFEE_LAKE,
+	EPYC_1,
+	EPYC_2,
+	EPYC_3,
+	GRAVITON,
+};
+
+static const struct row rows[] = {
+	[SANDY_BRIDGE] = { "Sandy Bridge", 2169400, 8575400 },
+	[IVY_BRIDGE] = { "Ivy Bridge", 3036900, 8248600 },
+	[HASWELL] = { "Haswell", 1900600, 6012900 },
+	[BROADWELL] = { "Broadwell", 712800, 3685300 },
+	[SKYLAKE] = { "Skylake", 644600, 4193400 },
+	[CASCADE_LAKE] = { "Cascade Lake", 638900, 3967300 },
+	[COFFEE_LAKE] = { "Coffee Lake", 1138400, 5421800 },
+	[EPYC_1] = { "EPYC 1st gen", 822700, 2553100 },
+	[EPYC_2] = { "EPYC 2nd gen", 474300, 1693000 },
+	[EPYC_3] = { "EPYC 3rd gen", 445400, 2019300 },
+	[GRAVITON] = { "Graviton", 474300, 1693000 },
+};
+
+/* Model numbers of processor family 6 (the kernel's intel-family.h). */
+static const struct {
+	unsigned char model;
+	unsigned char row;
+} intel_models[] = {
+	{ 42, SANDY_BRIDGE },
+	{ 45, SANDY_BRIDGE },
+	{ 58, IVY_BRIDGE },
+	{ 62, IVY_BRIDGE },
+	{ 60, HASWELL },
+	{ 63, HASWELL },
+	{ 69, HASWELL },
+	{ 70, HASWELL },
+	{ 61, BROADWELL },
+	{ 71, BROADWELL },
+	{ 79, BROADWELL },
+	{ 86, BROADWELL },
+	{ 78, SKYLAKE },
+	{ 94, SKYLAKE },
+	{ 142, COFFEE_LAKE },
+	{ 158, COFFEE_LAKE },
+};
+
+#define SCALE_LOW_PPM 500000   /* -50 % */
+#define SCALE_HIGH_PPM 1000000 /* +100 % */
+
+struct estimate {
+	uint64_t idle_uw;
+	uint64_t full_uw;
+	uint64_t t_ns; /* of the usage that energy_nj stands for; 0: none yet */
+	uint64_t idle_ns;
+	uint64_t energy_nj;
+	uint64_t rest; /* below a nanojoule, in 10^-6 nJ */
+};
+
+/* The processor's row, or its vendor's newest. *ret_exact tells which. */
+static const struct row *row_of(const struct cpuinfo *cpu, bool *ret_exact)
+{
+	*ret_exact = true;
+	switch (cpu->vendor) {
+	case CPU_AMD:
+	case CPU_HYGON:
+		if (cpu->family == 0x17)
+			return &rows[cpu->model < 0x30 ? EPYC_1 : EPYC_2];
+		if (cpu->family == 0x18)
+			return &rows[EPYC_1];
+		*ret_exact = cpu->family == 0x19 && cpu->model < 0x10;
+		return &rows[EPYC_3];
+	case CPU_ARM:
+		/* Graviton is Cortex-A72, Graviton2 Neoverse N1. */
+		*ret_exact = cpu->implementer == 0x41 && (cpu->part == 0xd08 || cpu->part == 0xd0c);
+		return &rows[GRAVITON];
+	default:
+		if (cpu->family == 6)
+			for (size_t i = 0; i < ARRAY_SIZE(intel_models); i++)
+				if (cpu->model == intel_models[i].model)
+					return &rows[intel_models[i].row];
+		/* Skylake, Cascade Lake and Cooper Lake servers share a number. */
+		*ret_exact = cpu->family == 6 && cpu->model == 85;
+		return &rows[*ret_exact && cpu->stepping < 5 ? SKYLAKE : CASCADE_LAKE];
+	}
+}
+
+static int estimate_probe(struct sensor *s)
+{
+	const struct sensor_options *o = s->options;
+
+	if (o->full_mw && o->full_mw < o->idle_mw)
+		return sensor_refuse(s, -EINVAL, NULL,
+			"--estimate-watts: full load draws less than idle");
+	return 0;
+}
+
+static int estimate_open(struct sensor *s)
+{
+	const struct sensor_options *o = s->options;
+	struct estimate *e;
+	struct domain *d;
+
+	e = s->state = calloc(1, sizeof(*e));
+	if (!e || !(d = sensor_add_domain(s)))
+		return sensor_refuse(s, -ENOMEM, NULL, "out of memory");
+	snprintf(d->name, sizeof(d->name), "cpu");
+	snprintf(d->scope, sizeof(d->scope), "all CPUs, estimated from their load");
+	if (o->full_mw) {
+		e->idle_uw = o->idle_mw * 1000;
+		e->full_uw = o->full_mw * 1000;
+		snprintf(d->model, sizeof(d->model), "%llu.%03llu:%llu.%03llu W a CPU as given, -50 %% / +100 %%",
+			(unsigned long long) o->idle_mw / 1000, (unsigned long long) o->idle_mw % 1000,
+			(unsigned long long) o->full_mw / 1000, (unsigned long long) o->full_mw % 1000);
+	} else {
+		bool exact;
+		const struct row *row = row_of(&s->host->cpu, &exact);
+
+		e->idle_uw = row->idle_uw;
+		e->full_uw = row->full_uw;
+		snprintf(d->model, sizeof(d->model), "SPECpower %s%s, -50 %% / +100 %%", row->name,
+			exact ? "" : " (nearest known to this CPU)");
+	}
+	d->kind = KIND_CPU;
+	d->unit_num = 1; /* a count is a nanojoule */
+	d->unit_den = 1000;
+	d->update_ns = s->host->user_hz_ns;
+	d->scale_low_ppm = SCALE_LOW_PPM;
+	d->scale_high_ppm = SCALE_HIGH_PPM;
+	d->quality = FLAG_ESTIMATED;
+	return 0;
+}
+
+/* Adds what the CPUs drew since the last usage: 1 uW for 1 ns is 10^-6 nJ. */
+static void advance(struct estimate *e, const struct host_usage *now)
+{
+	uint64_t capacity_ns = (now->t_ns - e->t_ns) * now->n_cpu;
+	uint64_t idle_ns = now->idle_ns - e->idle_ns;
+	uint64_t busy_ns = idle_ns < capacity_ns ? capacity_ns - idle_ns : 0;
+	u128 sum = (u128) capacity_ns * e->idle_uw + (u128) busy_ns * (e->full_uw - e->idle_uw) +
+		e->rest;
+
+	e->energy_nj += (uint64_t) (sum / 1000000);
+	e->rest = (uint64_t) (sum % 1000000);
+}
+
+static int estimate_read(struct sensor *s, struct reading *ret)
+{
+	struct estimate *e = s->state;
+	const struct host_usage *now = &s->host->usage;
+
+	ret[0] = (struct reading) { .flags = FLAG_ESTIMATED };
+	if (sensor_skips(s, 0, &ret[0]))
+		return 0;
+	if (e->t_ns && now->t_ns > e->t_ns)
+		advance(e, now);
+	e->t_ns = now->t_ns;
+	e->idle_ns = now->idle_ns;
+	ret[0].raw = e->energy_nj;
+	ret[0].t_ns = now->t_ns;
+	ret[0].t_err_ns = s->host->user_hz_ns;
+	return 0;
+}
+
+static void estimate_close(struct sensor *s)
+{
+	free(s->state);
+	s->state = NULL;
+}
+
+const struct sensor_ops sensor_estimate = {
+	.name = "estimate",
+	.role = SENSOR_MODEL,
+	.polled = false,
+	.probe = estimate_probe,
+	.open = estimate_open,
+	.read = estimate_read,
+	.close = estimate_close,
+};

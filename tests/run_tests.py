@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""Runs every test and adds the results up: first the test programs of the build, each a process of
+its own, then the Python tests, which drive the built program."""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM_TIMEOUT_S = 300
+
+
+class Results:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, passed, failed, skipped):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+
+def programs(build):
+    """The test programs that the build knows: (name, command, environment)."""
+    text = subprocess.run(
+        ["meson", "introspect", "--tests", str(build)],
+        check=True, stdout=subprocess.PIPE, text=True).stdout
+    for test in sorted(json.loads(text), key=lambda t: (-t.get("priority", 0), t["name"])):
+        yield test["name"], test["cmd"], test.get("env", {})
+
+
+def run_program(name, command, environment, results, wrapper):
+    env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", **environment)
+    try:
+        done = subprocess.run(wrapper + command, env=env, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=PROGRAM_TIMEOUT_S)
+        output, status = done.stdout.decode(errors="replace"), done.returncode
+    except subprocess.TimeoutExpired as expired:
+        output = (expired.stdout or b"").decode(errors="replace")
+        output += f"\nstopped after {PROGRAM_TIMEOUT_S} s\n"
+        status = -1
+    passed = failed = skipped = 0
+    for line in output.splitlines():
+        if re.match(r"ok \d+ .*# SKIP", line):
+            skipped += 1
+            print(f"  skipped: {name}: {line}")
+        elif re.match(r"ok \d+", line):
+            passed += 1
+        elif re.match(r"not ok \d+", line):
+            failed += 1
+    if status != 0 and failed == 0:
+        failed = 1
+    if passed + failed + skipped == 0:
+        failed = 1
+        output += "\nno test was executed\n"
+    results.add(passed, failed, skipped)
+    if failed:
+        print(f"FAILED {name} (status {status})\n{output}")
+    else:
+        print(f"ok {name}: {passed} passed" + (f", {skipped} skipped" if skipped else ""))
+    sys.stdout.flush()
+
+
+def run_pytest(build, arguments, results):
+    with tempfile.TemporaryDirectory() as directory:
+        report = pathlib.Path(directory, "report.xml")
+        env = dict(os.environ, PM_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
+             f"--junitxml={report}", str(TOP / "tests"), *arguments], env=env)
+        if not report.exists():
+            results.add(0, 1, 0)
+            print(f"FAILED pytest (status {done.returncode}): it left no report")
+            return
+        passed = failed = skipped = 0
+        for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+            bad = int(suite.get("failures")) + int(suite.get("errors"))
+            failed += bad
+            skipped += int(suite.get("skipped"))
+            passed += int(suite.get("tests")) - bad - int(suite.get("skipped"))
+        if done.returncode not in (0, 1, 5) and failed == 0:
+            failed = 1
+        results.add(passed, failed, skipped)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--only", choices=["programs", "python"],
+                        help="run just these tests")
+    parser.add_argument("--wrapper", default="", help="put before each test program, like qemu")
+    parser.add_argument("-n", default="4", help="how many Python tests run at a time")
+    parser.add_argument("-k", default="", help="only the Python tests whose names match")
+    options = parser.parse_args()
+    results = Results()
+    if options.only != "python":
+        for name, command, environment in programs(options.build):
+            run_program(name, command, environment, results, options.wrapper.split())
+    if options.only != "programs":
+        arguments = ["-n", options.n]
+        if options.k:
+            arguments += ["-k", options.k]
+        run_pytest(options.build, arguments, results)
+    print(f"{results.passed} passed, {results.failed} failed, {results.skipped} skipped")
+    return 1 if results.failed or not results.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
