@@ -347,7 +347,7 @@ static void show_table(const struct demo *d)
 
 static void show_files(const struct demo *d)
 {
-	static const char *const names[] = { "CPU.json", "GPU.json" };
+	static const char *const names[] = { "CPU.json", "GPU.json", "sources.json" };
 
 	printf("\nWritten:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -3,7 +3,9 @@
 
 void series_init(struct series *s, struct host *host, struct rig *rig)
 {
-	*s = (struct series) { .host = host, .rig = rig };
+	*s = (struct series) {
+		.host = host, .rig = rig, .usage_every_ns = SERIES_USAGE_OFTEN_NS
+	};
 }
 
 void series_want(struct series *s, uint32_t kinds)
@@ -24,7 +26,7 @@ void snapshot_take(struct series *s, uint32_t kinds, struct target *const *targe
 
 	/* A usage that cannot be read stays the old one: its own time tells. */
 	if ((flags & SNAPSHOT_EDGE) || !s->begun ||
-		t_ns >= host->usage.t_ns + SNAPSHOT_USAGE_EVERY_NS) {
+		t_ns >= host->usage.t_ns + s->usage_every_ns) {
 		host_usage_update(host);
 		t_ns = host_now_ns(host);
 	}

@@ -472,6 +472,8 @@ static int watch(struct listener *l, int fd, void *token)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = token };
 
+	if (token == &token_sampler)
+		event.events |= EPOLLET;
 	return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 

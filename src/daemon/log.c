@@ -93,7 +93,7 @@ void log_write(enum log_level level, const char *format, ...)
 
 bool log_limited(struct log_limit *limit, uint64_t now_ns, uint64_t *ret_kept_back)
 {
-	if (now_ns > limit->next_ns + PAUSE_LAST_NS)
+	if (limit->next_ns && now_ns > limit->next_ns + PAUSE_LAST_NS)
 		*limit = (struct log_limit) { .kept_back = limit->kept_back };
 	if (limit->in_a_row >= FREE_IN_A_ROW && now_ns < limit->next_ns) {
 		limit->kept_back++;

@@ -31,7 +31,7 @@ struct plugin {
 	struct sink sinks[MAX_SINKS];
 	size_t n_sinks;
 	const struct domain *domains[RIG_MAX_DOMAINS];
-	char sensors[256]; /* names of those in use */
+	char sources[KIND_COUNT][256]; /* see struct sink_options; empty: none */
 	int lock_fd;
 	int signal_fd;
 };
@@ -85,13 +85,27 @@ static void tell_domain(const struct domain *d)
 		log_debug("%s %s: %s, %s", d->sensor, d->name, kind_name(d->kind), d->scope);
 }
 
+/* Adds a counted domain's sensor to what is said of its kind. */
+static void note_source(struct plugin *p, const struct domain *d)
+{
+	char *source = p->sources[d->kind];
+	size_t len = strlen(source), room = sizeof(p->sources[0]) - len;
+
+	if (!d->counted || strstr(source, d->sensor))
+		return;
+	if (d->quality == FLAG_ESTIMATED)
+		snprintf(source + len, room, "%s%s, ESTIMATED: %s", len ? ", " : "", d->sensor,
+			d->model);
+	else
+		snprintf(source + len, room, "%s%s", len ? ", " : "", d->sensor);
+}
+
 static int open_rig(struct plugin *p)
 {
 	const struct plugin_config *config = p->config;
 	struct rig_options options = { .sensors = config->sensors,
 		.sensor = &config->sensor_options };
 	const char *bad_name;
-	size_t len = 0;
 	int r = rig_open(&p->rig, &p->host, &options, &bad_name);
 
 	if (r == -EINVAL)
@@ -99,17 +113,12 @@ static int open_rig(struct plugin *p)
 			(int) strcspn(bad_name, ","), bad_name);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < rig_n_verdicts(p->rig); i++) {
-		const struct rig_verdict *v = rig_verdict(p->rig, i);
-
-		tell_verdict(v);
-		if (v->used && len < sizeof(p->sensors))
-			len += (size_t) snprintf(p->sensors + len, sizeof(p->sensors) - len, "%s%s",
-				len ? ", " : "", v->ops->name);
-	}
+	for (size_t i = 0; i < rig_n_verdicts(p->rig); i++)
+		tell_verdict(rig_verdict(p->rig, i));
 	for (size_t i = 0; i < rig_n_domains(p->rig); i++) {
 		p->domains[i] = rig_domain(p->rig, i);
 		tell_domain(p->domains[i]);
+		note_source(p, p->domains[i]);
 	}
 	if (rig_n_domains(p->rig) == 0) {
 		log_error("no sensor of --sensors %s can be used, and no estimate was asked for; "
@@ -127,13 +136,9 @@ static int open_sink(struct plugin *p, const struct sink_ops *ops, const char *p
 	int r;
 
 	*s = (struct sink) { .ops = ops,
-		.options = { .path = path,
-			.max_bytes = p->config->log_max_bytes,
-			.gpus = !!(rig_kinds(p->rig) & KIND_BIT(KIND_GPU)),
-			.sensors = p->sensors } };
-	for (size_t i = 0; i < rig_n_domains(p->rig); i++)
-		if (p->domains[i]->quality == FLAG_ESTIMATED)
-			s->options.estimated = true;
+		.options = { .path = path, .max_bytes = p->config->log_max_bytes } };
+	for (int k = 0; k < KIND_COUNT; k++)
+		s->options.sources[k] = p->sources[k][0] ? p->sources[k] : NULL;
 	r = ops->open(s, why, sizeof(why));
 	if (r < 0)
 		log_error("cannot write the log: %s", *why ? why : strerror(-r));
@@ -159,6 +164,17 @@ static int open_sinks(struct plugin *p)
 	if (r == 0 && config->record)
 		r = open_sink(p, &sink_jsonl, config->record);
 	return r;
+}
+
+/* Whether anything that is written depends on how idle the machine was. */
+static bool needs_idle_time(const struct plugin *p)
+{
+	if (p->config->record || p->config->idle == IDLE_PROPORTIONAL)
+		return true;
+	for (size_t i = 0; i < rig_n_domains(p->rig); i++)
+		if (p->domains[i]->quality == FLAG_ESTIMATED)
+			return true;
+	return false;
 }
 
 static int set_up(struct plugin *p)
@@ -190,7 +206,10 @@ static int set_up(struct plugin *p)
 	if (r == 0)
 		r = open_sinks(p);
 	if (r == 0) {
-		struct sampler_options options = { .host = &p->host, .rig = p->rig };
+		struct sampler_options options = { .host = &p->host,
+			.rig = p->rig,
+			.usage_every_ns = needs_idle_time(p) ? SERIES_USAGE_OFTEN_NS
+							     : SERIES_USAGE_RARELY_NS };
 
 		memcpy(options.period_ns, p->config->period_ns, sizeof(options.period_ns));
 		r = sampler_create(&p->sampler, &options);

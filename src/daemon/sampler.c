@@ -69,6 +69,7 @@ struct sampler {
 	int epoll_fd;
 	int timer_fd;
 	uint64_t armed_ns;
+	bool fired; /* the timer went off and was not set again yet */
 	struct target **targets;
 	size_t n_targets;
 	size_t cap_targets;
@@ -177,14 +178,7 @@ int sampler_fd(const struct sampler *s)
 
 struct snapshot *sampler_next(struct sampler *s)
 {
-	struct snapshot *snapshot = ring_peek(&s->ring, NULL);
-
-	if (!snapshot) {
-		quiet(s->snapshot_fd);
-		/* One may have come between the look and the silence. */
-		snapshot = ring_peek(&s->ring, NULL);
-	}
-	return snapshot;
+	return ring_peek(&s->ring, NULL);
 }
 
 void sampler_done(struct sampler *s)
@@ -347,9 +341,10 @@ static void arm(struct sampler *s)
 		t_ns = earliest_deadline(s);
 	if (s->edge_owed)
 		t_ns = host_now_ns(s->options.host) + RETRY_NS;
-	if (t_ns == s->armed_ns)
+	if (t_ns == s->armed_ns && !s->fired)
 		return;
 	s->armed_ns = t_ns;
+	s->fired = false;
 	if (t_ns != UINT64_MAX) {
 		spec.it_value.tv_sec = (time_t) (t_ns / NS_PER_S);
 		spec.it_value.tv_nsec = (long) (t_ns % NS_PER_S);
@@ -455,8 +450,8 @@ static void wait_for_something(struct sampler *s)
 			quiet(s->order_fd);
 			orders = true;
 		} else if (who == &token_timer) {
-			quiet(s->timer_fd);
-			s->armed_ns = UINT64_MAX;
+			/* Setting it again makes it quiet: a read is saved in each tick. */
+			s->fired = true;
 		} else {
 			note_exit(s, who);
 		}
@@ -565,6 +560,7 @@ int sampler_create(struct sampler **ret, const struct sampler_options *options)
 	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	series_init(&s->series, options->host, options->rig);
+	s->series.usage_every_ns = options->usage_every_ns;
 	r = ring_init(&s->ring, RING_BYTES, RING_RESERVE);
 	if (r == 0 && (s->order_fd < 0 || s->snapshot_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0))
 		r = -EMFILE;

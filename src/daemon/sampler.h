@@ -16,6 +16,7 @@ struct sampler_options {
 	struct host *host; /* the sampler's own while it runs, but for its clock */
 	struct rig *rig;   /* likewise */
 	uint64_t period_ns[KIND_COUNT];
+	uint64_t usage_every_ns; /* see struct series */
 };
 
 /* Starts the thread. Returns 0 or -errno. */
@@ -28,10 +29,11 @@ void sampler_want(struct sampler *s, uint32_t kinds);
 void sampler_until(struct sampler *s, uint32_t id, uint64_t t_ns);
 uint64_t sampler_edge(struct sampler *s);
 
-/* Readable when there are snapshots; sampler_next() makes it quiet again. */
+/* Tells when there are snapshots, to an edge-triggered epoll: it is never read. */
 int sampler_fd(const struct sampler *s);
 
-/* The oldest snapshot, or NULL; valid until sampler_done() is called for it. */
+/* The oldest snapshot, or NULL; valid until sampler_done() is called for it. After sampler_fd()
+ * told, to be called until it is NULL. */
 struct snapshot *sampler_next(struct sampler *s);
 void sampler_done(struct sampler *s);
 

@@ -144,15 +144,15 @@ static void put_plugin(struct json *j, const struct reports *state, size_t first
 }
 
 /* The readers know four names of tools; the real sensors stand in the parameters. */
-static void put_tool(struct json *j, const struct sink *s, const char *type, const char *tool)
+static void put_tool(struct json *j, const struct sink *s, enum kind kind, const char *tool)
 {
+	const char *source = s->options.sources[kind], *type = kind_name(kind);
 	char text[400];
 
 	json_open(j, '{');
 	json_kv_string(j, "device_type", type);
 	json_kv_string(j, "tool_name", tool);
-	snprintf(text, sizeof(text), "powermeasure: %s%s", s->options.sensors,
-		s->options.estimated && strcmp(type, "cpu") == 0 ? ", ESTIMATED" : "");
+	snprintf(text, sizeof(text), "powermeasure: %s", source ? source : "no sensor");
 	json_kv_string(j, "tool_params", text);
 	json_kv_string(j, "power_units", "watts");
 	snprintf(text, sizeof(text), "%.360s/%s.json", s->options.path, type);
@@ -186,8 +186,8 @@ static int write_metadata(struct sink *s, bool sync)
 	json_open(&j, '{');
 	json_key(&j, "devices");
 	json_open(&j, '[');
-	put_tool(&j, s, "cpu", "scaphandre");
-	put_tool(&j, s, "gpu", "nvidia-smi");
+	put_tool(&j, s, KIND_CPU, "scaphandre");
+	put_tool(&j, s, KIND_GPU, "nvidia-smi");
 	json_close(&j, ']');
 	json_close(&j, '}');
 	put_time(&j, "start_time", state->start_wall_ns);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
  * The log that the plugin's README promises: CPU.json with each process's watts, GPU.json and
- * DRAM.json with the whole device's, one JSON object a file.
+ * DRAM.json with the whole device's, one JSON object a file. Their form has no place for where a
+ * figure comes from, so sources.json beside them tells, from each start of the plugin on.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "sinks/sink.h"
 #include "util/buf.h"
 #include "util/json_out.h"
@@ -52,6 +54,35 @@ static int open_and_note(struct sink *s, int which, char *ret_why, size_t n)
 	return r;
 }
 
+/* "2023-08-25 05:50:57": {"cpu": "rapl-powercap", "gpu": null, "dram": null} */
+static int note_sources(const struct sink *s, char *ret_note, size_t n)
+{
+	static const enum kind kinds[] = { KIND_CPU, KIND_GPU, KIND_DRAM };
+	struct jsonfile *f;
+	struct logkey last;
+	struct buf b = BUF_INIT;
+	struct json j = JSON_INIT(&b);
+	char key[64];
+	int r = jsonfile_open(&f, s->options.path, "sources", '{', ret_note, n);
+
+	if (r < 0)
+		return r;
+	logkey_begin(&last, jsonfile_last_key(f));
+	logkey_next(&last, clock_wall_ns(&clock_system), key, sizeof(key));
+	json_key(&j, key);
+	json_open(&j, '{');
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		json_kv_string(&j, kind_name(kinds[i]), s->options.sources[kinds[i]]);
+	json_close(&j, '}');
+	jsonfile_add(f, key, buf_text(&b), b.len);
+	r = jsonfile_flush(f);
+	if (r < 0)
+		snprintf(ret_note, n, "%s/sources.json: %s", s->options.path, strerror(-r));
+	jsonfile_close(f);
+	buf_finish(&b);
+	return r;
+}
+
 static int readme_open(struct sink *s, char *ret_why, size_t n)
 {
 	int r;
@@ -61,7 +92,9 @@ static int readme_open(struct sink *s, char *ret_why, size_t n)
 	s->state = calloc(1, sizeof(struct readme));
 	if (!s->state)
 		return -ENOMEM;
-	r = open_and_note(s, LOG_CPU, ret_why, n);
+	r = note_sources(s, ret_why, n);
+	if (r == 0)
+		r = open_and_note(s, LOG_CPU, ret_why, n);
 	if (r == 0)
 		r = open_and_note(s, LOG_GPU, ret_why, n);
 	return r;

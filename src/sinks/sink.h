@@ -12,9 +12,9 @@
 struct sink_options {
 	const char *path;    /* the directory, or the file of a sink that writes one */
 	uint64_t max_bytes;  /* a file is turned over when it is longer; 0: never */
-	uint32_t gpus;       /* whether there is a GPU to be told about, for files made at start */
-	const char *sensors; /* "rapl-powercap, nvml": for sinks that name them */
-	bool estimated;      /* the CPU's figures are estimates */
+	/* Where a kind's figures come from, in words: "rapl-powercap", or "estimate, ESTIMATED: "
+	 * with the model and its bounds; NULL: there is no sensor for it. */
+	const char *sources[KIND_COUNT];
 };
 
 /* How records are doing: shown in the log. */

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: MIT
+"""The commands beside the plugin: list, send, demo."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import PATIENCE, POWERMEASURE, TOP, run, start_event, wait_for
+
+
+# ---- list -----------------------------------------------------------------------------------------
+
+
+def powercap(root, zones, cpuinfo="vendor_id : GenuineIntel\n\n"):
+    """Makes a tree: {"intel-rapl:0": {"name": "package-0", ...}}."""
+    (root / "proc").mkdir(parents=True, exist_ok=True)
+    (root / "proc" / "cpuinfo").write_text(cpuinfo)
+    for directory, files in zones.items():
+        path = root / "sys" / "class" / "powercap" / directory
+        path.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (path / name).write_text(f"{text}\n")
+    return root
+
+
+def zone(name, energy=1000, range_uj=262143328850):
+    return {"name": name, "energy_uj": energy, "max_energy_range_uj": range_uj, "enabled": 1}
+
+
+class Counter(threading.Thread):
+    """Lets the counters of a tree rise as steady powers do, until it is stopped."""
+
+    def __init__(self, root, watts):
+        super().__init__(daemon=True)
+        self.files = {(root / "sys/class/powercap" / d / "energy_uj"): w for d, w in watts.items()}
+        self.over = threading.Event()
+        self.begun = time.monotonic()
+        self.start()
+
+    def run(self):
+        while not self.over.wait(0.002):
+            passed = time.monotonic() - self.begun
+            for path, watts in self.files.items():
+                with open(path, "r+b", buffering=0) as f:
+                    # Always as long: a reader must not see a cut number.
+                    f.write(b"%015d\n" % (10 ** 6 + int(passed * watts * 1e6)))
+
+    def stop(self):
+        self.over.set()
+        self.join()
+
+
+@pytest.fixture
+def counter():
+    running = []
+
+    def start(*args):
+        one = Counter(*args)
+        running.append(one)
+        return one
+
+    yield start
+    for one in running:
+        one.stop()
+
+
+def listed(root, *args):
+    done = run("list", "--json", "--root", root, *args)
+    document = json.loads(done.stdout)
+    return done.returncode, {s["name"]: s for s in document["sensors"]}
+
+
+def test_list_shows_a_usable_tree(tmp_path, counter):
+    root = powercap(tmp_path, {
+        "intel-rapl": {"enabled": 1}, "intel-rapl:0": zone("package-0"),
+        "intel-rapl:0:0": zone("core"), "intel-rapl:0:1": zone("uncore"),
+        "intel-rapl:0:2": zone("dram", range_uj=65712999613), "intel-rapl:1": zone("psys"),
+        "intel-rapl-mmio:0": zone("package-0")})
+    counter(root, {"intel-rapl:0": 12.5, "intel-rapl:0:0": 8, "intel-rapl:0:1": 2,
+                   "intel-rapl:0:2": 3, "intel-rapl:1": 20, "intel-rapl-mmio:0": 12.5})
+    status, sensors = listed(root)
+    assert status == 0
+    rapl = sensors["rapl-powercap"]
+    assert rapl["usable"] and rapl["used"] and rapl["reason"] is None
+    shown = [(d["name"], d["kind"], d["parent"], d["counted"]) for d in rapl["domains"]]
+    assert shown == [
+        ("package-0", "cpu", None, True),
+        ("package-0-core", "cpu", "package-0", False),
+        ("package-0-dram", "dram", None, True),
+        ("package-0-uncore", "gpu", "package-0", True),
+        ("psys", "platform", None, True)]
+    watts = {d["name"]: d["power_w"] for d in rapl["domains"]}
+    assert watts["package-0"] == pytest.approx(12.5, rel=0.05)
+    assert watts["psys"] == pytest.approx(20, rel=0.05)
+    assert not sensors["estimate"]["used"]
+    done = run("list", "--root", root)
+    assert done.returncode == 0
+    assert re.search(r"^rapl-powercap +usable$", done.stdout, re.M)
+    assert re.search(r"^ +package-0 +cpu +package +1 ms +1\d\.\d W$", done.stdout, re.M)
+
+
+def test_list_says_why_not_and_what_would_help(tmp_path):
+    bare = powercap(tmp_path / "bare", {})
+    status, sensors = listed(bare)
+    assert status == 1
+    assert sensors["rapl-powercap"]["fix"] == "sudo modprobe intel_rapl_msr"
+    assert sensors["estimate"]["used"]
+    virtual = powercap(tmp_path / "vm", {}, "vendor_id : GenuineIntel\nflags : fpu hypervisor\n\n")
+    _, sensors = listed(virtual)
+    assert "virtual machine" in sensors["rapl-powercap"]["reason"]
+    assert sensors["rapl-powercap"]["fix"] is None
+    masked = powercap(tmp_path / "masked", {"intel-rapl:0": {}})
+    _, sensors = listed(masked)
+    assert "hidden" in sensors["rapl-powercap"]["reason"]
+    assert "--root /host" in sensors["rapl-powercap"]["fix"]
+    assert "nvml" in sensors
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody without rights")
+def test_list_tells_the_command_that_gives_the_right(tmp_path):
+    root = powercap(tmp_path, {"intel-rapl:0": zone("package-0")})
+    (root / "sys/class/powercap/intel-rapl:0/energy_uj").chmod(0o400)
+    for path in (tmp_path, *tmp_path.parents):
+        os.chmod(path, os.stat(path).st_mode | 0o055)
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", POWERMEASURE, "list",
+         "--root", root], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "energy_uj: Permission denied" in done.stdout
+    assert re.search(r"to change that: sudo setcap cap_dac_read_search\+ep /\S+/powermeasure$",
+                     done.stdout, re.M)
+    assert "ESTIMATED" in done.stdout
+
+
+def test_list_says_when_a_counter_stands_still(tmp_path):
+    root = powercap(tmp_path, {"intel-rapl:0": zone("package-0")})
+    done = run("list", "--root", root)
+    assert re.search(r"^ +package-0 .* 0 W$", done.stdout, re.M)
+
+
+def test_list_over_recorded_trees():
+    fixtures = TOP.parent / "shared" / "fixtures"
+    if not fixtures.is_dir():
+        pytest.skip("no folder of recorded machines beside the checkout")
+    for tree, names in ((fixtures / "procfs" / "fixtures",
+                         ["package-0", "package-0-core", "package-10"]),
+                        (fixtures / "node_exporter", ["package-0", "package-0-core"])):
+        status, sensors = listed(tree)
+        assert status == 0
+        assert [d["name"] for d in sensors["rapl-powercap"]["domains"]] == names
+
+
+def test_a_powercap_tree_is_measured(plugin, load, tmp_path, counter):
+    """Two packages through their wraps, as the kernel's driver shows them."""
+    root = powercap(tmp_path / "root", {
+        "intel-rapl:0": zone("package-0"), "intel-rapl:a": zone("package-1"),
+        "intel-rapl:0:0": zone("dram")})
+    counter(root, {"intel-rapl:0": 30, "intel-rapl:a": 10, "intel-rapl:0:0": 4})
+    p, one = plugin("--root", root, "--sensors", "rapl-powercap"), load(0.5)
+    before, begun = one.cpu_s(), time.monotonic()
+    p.send(start_event([one.pid], [1, 3], 4))
+    found = p.wait_said(r"CPU (\S+) J .*DRAM (\S+) J")
+    share = (one.cpu_s() - before) / (time.monotonic() - begun) / os.sysconf("SC_NPROCESSORS_ONLN")
+    assert float(found.group(1)) == pytest.approx(40 * 4 * share, rel=0.05)
+    assert float(found.group(2)) == pytest.approx(16, rel=0.05)
+
+
+def test_list_refuses_what_it_does_not_know(tmp_path):
+    assert run("list", "--nonsense").returncode == 2
+    assert run("list", "word").returncode == 2
+    assert run("list", "--sensors", "nonsense").returncode == 2
+    assert run("list", "--root", tmp_path / "nowhere").returncode == 1
+
+
+# ---- send -----------------------------------------------------------------------------------------
+
+
+def test_send_start_and_wait_prints_the_totals(plugin, load):
+    p, one, two = plugin("--sensors", "sim"), load(0.3), load(0.1)
+    done = run("send", "start", "--to", p.address, "--pid", one.pid, "--pid", two.pid,
+               "--type", "all", "--seconds", 1, "--wait")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    for pid in one.pid, two.pid:
+        line, = [x for x in lines if x.startswith(f"pid {pid} ")]
+        assert re.search(r"CPU \S+ J \(\S+ to \S+\).*DRAM .*GPU .*; time is up$", line)
+        p.wait_said(re.escape(line))
+
+
+def test_send_stop_and_terminate(plugin, load):
+    p, one = plugin("--sensors", "sim"), load(0.1)
+    assert run("send", "start", "--to", p.address, "--pid", one.pid, "--seconds", 0).returncode == 0
+    assert run("send", "stop", "--to", p.address, "--pid", one.pid).returncode == 0
+    p.wait_said("; stopped")
+    assert run("send", "terminate", "--to", p.address, "--name", "other").returncode == 0
+    assert p.process.poll() is None
+    assert run("send", "terminate", "--to", p.address).returncode == 0
+    assert p.process.wait(5 * PATIENCE) == 0
+
+
+def test_send_at_a_time(plugin, load):
+    p, one = plugin("--sensors", "sim"), load(0.1)
+    begun = time.monotonic()
+    done = run("send", "start", "--to", p.address, "--pid", one.pid, "--type", "cpu", "--seconds",
+               1, "--at", "+1.5", "--wait")
+    assert done.returncode == 0
+    assert time.monotonic() - begun >= 2.4
+    assert "1.00" in done.stdout
+
+
+def test_send_tells_the_reason_of_a_refusal(plugin):
+    p = plugin("--sensors", "sim")
+    for args, words in (
+            (["--pid", 2 ** 31 - 1], "there is no process 2147483647"),
+            (["--pid", os.getpid(), "--type", 9], "9 is no monitor type"),
+            (["--pid", os.getpid(), "--at", "noon"], "is no time"),
+            ([], "the event names no pids")):
+        for wait in [], ["--wait"]:
+            done = run("send", "start", "--to", p.address, *args, *wait)
+            assert done.returncode == 1
+            assert words in done.stderr
+
+
+def test_send_numbers_as_the_receiver_does(plugin, load):
+    p, one = plugin("--sensors", "sim", "--monitor-types", "events"), load(0.1)
+    done = run("send", "start", "--to", p.address, "--pid", one.pid, "--type", "gpu", "--seconds",
+               1, "--wait", env={"POWERMEASURE_MONITOR_TYPES": "events"})
+    assert "GPU" in done.stdout and "CPU" not in done.stdout
+
+
+def test_send_without_anybody_there():
+    begun = time.monotonic()
+    done = run("send", "stop", "--to", "tcp://127.0.0.1:1", "--pid", 1)
+    assert done.returncode == 1
+    assert "no answer from tcp://127.0.0.1:1 within 5 s: is a plugin or engine running" in done.stderr
+    assert time.monotonic() - begun < 8 * PATIENCE
+
+
+def test_send_uses_the_environments_address(plugin, load):
+    p, one = plugin("--sensors", "sim"), load(0.1)
+    port = p.address.rsplit(":", 1)[1]
+    done = run("send", "start", "--pid", one.pid, "--seconds", 1, "--type", "cpu",
+               env={"POWER_MEASURING_PLUGIN_PORT": port})
+    assert done.returncode == 0, done.stderr
+    p.wait_said("begins")
+
+
+@pytest.mark.parametrize("args", [
+    [], ["dance"], ["start", "--pid", "x"], ["start", "--type", "x"], ["start", "--seconds", "-1"],
+    ["start", "--nonsense"], ["start", "word"], ["start", "--at", "+x"],
+    ["start", "--monitor-types", "x"], ["start", "--to", "nonsense"]])
+def test_send_wrong_usage(args):
+    done = run("send", *args)
+    assert done.returncode in ((1,) if "nonsense" in args[-1:] and "--to" in args else (2,))
+
+
+# ---- demo, and what ./run is ----------------------------------------------------------------------
+
+
+def test_demo_shows_a_table_and_names_its_files(tmp_path):
+    done = run("demo", "--seconds", 2, "--sensors", "sim", env={"HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^ +(\d+)  (\S+) +(\S+) +(\S+) +(\S+) +(\S+) +(\S+)  sim, measured$",
+                      done.stdout, re.M)
+    assert [row[1] for row in rows] == ["half-a-core", "powermeasure"]
+    for _, _, mean, low, high, joules, gpu in rows:
+        assert float(low) <= float(mean) <= float(high)
+        assert float(joules) == pytest.approx(2 * float(mean), rel=0.05)
+        assert float(gpu) > 0
+    for name in re.findall(r"^  (/\S+)$", done.stdout, re.M):
+        assert os.path.exists(name)
+    assert "\r" not in done.stdout
+    assert str(tmp_path / "logs" / "CPU.json") in done.stdout
+    assert not left_over(tmp_path)
+
+
+def left_over(tmp_path):
+    found = subprocess.run(["pgrep", "-f", str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    return found.stdout
+
+
+def test_demo_says_that_an_estimate_is_one(tmp_path):
+    (tmp_path / "root").mkdir()
+    done = run("demo", "--seconds", 1, "--sensors=estimate", "--root", tmp_path / "root",
+               env={"HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert "estimate, ESTIMATED" in done.stdout
+    assert "the figures come from a model" in done.stdout
+
+
+def test_demo_takes_a_directory_of_its_own_beside_another_plugin(plugin, tmp_path):
+    p = plugin("--sensors", "sim", log_dir=tmp_path / "logs")
+    done = run("demo", "--seconds", 1, "--sensors", "sim", env={"HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert f"pid {p.pid} already writes its logs" in done.stdout
+    assert f"This run writes to {tmp_path}/logs/demo-" in done.stdout
+    assert p.log("CPU.json") == {}
+
+
+def test_demo_shows_a_live_line_on_a_terminal_only(tmp_path):
+    done = subprocess.run(
+        ["script", "-qec", f"{POWERMEASURE} demo --seconds 2 --sensors sim", "/dev/null"],
+        env=dict(os.environ, HOME=str(tmp_path)), stdout=subprocess.PIPE)
+    if done.returncode == 127:
+        pytest.skip("no script(1)")
+    assert done.returncode == 0
+    assert re.search(r"\r\x1b\[K 1\.\d s   half-a-core \S+ W   powermeasure \S+ W   GPU \S+ W",
+                     done.stdout.decode())
+
+
+def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path):
+    process = subprocess.Popen([POWERMEASURE, "demo", "--sensors", "sim"], stdout=subprocess.PIPE,
+                               env=dict(os.environ, HOME=str(tmp_path)), text=True)
+    for line in process.stdout:
+        found = re.search(r"measure pid (\d+), which keeps half a CPU busy, and pid (\d+)", line)
+        if found:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    for pid in found.groups():
+        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), what=f"the end of {pid}")
+
+
+def test_help_and_version():
+    assert run("--version").stdout.startswith("powermeasure ")
+    for args in ["--help"], ["plugin", "--help"], ["list", "--help"], ["send", "--help"], \
+            ["send", "start", "--help"], ["demo", "--help"]:
+        done = run(*args)
+        assert done.returncode == 0 and done.stdout and not done.stderr
+    assert run().returncode == 2
+    done = run("dance")
+    assert done.returncode == 2 and 'there is no command "dance"' in done.stderr

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: MIT
+"""The logs: finished JSON whenever anybody looks, whatever happens."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import PATIENCE, PUBLISHED, run, start_event, stop_event, wait_for
+
+SIM = ("--sensors", "sim")
+
+
+def test_a_reader_at_1_khz_never_sees_an_invalid_file(plugin, load):
+    p, one = plugin(*SIM, "--rate", "1000"), load(0.2)
+    p.send(start_event([one.pid], [0], 3))
+    path = p.log_dir / "CPU.json"
+    reads = longest = 0
+    until = time.monotonic() + 60 * PATIENCE
+    while "time is up" not in p.said and time.monotonic() < until:
+        log = json.loads(path.read_text())  # raises on an invalid file
+        assert len(log) >= longest
+        longest = len(log)
+        reads += 1
+        time.sleep(0.001)
+    assert reads > 300 and longest > 1000
+
+
+def test_kill_9_leaves_complete_files_and_the_next_run_continues_them(plugin, load):
+    """The thousand kills are in tests/property/test_kill.c; here the whole program is killed."""
+    seed = int(os.environ.get("PM_SEED", time.time_ns() % 2**32))
+    print("PM_SEED", seed)
+    chance = random.Random(seed)
+    one = load(0.2)
+    before = 0
+    for _ in range(15):
+        p = plugin(*SIM, "--rate", "200")
+        p.send(start_event([one.pid], [0], 0))
+        wait_for(lambda: len(p.log("CPU.json")) > before, what="a new line")
+        seen = len(p.log("CPU.json"))
+        time.sleep(chance.uniform(0, 0.2))
+        p.process.send_signal(signal.SIGKILL)
+        p.process.wait()
+        cpu, gpu = p.log("CPU.json"), p.log("GPU.json")
+        assert len(cpu) >= seen
+        assert list(cpu) == sorted(cpu) and gpu
+        assert not [f for f in os.listdir(p.log_dir) if "torn" in f]
+        before = len(cpu)
+
+
+def test_a_second_plugin_names_the_holder(plugin):
+    p = plugin(*SIM)
+    done = run("plugin", *SIM, "--log-dir", p.log_dir, "--listen", "tcp://127.0.0.1:*")
+    assert done.returncode == 1
+    assert f"powermeasure plugin, pid {p.pid} already writes its logs to" in done.stderr
+
+
+@pytest.mark.parametrize("cut", ["middle of an entry", "closing bracket", "zeros"])
+def test_a_torn_log_is_repaired_and_kept(plugin, load, tmp_path, cut):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    whole = ('{"2023-08-25 05:50:59": [8.369286, "337263", "py}thon"], '
+             '"2023-08-25 05:51:02": [8.153751, "337263", "python"]')
+    torn = {"middle of an entry": whole[:-9], "closing bracket": whole,
+            "zeros": whole + "\0" * 4096}[cut]
+    (logs / "CPU.json").write_text(torn)
+    p, one = plugin(*SIM), load(0.1)
+    p.wait_said("CPU.json was torn: repaired to its last whole entry")
+    p.send(start_event([one.pid], [1], 1))
+    p.wait_said("time is up")
+    log = p.log("CPU.json")
+    assert list(log)[0] == "2023-08-25 05:50:59"
+    assert len(log) == 2 + (1 if cut == "middle of an entry" else 2)
+    assert (logs / "CPU.torn.json").read_text() == torn
+
+
+def test_what_is_no_log_is_kept_aside(plugin, tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "GPU.json").write_text("hello")
+    p = plugin(*SIM)
+    p.wait_said("GPU.json was no log of this kind: a new one begins")
+    assert p.log("GPU.json") == {}
+    assert (logs / "GPU.torn.json").read_text() == "hello"
+
+
+def test_a_clock_far_behind_the_last_key_turns_the_file_over(plugin, load, tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    old = '{"2099-01-01 00:00:00": [1.000000, "1", "x"]}'
+    (logs / "CPU.json").write_text(old)
+    p, one = plugin(*SIM), load(0.1)
+    p.send(start_event([one.pid], [1], 1))
+    p.wait_said("time is up")
+    assert len(p.log("CPU.json")) == 2
+    assert json.loads((logs / "CPU.2099-01-01 00:00:00.json").read_text()) == json.loads(old)
+
+
+def test_log_max_turns_files_over(plugin, load):
+    p, one = plugin(*SIM, "--log-max", "2K", "--rate", "100"), load(0.1)
+    p.send(start_event([one.pid], [1], 2))
+    p.wait_said("time is up")
+    p.stop()
+    files = [f for f in os.listdir(p.log_dir) if re.match(r"CPU\.2.*\.json", f)]
+    assert len(files) >= 2
+    lines = sum(len(p.log(f)) for f in files + ["CPU.json"])
+    late = sum(int(n) for n in re.findall(r"(\d+) ticks were too many", p.said))
+    assert 150 - late <= lines <= 200
+    for f in files:
+        assert list(p.log(f))[-1] in f
+
+
+def test_sighup_begins_new_files_where_old_ones_were_moved(plugin, load):
+    p, one = plugin(*SIM, "--rate", "20"), load(0.1)
+    p.send(start_event([one.pid], [0], 0))
+    wait_for(lambda: p.log("CPU.json"), what="a line")
+    os.rename(p.log_dir / "CPU.json", p.log_dir / "old.json")
+    p.process.send_signal(signal.SIGHUP)
+    p.wait_said("opened again")
+    wait_for(lambda: (p.log_dir / "CPU.json").exists() and p.log("CPU.json"), what="a new log")
+    p.stop()
+    assert set(p.log("old.json")).isdisjoint(p.log("CPU.json"))
+
+
+def test_a_missing_directory_is_made(plugin, tmp_path):
+    p = plugin(*SIM, log_dir=tmp_path / "a" / "b" / "c")
+    assert p.log("CPU.json") == {} == p.log("GPU.json")
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("plugin", *SIM, "--log-dir", tmp_path / "file" / "logs")
+    assert done.returncode == 1
+    assert f"cannot make the log directory {tmp_path}/file/logs: Not a directory" in done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A directory on a file system of 256 KiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    if os.getuid() != 0 or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=256k", "none", path],
+            stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no right to mount a small file system")
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+def fill(disk):
+    filler = disk / "filler"
+    try:
+        with open(filler, "wb", buffering=0) as f:
+            while True:
+                f.write(b"x" * 4096)
+    except OSError:
+        pass
+    return filler
+
+
+def test_a_full_disk_delays_lines_and_loses_none(plugin, load, small_disk):
+    p, one = plugin(*SIM, "--rate", "50", log_dir=small_disk / "logs"), load(0.1)
+    p.send(start_event([one.pid], [1], 0))
+    wait_for(lambda: p.log("CPU.json"), what="a line")
+    filler = fill(small_disk)
+    p.wait_said("No space left on device", 20)
+    frozen = len(p.log("CPU.json"))
+    time.sleep(0.5)
+    assert p.log("CPU.json")
+    filler.unlink()
+    p.wait_said("the logs are written again, 0 lines were lost", 20)
+    wait_for(lambda: len(p.log("CPU.json")) > frozen + 20, what="what had waited")
+    p.send(stop_event([one.pid]))
+    p.wait_said("stopped")
+    # The keys tell that no time is missing: no two lines are much more than a tick apart.
+    log = list(p.log("CPU.json"))
+    assert p.stop() == 0
+    assert len(log) == len(set(log))
+
+
+def test_a_full_disk_at_the_start_is_an_error_that_says_so(small_disk, tmp_path):
+    (small_disk / "logs").mkdir()
+    fill(small_disk)
+    done = run("plugin", *SIM, "--log-dir", small_disk / "logs")
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+
+
+@pytest.fixture
+def no_links(tmp_path):
+    """A directory on a file system without hard links."""
+    image, path = tmp_path / "image", tmp_path / "fat"
+    path.mkdir()
+    with open(image, "wb") as f:
+        f.truncate(4 << 20)
+    for command in (["mkfs.vfat", image], ["mount", "-o", "loop", image, path]):
+        try:
+            if os.getuid() != 0 or subprocess.run(
+                    command, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL).returncode != 0:
+                pytest.skip("no FAT file system can be made and mounted here")
+        except FileNotFoundError:
+            pytest.skip(f"no {command[0]}")
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_without_hard_links_logs_are_written_in_place(plugin, load, no_links):
+    p, one = plugin(*SIM, log_dir=no_links / "logs"), load(0.1)
+    p.send(start_event([one.pid], [0], 2))
+    p.wait_said("time is up")
+    assert p.stop() == 0
+    assert len(p.log("CPU.json")) == 4
+    done = run("list", *SIM, "--log-dir", no_links / "logs")
+    assert "no hard links on this file system: logs are written in place" in done.stdout
+
+
+def test_names_are_escaped(plugin, tmp_path):
+    script = ("import ctypes, sys\n"
+              "ctypes.CDLL(None).prctl(15, b'a\"\\\\b\\xff\\n)', 0, 0, 0)\n"
+              "print('ready', flush=True)\nsys.stdin.read()\n")
+    child = subprocess.Popen(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+    child.stdout.readline()
+    p = plugin(*SIM)
+    p.send(start_event([child.pid], [1], 1))
+    p.wait_said("time is up")
+    child.communicate()
+    assert {v[2] for v in p.log("CPU.json").values()} == {'a"\\b\ufffd\n)'}
+
+
+def test_the_environment_says_where_logs_go(plugin, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    command = ["plugin", *SIM, "--listen", "nonsense"]
+    run(*command, env={"HOME": str(home)})
+    assert (home / "logs" / "CPU.json").exists()
+    run(*command, env={"HOME": str(home), "TRAPS_POWER_LOG_PATH": str(tmp_path / "elsewhere")})
+    assert (tmp_path / "elsewhere" / "CPU.json").exists()
+
+
+def test_camera_traps_format(plugin, load, tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "power_summary_report.json").write_text("stale")
+    p = plugin(*SIM, "--log-format", "camera-traps", "--self-test", "--rate", "2")
+    assert not (logs / "power_summary_report.json").exists()
+    one, two = load(0.4), load(0.2)
+    assert p.send(start_event([one.pid, two.pid], [1], 3)) == PUBLISHED  # 1: all, in its schema
+    for pid in one.pid, two.pid:
+        p.wait_said(rf"pid {pid} .*time is up")
+    assert p.stop() == 0
+
+    for name in "cpu.json", "gpu.json", "dram.json":
+        for element in p.log(name):
+            (key, pairs), = element.items()
+            assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", key)
+            for watts, pid in pairs:
+                assert isinstance(watts, float) and isinstance(pid, str)
+    cpu = p.log("cpu.json")
+    assert sum(any(pid == str(one.pid) for _, pid in list(e.values())[0]) for e in cpu) == 6
+    gpu = [pair for e in p.log("gpu.json") for pair in list(e.values())[0]]
+    assert {pid for _, pid in gpu} == {str(one.pid), str(two.pid), str(p.pid)}
+
+    name, = [f for f in os.listdir(logs) if re.fullmatch(r"metadata_.*\.json", f)]
+    metadata = p.log(name)
+    assert set(metadata) == {"plugins", "tools", "start_time", "last_update_time"}
+    for plugin_entry in metadata["plugins"]:
+        assert set(plugin_entry) == {"name", "pids", "devices_measured", "command_line"}
+        assert set(plugin_entry["devices_measured"]) == {"cpu", "gpu"}
+    devices = metadata["tools"]["devices"]
+    assert [d["device_type"] for d in devices] == ["cpu", "gpu"]
+    assert {d["tool_name"] for d in devices} <= {"jtop", "powerjoular", "scaphandre", "nvidia-smi"}
+    assert all("sim" in d["tool_params"] and d["power_units"] == "watts" for d in devices)
+
+    report = p.log("power_summary_report.json")
+    assert set(report) == {"plugin power summary report", "pid power summary report"}
+    entries = {e["plugin"]: e for e in report["plugin power summary report"]}
+    assert len(entries) == len(report["plugin power summary report"]) == 2
+    assert "power_monitor_plugin" in entries
+    for entry in entries.values():
+        assert entry["cpu_power_consumption"] > 0 and entry["gpu_power_consumption"] > 0
+    pids = {e["pid"]: e for e in report["pid power summary report"]}
+    assert set(pids) == {one.pid, two.pid, p.pid}
+    together = pids[one.pid]["cpu_power_consumption"] + pids[two.pid]["cpu_power_consumption"]
+    name = pids[one.pid]["plugin_name"]
+    assert entries[name]["cpu_power_consumption"] == pytest.approx(together, abs=1e-5)
+
+    rows = (logs / "system_measurements.csv").read_text().splitlines()
+    assert rows[0] == ('"readable_time","cpu_percent","mem_total","mem_avail","mem_percent_used",'
+                       '"disk_total","disk_free","disk_percent"')
+    assert 3 <= len(rows) - 1 <= 5 + 2 * PATIENCE
+    assert all(re.fullmatch('("[^"]+",){7}"[^"]+"', row) for row in rows[1:])
+
+
+def test_camera_traps_numbers_are_never_null_nor_zero_for_the_cpu(plugin, load):
+    p, one = plugin(*SIM, "--log-format", "camera-traps"), load(0.01)
+    p.send(start_event([one.pid], [2], 0))  # 2: CPU, in its schema
+    p.wait_said("begins")
+    p.stop()  # at once
+    report = p.log("power_summary_report.json")
+    entry, = report["plugin power summary report"]
+    assert entry["cpu_power_consumption"] > 0
+    assert entry["gpu_power_consumption"] == 0
