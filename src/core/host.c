@@ -157,6 +157,38 @@ int host_usage_update(struct host *h)
 	return 0;
 }
 
+uint32_t host_count_cpu_list(const char *text)
+{
+	uint32_t n = 0;
+
+	while (*text >= '0' && *text <= '9') {
+		char *end;
+		unsigned long first = strtoul(text, &end, 10), last = first;
+
+		if (*end == '-')
+			last = strtoul(end + 1, &end, 10);
+		if (last < first || last - first > 65535)
+			return 0;
+		n += (uint32_t) (last - first + 1);
+		text = *end == ',' ? end + 1 : end;
+	}
+	return *text == '\n' || *text == '\0' ? n : 0;
+}
+
+void host_count_cpus(struct host *h)
+{
+	char text[512];
+	ssize_t n = h->online_fd < 0 ? -1 : pread(h->online_fd, text, sizeof(text) - 1, 0);
+	uint32_t n_cpu;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	n_cpu = host_count_cpu_list(text);
+	if (n_cpu > 0)
+		h->usage.n_cpu = n_cpu;
+}
+
 /* The coarse clocks move once a tick, so their resolution is the tick's period. */
 static uint64_t tick_period_ns(void)
 {
@@ -183,7 +215,7 @@ int host_init(struct host *h, const char *root, const struct clock *clock)
 	size_t len;
 	int r;
 
-	*h = (struct host) { .clock = clock, .root_fd = -1, .stat_fd = -1 };
+	*h = (struct host) { .clock = clock, .root_fd = -1, .stat_fd = -1, .online_fd = -1 };
 	if (!root || *root == '\0')
 		root = "/";
 	len = strlen(root);
@@ -210,6 +242,7 @@ int host_init(struct host *h, const char *root, const struct clock *clock)
 		r = errno == ENOENT ? -ENOSYS : -errno;
 		goto fail;
 	}
+	h->online_fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
 	r = host_usage_update(h);
 	if (r < 0)
 		goto fail;
@@ -225,6 +258,7 @@ void host_finish(struct host *h)
 		return;
 	close_fd(&h->root_fd);
 	close_fd(&h->stat_fd);
+	close_fd(&h->online_fd);
 	free(h->stat_text);
-	*h = (struct host) { .root_fd = -1, .stat_fd = -1 };
+	*h = (struct host) { .root_fd = -1, .stat_fd = -1, .online_fd = -1 };
 }

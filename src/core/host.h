@@ -31,6 +31,7 @@ struct host {
 	bool live;      /* the root is "/" */
 	int root_fd;
 	int stat_fd;
+	int online_fd; /* the list of CPUs online; -1 where there is no /sys */
 	struct cpuinfo cpu;      /* of the root's /proc/cpuinfo */
 	uint64_t tick_ns;        /* period of the kernel's own tick: how stale a CPU clock may be */
 	uint64_t user_hz_ns;     /* length of one unit of /proc/stat */
@@ -66,6 +67,12 @@ int host_read_text(const struct host *h, const char *path, char *ret, size_t n);
 
 /* Reads /proc/stat again into h->usage. Returns 0 or -errno; on error the old usage stays. */
 int host_usage_update(struct host *h);
+
+/* Counts the CPUs that are online into h->usage.n_cpu, for a fraction of the cost of the above. */
+void host_count_cpus(struct host *h);
+
+/* "0-3,8,10-11" is 7 CPUs. Returns 0 for what is no such list. */
+uint32_t host_count_cpu_list(const char *text);
 
 /* The parsing alone: text is the beginning of /proc/stat, complete through the CPU lines, unit_ns
  * the length of one of its units. Fills idle_ns and n_cpu. Returns 0, or -EINVAL. */

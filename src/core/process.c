@@ -123,7 +123,17 @@ static void process_close(struct target *t)
 
 static const struct target_ops process_ops;
 
-int target_open_process(struct target *t, pid_t pid, unsigned max_kept_threads)
+void target_keep(struct target *t, struct taskclock clock)
+{
+	if (t->ended || t->kept.n > 0) {
+		taskclock_finish(&clock);
+		return;
+	}
+	t->kept = clock;
+	mark_kept(t, clock_mono_ns(&clock_system));
+}
+
+int target_open_process(struct target *t, pid_t pid)
 {
 	struct procstat stat, again;
 	uint64_t now_ns = clock_mono_ns(&clock_system);
@@ -152,8 +162,6 @@ int target_open_process(struct target *t, pid_t pid, unsigned max_kept_threads)
 		return -ESRCH;
 	}
 	t->last_read_ns = now_ns;
-	if (max_kept_threads > 0 && taskclock_init(&t->kept, pid, max_kept_threads) == 0)
-		mark_kept(t, now_ns);
 	return 0;
 }
 

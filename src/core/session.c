@@ -22,6 +22,7 @@ struct watched {
 	bool named_again;      /* since the session began; a program may be started after that */
 	struct target *target; /* until it is handed to the sampling */
 	uint64_t ordinal;      /* usages in snapshots before this one are an earlier target's */
+	unsigned kept_threads; /* perf clocks that keep its last CPU time */
 	unsigned n_members;    /* of sessions */
 	bool ended;
 
@@ -67,6 +68,7 @@ struct sessions {
 	struct watched **watched; /* by slot; NULL: free */
 	uint32_t n_slots;
 	size_t n_watched;
+	unsigned kept_threads;
 	uint32_t next_id;
 	uint32_t have;   /* kinds that a sensor tells */
 	uint32_t wanted; /* as last told to the sampling */
@@ -283,7 +285,7 @@ static int watch(struct sessions *ss, pid_t pid, struct watched **ret)
 	w = calloc(1, sizeof(*w));
 	if (!t || !w)
 		return -ENOMEM;
-	r = target_open_process(t, pid, ss->options.max_kept_threads);
+	r = target_open_process(t, pid);
 	if (r < 0)
 		return r;
 	t->slot = slot;
@@ -307,6 +309,7 @@ static void unwatch(struct sessions *ss, struct watched *w)
 		account_drop_target(ss->account, w->slot);
 	}
 	account_mark_free(w->line_mark);
+	ss->kept_threads -= w->kept_threads;
 	ss->watched[w->slot] = NULL;
 	ss->n_watched--;
 	free(w);
@@ -391,6 +394,25 @@ static bool has_live_member(const struct session *s)
 	return false;
 }
 
+/* Opens the clock that keeps a process's last CPU time, as long as there are few enough of them. */
+static void keep_last_time(struct sessions *ss, struct watched *w)
+{
+	struct taskclock clock;
+	struct procstat stat;
+
+	if (ss->kept_threads >= ss->options.max_kept_threads ||
+		taskclock_init(&clock, w->pid, ss->options.max_kept_threads - ss->kept_threads) < 0)
+		return;
+	/* The pid may have gone to somebody else meanwhile. */
+	if (procstat_read(w->pid, &stat) < 0 || stat.start_ticks != w->start_ticks) {
+		taskclock_finish(&clock);
+		return;
+	}
+	w->kept_threads = clock.n;
+	ss->kept_threads += clock.n;
+	ss->hooks.sampling.keep(ss->hooks.ctx, w->slot, clock);
+}
+
 /* Hands the session's processes to the sampling and asks for its first snapshot. */
 static void begin(struct sessions *ss, struct session *s)
 {
@@ -413,9 +435,15 @@ static void begin(struct sessions *ss, struct session *s)
 	update_wanted(ss);
 	order_edge(ss);
 	s->begin_ordinal = ss->last_edge;
-	for (size_t i = 0; i < s->n_members; i++)
-		if (s->members[i].watched && s->members[i].watched->ordinal == UINT64_MAX)
-			s->members[i].watched->ordinal = ss->last_edge;
+	for (size_t i = 0; i < s->n_members; i++) {
+		struct watched *w = s->members[i].watched;
+
+		if (!w || w->ordinal != UINT64_MAX)
+			continue;
+		w->ordinal = ss->last_edge;
+		/* After the first snapshot was ordered, for this may take milliseconds. */
+		keep_last_time(ss, w);
+	}
 }
 
 /* Lines (or at least readings) a second with so many more processes. */

@@ -26,6 +26,8 @@
 struct session_sampling {
 	/* Reads this target in each snapshot from now on. Ownership goes over. */
 	void (*add)(void *ctx, struct target *t);
+	/* Hands a target the clock that keeps its last CPU time. Ownership goes over. */
+	void (*keep)(void *ctx, uint32_t slot, struct taskclock clock);
 	/* Closes and frees the target with that slot. */
 	void (*drop)(void *ctx, uint32_t slot);
 	/* Reads these kinds from now on; 0: nothing, and no ticks. */
@@ -52,7 +54,7 @@ struct session_options {
 	uint64_t period_ns[KIND_COUNT]; /* between lines */
 	struct account_options account;
 	bool details;                   /* whether RECORD_DETAIL records are wanted */
-	unsigned max_kept_threads;      /* for each target, see target_open_process() */
+	unsigned max_kept_threads;      /* perf clocks, for all targets together */
 };
 
 struct sessions;

@@ -3,9 +3,7 @@
 
 void series_init(struct series *s, struct host *host, struct rig *rig)
 {
-	*s = (struct series) {
-		.host = host, .rig = rig, .usage_every_ns = SERIES_USAGE_OFTEN_NS
-	};
+	*s = (struct series) { .host = host, .rig = rig, .wants_idle = true };
 }
 
 void series_want(struct series *s, uint32_t kinds)
@@ -25,10 +23,12 @@ void snapshot_take(struct series *s, uint32_t kinds, struct target *const *targe
 	uint64_t t_ns = host_now_ns(host);
 
 	/* A usage that cannot be read stays the old one: its own time tells. */
-	if ((flags & SNAPSHOT_EDGE) || !s->begun ||
-		t_ns >= host->usage.t_ns + s->usage_every_ns) {
-		host_usage_update(host);
-		t_ns = host_now_ns(host);
+	if ((flags & SNAPSHOT_EDGE) || !s->begun || t_ns >= s->looked_ns + SERIES_USAGE_EVERY_NS) {
+		if ((flags & SNAPSHOT_EDGE) || !s->begun || s->wants_idle)
+			host_usage_update(host);
+		else
+			host_count_cpus(host);
+		t_ns = s->looked_ns = host_now_ns(host);
 	}
 	if (!s->begun) {
 		flags |= SNAPSHOT_FIRST;

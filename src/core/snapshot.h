@@ -19,15 +19,16 @@ struct series {
 	uint32_t wanted;
 	uint32_t restarted; /* told with the next snapshot */
 
-	/* The machine's usage is not read more often than this in a tick, for /proc/stat is the
-	 * dearest file of all, and its idle columns move in steps of 10 ms. Edges read it anyway. */
-	uint64_t usage_every_ns;
+	/* Whether idle time is of interest. Without it just the CPUs are counted in a tick. */
+	bool wants_idle;
+	uint64_t looked_ns; /* when either was done last */
 };
 
-#define SERIES_USAGE_OFTEN_NS (100 * NS_PER_MS) /* where idle time is of interest */
-#define SERIES_USAGE_RARELY_NS NS_PER_S         /* where only the number of CPUs is */
+/* The machine's usage is not read, nor are CPUs counted, more often than this in ticks: /proc/stat
+ * is the dearest file of all, and its idle columns move in steps of 10 ms. Edges read it anyway. */
+#define SERIES_USAGE_EVERY_NS (100 * NS_PER_MS)
 
-/* usage_every_ns is SERIES_USAGE_OFTEN_NS until it is changed. */
+/* wants_idle is set until it is changed. */
 void series_init(struct series *s, struct host *host, struct rig *rig);
 
 /* Says which kinds will be read; to be called before the first snapshot and at each change. With

@@ -48,10 +48,13 @@ struct target_ops {
 	void (*close)(struct target *t);
 };
 
-/* Prepares a process as a target. max_kept_threads bounds the descriptors that are spent on
- * keeping its last CPU time, 0 for none. Returns 0, -ESRCH where there is no such process (or
- * only a zombie is left of it), or another -errno. */
-int target_open_process(struct target *t, pid_t pid, unsigned max_kept_threads);
+/* Prepares a process as a target. Returns 0, -ESRCH where there is no such process (or only a
+ * zombie is left of it), or another -errno. */
+int target_open_process(struct target *t, pid_t pid);
+
+/* Gives it a clock that outlives the process, for its last CPU time; ownership goes over. Apart
+ * from opening, because the first perf event on a machine takes the kernel milliseconds. */
+void target_keep(struct target *t, struct taskclock clock);
 
 /* Takes a zeroed target too. */
 void target_close(struct target *t);

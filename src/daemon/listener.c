@@ -33,6 +33,9 @@
 
 #define SELF_TEST_SECONDS 10
 
+/* A descriptor each, and a read of all of them once a second. */
+#define MAX_KEPT_THREADS 512
+
 /* One session's end, told when its lines are in the files. */
 struct ending {
 	char create_ts[EVENT_TS_MAX];
@@ -80,6 +83,11 @@ static uint64_t now_ns(const struct listener *l)
 static void on_add(void *ctx, struct target *t)
 {
 	sampler_add(((struct listener *) ctx)->options.sampler, t);
+}
+
+static void on_keep(void *ctx, uint32_t slot, struct taskclock clock)
+{
+	sampler_keep(((struct listener *) ctx)->options.sampler, slot, clock);
 }
 
 static void on_drop(void *ctx, uint32_t slot)
@@ -485,8 +493,9 @@ static int make_sessions(struct listener *l)
 		.n_domains = l->options.n_domains,
 		.account = { .idle = config->idle, .tick_ns = l->options.tick_ns },
 		.details = config->record != NULL,
-		.max_kept_threads = TASKCLOCK_MAX_THREADS };
+		.max_kept_threads = MAX_KEPT_THREADS };
 	struct session_hooks hooks = { .sampling = { .add = on_add,
+					       .keep = on_keep,
 					       .drop = on_drop,
 					       .want = on_want,
 					       .until = on_until,

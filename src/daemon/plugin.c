@@ -208,8 +208,7 @@ static int set_up(struct plugin *p)
 	if (r == 0) {
 		struct sampler_options options = { .host = &p->host,
 			.rig = p->rig,
-			.usage_every_ns = needs_idle_time(p) ? SERIES_USAGE_OFTEN_NS
-							     : SERIES_USAGE_RARELY_NS };
+			.wants_idle = needs_idle_time(p) };
 
 		memcpy(options.period_ns, p->config->period_ns, sizeof(options.period_ns));
 		r = sampler_create(&p->sampler, &options);

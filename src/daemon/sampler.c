@@ -26,13 +26,22 @@
 /* When even the reserve is full: how soon an edge is tried again. */
 #define RETRY_NS (5 * NS_PER_MS)
 
-enum order_type { ORDER_ADD, ORDER_DROP, ORDER_WANT, ORDER_UNTIL, ORDER_EDGE, ORDER_STOP };
+enum order_type {
+	ORDER_ADD,
+	ORDER_KEEP,
+	ORDER_DROP,
+	ORDER_WANT,
+	ORDER_UNTIL,
+	ORDER_EDGE,
+	ORDER_STOP,
+};
 
 struct order {
 	enum order_type type;
 	uint32_t id; /* slot, kinds or session */
 	uint64_t number;
 	struct target *target;
+	struct taskclock clock;
 };
 
 struct orders {
@@ -128,6 +137,18 @@ static bool append_order(struct orders *o, const struct order *order)
 	return true;
 }
 
+/* Gives back what came with an order that nobody carries out. */
+static void free_order(const struct order *order)
+{
+	struct taskclock clock = order->clock;
+
+	if (order->target) {
+		target_close(order->target);
+		free(order->target);
+	}
+	taskclock_finish(&clock);
+}
+
 static void post(struct sampler *s, const struct order *order)
 {
 	bool ok;
@@ -135,15 +156,19 @@ static void post(struct sampler *s, const struct order *order)
 	pthread_mutex_lock(&s->lock);
 	ok = append_order(&s->posted, order);
 	pthread_mutex_unlock(&s->lock);
-	if (!ok && order->target) {
-		target_close(order->target);
-		free(order->target);
-	}
+	if (!ok)
+		free_order(order);
 }
 
 void sampler_add(struct sampler *s, struct target *t)
 {
 	post(s, &(struct order) { .type = ORDER_ADD, .target = t });
+}
+
+void sampler_keep(struct sampler *s, uint32_t slot, struct taskclock clock)
+{
+	post(s, &(struct order) { .type = ORDER_KEEP, .id = slot, .clock = clock });
+	notify(s->order_fd);
 }
 
 void sampler_drop(struct sampler *s, uint32_t slot)
@@ -230,6 +255,17 @@ static void carry_out_add(struct sampler *s, struct target *t)
 		close_fd(&t->exit_fd);
 }
 
+static void carry_out_keep(struct sampler *s, uint32_t slot, struct taskclock clock)
+{
+	for (size_t i = 0; i < s->n_targets; i++) {
+		if (s->targets[i]->slot == slot) {
+			target_keep(s->targets[i], clock);
+			return;
+		}
+	}
+	taskclock_finish(&clock);
+}
+
 static void carry_out_drop(struct sampler *s, uint32_t slot)
 {
 	for (size_t i = 0; i < s->n_targets; i++) {
@@ -282,6 +318,9 @@ static void carry_out_orders(struct sampler *s)
 		switch (o->type) {
 		case ORDER_ADD:
 			carry_out_add(s, o->target);
+			break;
+		case ORDER_KEEP:
+			carry_out_keep(s, o->id, o->clock);
 			break;
 		case ORDER_DROP:
 			carry_out_drop(s, o->id);
@@ -500,12 +539,8 @@ static int watch_fd(struct sampler *s, int fd, void *token)
 static void free_all(struct sampler *s)
 {
 	/* Targets that were ordered and never taken over. */
-	for (size_t i = 0; i < s->posted.n; i++) {
-		if (s->posted.list[i].target) {
-			target_close(s->posted.list[i].target);
-			free(s->posted.list[i].target);
-		}
-	}
+	for (size_t i = 0; i < s->posted.n; i++)
+		free_order(&s->posted.list[i]);
 	for (size_t i = 0; i < s->n_targets; i++)
 		close_target(s, s->targets[i]);
 	close_fd(&s->order_fd);
@@ -560,7 +595,7 @@ int sampler_create(struct sampler **ret, const struct sampler_options *options)
 	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	series_init(&s->series, options->host, options->rig);
-	s->series.usage_every_ns = options->usage_every_ns;
+	s->series.wants_idle = options->wants_idle;
 	r = ring_init(&s->ring, RING_BYTES, RING_RESERVE);
 	if (r == 0 && (s->order_fd < 0 || s->snapshot_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0))
 		r = -EMFILE;

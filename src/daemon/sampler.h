@@ -16,7 +16,7 @@ struct sampler_options {
 	struct host *host; /* the sampler's own while it runs, but for its clock */
 	struct rig *rig;   /* likewise */
 	uint64_t period_ns[KIND_COUNT];
-	uint64_t usage_every_ns; /* see struct series */
+	bool wants_idle; /* see struct series */
 };
 
 /* Starts the thread. Returns 0 or -errno. */
@@ -24,6 +24,7 @@ int sampler_create(struct sampler **ret, const struct sampler_options *options);
 
 /* Orders, in the listener's thread; see struct session_sampling. */
 void sampler_add(struct sampler *s, struct target *t);
+void sampler_keep(struct sampler *s, uint32_t slot, struct taskclock clock);
 void sampler_drop(struct sampler *s, uint32_t slot);
 void sampler_want(struct sampler *s, uint32_t kinds);
 void sampler_until(struct sampler *s, uint32_t id, uint64_t t_ns);
