@@ -288,9 +288,19 @@ def records(path):
 
 
 def threads_of(pid):
-    """{thread name: CPU seconds} of a process."""
+    """{thread name: thread id} of a process, without those that a sanitizer made for itself, which
+    have the main thread's name."""
     result = {}
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        result[(task / "comm").read_text().strip()] = (
-            int((task / "schedstat").read_text().split()[0]) / 1e9)
+        name = (task / "comm").read_text().strip()
+        if name not in result or int(task.name) == pid:
+            result[name] = int(task.name)
     return result
+
+
+def wakeups_of(pid):
+    """How often the threads of a process have gone to sleep so far."""
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)",
+                             pathlib.Path(f"/proc/{pid}/task/{tid}/status").read_text(),
+                             re.M).group(1))
+               for tid in threads_of(pid).values())

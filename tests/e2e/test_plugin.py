@@ -13,7 +13,7 @@ import time
 import pytest
 
 from conftest import (PATIENCE, PUBLISHED, Load, records, run, sim_energy_j, sim_script,
-                      start_event, stop_event, terminate_event, threads_of, wait_for)
+                      start_event, stop_event, terminate_event, threads_of, wait_for, wakeups_of)
 
 # Microjoules in whole numbers and the time of each update told: nothing is lost in reading.
 EXACT = {"unit": [1, 1], "update_ms": 1, "stamped": True}
@@ -450,18 +450,11 @@ def test_two_threads_of_its_own_and_no_wakeups_without_a_session(plugin, load):
     names = sorted(threads_of(p.pid))
     assert [n for n in names if not n.startswith("ZMQbg")] == ["pm-sampler", "powermeasure"]
 
-    def switches():
-        total = 0
-        for task in os.listdir(f"/proc/{p.pid}/task"):
-            text = open(f"/proc/{p.pid}/task/{task}/status").read()
-            total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M).group(1))
-        return total
-
     # Settled when a second went by without a wake-up; then three more without one.
     def quiet(seconds):
-        before = switches()
+        before = wakeups_of(p.pid)
         time.sleep(seconds)
-        return switches() == before
+        return wakeups_of(p.pid) == before
 
     wait_for(lambda: quiet(1), 10, "a quiet second")
     assert quiet(3)
