@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/figures.h"
 #include "cli/sender.h"
 #include "core/clock.h"
 #include "daemon/lock.h"
@@ -51,20 +51,6 @@ static const struct option options[] = {
 
 #define N_PROCESSES 2
 
-/* One process's figures, gathered from the detailed record. */
-struct figures {
-	pid_t pid;
-	char name[64];
-	uint64_t t_ns;   /* of the sample that is being put together */
-	uint64_t now_uw; /* its power so far: the sum over domains */
-	uint64_t last_uw;
-	uint64_t min_uw;
-	uint64_t max_uw;
-	uint64_t uj;
-	uint64_t ns;
-	unsigned n;
-};
-
 struct demo {
 	uint32_t seconds;
 	char log_dir[4096];
@@ -75,14 +61,7 @@ struct demo {
 	pid_t plugin;
 	int plugin_log; /* what the plugin says */
 	pid_t worker;
-	FILE *lines; /* the record, read while it grows */
-	struct figures figures[N_PROCESSES];
-	uint64_t gpu_uj;
-	uint64_t gpu_ns;
-	uint64_t gpu_last_uw;
-	char sensor[32];
-	char quality[16];
-	char model[96];
+	struct figures figures;
 };
 
 /* ---- the children ----------------------------------------------------------------------- */
@@ -194,155 +173,54 @@ static void end_children(struct demo *d)
 		waitpid(d->plugin, NULL, 0);
 	}
 	close_fd(&d->plugin_log);
-	if (d->lines)
-		fclose(d->lines);
-}
-
-/* ---- the record ------------------------------------------------------------------------- */
-
-static uint64_t get_u64(const json_t *line, const char *key)
-{
-	json_int_t v = json_integer_value(json_object_get(line, key));
-
-	return v > 0 ? (uint64_t) v : 0;
-}
-
-static uint64_t get_uw(const json_t *line)
-{
-	double w = json_number_value(json_object_get(line, "power_w"));
-
-	return w > 0 ? (uint64_t) (w * 1e6 + 0.5) : 0;
-}
-
-/* A sample is complete when the next one begins: its power is the sum over the CPUs' domains. */
-static void finish_sample(struct figures *f)
-{
-	if (f->t_ns == 0)
-		return;
-	if (f->n == 0 || f->now_uw < f->min_uw)
-		f->min_uw = f->now_uw;
-	if (f->now_uw > f->max_uw)
-		f->max_uw = f->now_uw;
-	f->last_uw = f->now_uw;
-	f->n++;
-}
-
-static void take_cpu_line(struct demo *d, const json_t *line)
-{
-	pid_t pid = (pid_t) json_integer_value(json_object_get(line, "pid"));
-	const char *name = json_string_value(json_object_get(line, "name"));
-	uint64_t t_ns = get_u64(line, "t_ns");
-	const char *model = json_string_value(json_object_get(line, "model"));
-
-	snprintf(d->sensor, sizeof(d->sensor), "%s",
-		json_string_value(json_object_get(line, "sensor")));
-	snprintf(d->quality, sizeof(d->quality), "%s",
-		json_string_value(json_array_get(json_object_get(line, "flags"), 0)));
-	snprintf(d->model, sizeof(d->model), "%s", model ? model : "");
-	for (size_t i = 0; i < N_PROCESSES; i++) {
-		struct figures *f = &d->figures[i];
-
-		if (f->pid != pid)
-			continue;
-		/* The domains of one sample are read within microseconds of each other. */
-		if (t_ns > f->t_ns + NS_PER_MS) {
-			finish_sample(f);
-			f->now_uw = 0;
-			f->ns += get_u64(line, "interval_ns");
-			f->t_ns = t_ns;
-		}
-		snprintf(f->name, sizeof(f->name), "%s", name ? name : "");
-		f->now_uw += get_uw(line);
-		f->uj += get_u64(line, "energy_uj");
-	}
-}
-
-static void take_line(struct demo *d, const char *text)
-{
-	json_t *line = json_loads(text, 0, NULL);
-	const char *kind = json_string_value(json_object_get(line, "kind"));
-
-	if (kind && json_is_true(json_object_get(line, "counted"))) {
-		if (strcmp(kind, "cpu") == 0 && json_is_integer(json_object_get(line, "pid"))) {
-			take_cpu_line(d, line);
-		} else if (strcmp(kind, "gpu") == 0) {
-			d->gpu_uj += get_u64(line, "energy_uj");
-			d->gpu_ns += get_u64(line, "interval_ns");
-			d->gpu_last_uw = get_uw(line);
-		}
-	}
-	json_decref(line);
-}
-
-static void read_record(struct demo *d)
-{
-	char text[2048];
-
-	if (!d->lines)
-		d->lines = fopen(d->record, "re");
-	if (!d->lines)
-		return;
-	clearerr(d->lines);
-	for (;;) {
-		long at = ftell(d->lines);
-
-		if (!fgets(text, sizeof(text), d->lines))
-			return;
-		if (!strchr(text, '\n')) { /* still being written */
-			fseek(d->lines, at, SEEK_SET);
-			return;
-		}
-		take_line(d, text);
-	}
+	figures_close(&d->figures);
 }
 
 /* ---- what is shown ---------------------------------------------------------------------- */
 
-static void show_live(const struct demo *d, uint64_t begun_ns)
+static void show_live(const struct figures *f, uint64_t begun_ns)
 {
 	char watts[32];
 
 	printf("\r\033[K%4.1f s", (double) (clock_mono_ns(&clock_system) - begun_ns) / 1e9);
-	for (size_t i = 0; i < N_PROCESSES; i++) {
-		format_micro(d->figures[i].last_uw, watts, sizeof(watts));
-		if (d->figures[i].n > 0)
-			printf("   %s %s W", d->figures[i].name, watts);
+	for (size_t i = 0; i < f->n_processes; i++) {
+		format_micro(f->processes[i].last_uw, watts, sizeof(watts));
+		if (f->processes[i].n > 0)
+			printf("   %s %s W", f->processes[i].name, watts);
 	}
-	if (d->gpu_ns) {
-		format_micro(d->gpu_last_uw, watts, sizeof(watts));
+	if (f->gpu_ns) {
+		format_micro(f->gpu_last_uw, watts, sizeof(watts));
 		printf("   GPU %s W", watts);
 	}
 	fflush(stdout);
 }
 
-static void show_table(const struct demo *d)
+static void show_table(const struct figures *f)
 {
-	bool estimated = strcmp(d->quality, "ESTIMATED") == 0;
+	bool estimated = strcmp(f->quality, "ESTIMATED") == 0;
 	char gpu[32] = "-";
 
-	if (d->gpu_ns)
-		format_micro((uint64_t) ((double) d->gpu_uj * 1e9 / (double) d->gpu_ns), gpu,
-			sizeof(gpu));
+	if (f->gpu_ns)
+		format_micro(figures_mean_uw(f->gpu_uj, f->gpu_ns), gpu, sizeof(gpu));
 	printf("%8s  %-15s %10s %9s %9s %10s %10s  %s\n", "pid", "name", "CPU mean W", "min W",
 		"max W", "CPU J", "GPU W", "source");
-	for (size_t i = 0; i < N_PROCESSES; i++) {
-		const struct figures *f = &d->figures[i];
+	for (size_t i = 0; i < f->n_processes; i++) {
+		const struct process_figures *p = &f->processes[i];
 		char mean[32], low[32], high[32], joules[32];
 
-		format_micro(f->ns ? (uint64_t) ((double) f->uj * 1e9 / (double) f->ns) : 0, mean,
-			sizeof(mean));
-		format_micro(f->min_uw, low, sizeof(low));
-		format_micro(f->max_uw, high, sizeof(high));
-		format_micro(f->uj, joules, sizeof(joules));
-		printf("%8d  %-15s %10s %9s %9s %10s %10s  %s, %s\n", (int) f->pid, f->name, mean,
-			low, high, joules, gpu, d->sensor, estimated ? "ESTIMATED" : "measured");
+		format_micro(figures_mean_uw(p->uj, p->ns), mean, sizeof(mean));
+		format_micro(p->min_uw, low, sizeof(low));
+		format_micro(p->max_uw, high, sizeof(high));
+		format_micro(p->uj, joules, sizeof(joules));
+		printf("%8d  %-15s %10s %9s %9s %10s %10s  %s, %s\n", (int) p->pid, p->name, mean,
+			low, high, joules, gpu, f->sensor, estimated ? "ESTIMATED" : "measured");
 	}
-	if (d->gpu_ns)
+	if (f->gpu_ns)
 		printf("GPU W is the whole device's.\n");
 	if (estimated)
 		printf("ESTIMATED: there is no power sensor that can be read here, so the figures come "
-		       "from a model\n(%s). `./run list` says what would help.\n",
-			d->model);
+		       "from a model\n(%s). `powermeasure list` says what would help.\n",
+			f->model);
 }
 
 static void show_files(const struct demo *d)
@@ -395,8 +273,8 @@ static bool await_endings(struct demo *d, int waiter_fd, char endings[N_PROCESSE
 		}
 		if (!live)
 			continue;
-		read_record(d);
-		show_live(d, begun_ns);
+		figures_read(&d->figures);
+		show_live(&d->figures, begun_ns);
 	}
 	if (live)
 		printf("\r\033[K");
@@ -434,8 +312,7 @@ static int measure(struct demo *d)
 		return cli_fail("demo", "cannot wait for the plugin: %s", strerror(-waiter_fd));
 	if (!await_plugin(d))
 		return cli_fail("demo", "the plugin did not start; what it said is above");
-	d->figures[0].pid = d->worker;
-	d->figures[1].pid = d->plugin;
+	figures_open(&d->figures, d->record, (pid_t[]) { d->worker, d->plugin }, N_PROCESSES);
 	printf("The plugin (pid %d) takes events at %s.\n"
 	       "Sending it: measure pid %d, which keeps half a CPU busy, and pid %d, the plugin "
 	       "itself, for %u s.\n",
@@ -446,11 +323,10 @@ static int measure(struct demo *d)
 		return r;
 	if (!await_endings(d, waiter_fd, endings))
 		return cli_fail("demo", "the plugin did not tell the end");
-	read_record(d);
+	figures_read(&d->figures);
+	figures_finish(&d->figures);
 	putchar('\n');
-	for (size_t i = 0; i < N_PROCESSES; i++)
-		finish_sample(&d->figures[i]);
-	show_table(d);
+	show_table(&d->figures);
 	printf("\nThe totals with their likely range:\n");
 	for (size_t i = 0; i < N_PROCESSES; i++)
 		printf("  %s\n", endings[i]);
