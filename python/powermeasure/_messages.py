@@ -151,8 +151,7 @@ def _start_ts(start: Optional[StartTime]) -> str:
 
 
 def _text(b: Any, text: str) -> int:
-    # As bytes: flatbuffers 2.0 miscounts a str whose UTF-8 is longer than itself.
-    at: int = b.CreateString(text.encode("utf-8"))
+    at: int = b.CreateString(text)
     return at
 
 

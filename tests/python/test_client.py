@@ -14,6 +14,7 @@ import pytest
 import zmq
 
 from conftest import PATIENCE, TOP, wait_for
+from eventreader import Reader
 
 PACKAGE = TOP / "python"
 sys.path.insert(0, str(PACKAGE))
@@ -118,55 +119,20 @@ def test_the_readme_s_call(plugin, monkeypatch):
 
 
 class Sent:
-    """Takes the place of the socket and reads the message by the format's own rules."""
+    """Takes the place of the socket and keeps the message."""
 
     closed = False
 
     def send(self, message):
-        self.message = bytes(message)
+        self.message = message
 
     def recv_string(self):
         return MSG_PUBLISHED
 
-    def _number(self, at, size, signed=False):
-        assert 0 <= at <= len(self.buffer) - size
-        return int.from_bytes(self.buffer[at:at + size], "little", signed=signed)
-
-    def _field(self, table, number):
-        """Where a table's field is; None if it is not there."""
-        vtable = table - self._number(table, 4, signed=True)
-        slot = 4 + 2 * number
-        offset = self._number(vtable + slot, 2) if slot < self._number(vtable, 2) else 0
-        return table + offset if offset else None
-
-    def _follow(self, at):
-        return at + self._number(at, 4)
-
-    def _ints(self, at, size):
-        vector = self._follow(at)
-        n = self._number(vector, 4)
-        assert vector % 4 == 0
-        return [self._number(vector + 4 + i * size, size, signed=True) for i in range(n)]
-
-    def _text(self, at):
-        return bytes(b & 0xFF for b in self._ints(at, 1)).decode()
-
-    def fields(self, *readers):
-        """The union's type and its table's fields, each read as said: "text", int size, "u32"."""
-        self.buffer = self.message[2:]
-        root = self._number(0, 4)
-        union_type = self._number(self._field(root, 0), 1)
-        table = self._follow(self._field(root, 1))
-        values = []
-        for number, reader in enumerate(readers):
-            at = self._field(table, number)
-            if reader == "u32":
-                values.append(self._number(at, 4) if at else 0)
-            elif reader == "text":
-                values.append(self._text(at))
-            else:
-                values.append(self._ints(at, reader))
-        return union_type, values
+    def fields(self, *kinds):
+        """The union's type, and the table's fields."""
+        reader = Reader(self.message)
+        return reader.union_type, reader.fields(*kinds)
 
 
 def utc(stamp):
