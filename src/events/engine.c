@@ -312,18 +312,19 @@ static int engine_open(struct source *s, char *ret_why, size_t n)
 	return r;
 }
 
-/* Waits for the engine's answer; false if none came. */
+/* Waits for the engine's answer, whatever it is; false if none came. */
 static bool await_reply(struct engine *e, uint64_t until_ns)
 {
 	for (;;) {
 		struct pollfd fd = { .fd = bus_socket_fd(e->req), .events = POLLIN };
 		uint64_t now = now_ns();
 		zmq_msg_t message;
+		int r = bus_receive(e->req, &message);
 
-		if (bus_receive(e->req, &message) == 0) {
+		if (r == 0)
 			zmq_msg_close(&message);
+		if (r == 0 || r == -EBADMSG)
 			return true;
-		}
 		if (now >= until_ns || poll(&fd, 1, (int) ((until_ns - now) / NS_PER_MS) + 1) < 0)
 			return false;
 	}
@@ -334,6 +335,18 @@ static void set_linger(void *socket, int linger_ms)
 	zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
 }
 
+/* Over the socket that the engine is used to; false if that one has a request pending. */
+static bool say_goodbye(struct source *s, int linger_ms)
+{
+	struct engine *e = s->state;
+
+	if (e->exchange != NOTHING_PENDING || send_about_self(s, WIRE_PLUGIN_TERMINATING) < 0 ||
+		!await_reply(e, now_ns() + (uint64_t) linger_ms * NS_PER_MS))
+		return false;
+	set_linger(e->req, linger_ms);
+	return bus_send(e->req, BUS_QUIT, strlen(BUS_QUIT)) == 0;
+}
+
 /* After a terminate event the REQ socket is free to say goodbye. With a request pending it is not:
  * the engine then reads "quit" from a second socket as soon as its next event has come. */
 static void engine_leave(struct source *s, int timeout_ms)
@@ -342,16 +355,8 @@ static void engine_leave(struct source *s, int timeout_ms)
 	int linger_ms = timeout_ms < QUIT_LINGER_MS ? timeout_ms : QUIT_LINGER_MS;
 	void *second;
 
-	if (!e->connected)
+	if (!e->connected || say_goodbye(s, linger_ms))
 		return;
-	if (e->exchange == NOTHING_PENDING) {
-		if (send_about_self(s, WIRE_PLUGIN_TERMINATING) == 0 &&
-			await_reply(e, now_ns() + (uint64_t) linger_ms * NS_PER_MS)) {
-			set_linger(e->req, linger_ms);
-			bus_send(e->req, BUS_QUIT, strlen(BUS_QUIT));
-		}
-		return;
-	}
 	second = bus_socket(e->zmq, ZMQ_REQ, linger_ms);
 	if (!second)
 		return;

@@ -171,7 +171,7 @@ def test_what_an_engine_hears(standin, attend):
 
 
 @pytest.mark.parametrize("answer", [
-    [b""], [b"event-engine: bad msg"], [b"\xff\x00" * 1000],
+    [b""], [b"event-engine: bad msg"], [b"\xff\x00" * 1000], [b"event-engine: ", b"msg published"],
 ])
 def test_a_strange_answer_to_what_the_plugin_says(standin, attend, load, answer):
     one = load(0.2)
@@ -304,3 +304,14 @@ def test_quit_comes_over_a_second_socket(standin, attend):
     standin.deliver(stop_event([1]))  # the event that lets the engine's thread read on
     wait_for(lambda: standin.ended, what="the engine's thread to end")
     assert standin.received[1:] == [NEXT_MSG, QUIT]
+
+
+def test_quit_is_said_though_the_farewell_was_not_answered(standin, attend):
+    p = attend(standin.start().address)
+    standin.wait_asked()
+    standin.hang()
+    standin.deliver(terminate_event())
+    assert p.process.wait(5 * PATIENCE) == 0
+    standin.wake()
+    wait_for(lambda: standin.ended, what="the engine's thread to end")
+    assert who(standin.received[-2])[0] == PLUGIN_TERMINATING
