@@ -27,6 +27,10 @@
 #define ATTEMPT_EVERY_NS (5 * NS_PER_S)
 #define QUIT_LINGER_MS 1000
 
+/* ZeroMQ's own next attempt, which never comes: the socket is closed before. To forbid it (-1)
+ * would make ZeroMQ throw away what it has received as soon as the connection breaks. */
+#define FAR_OFF_MS (24 * 3600 * 1000)
+
 enum exchange {
 	NOTHING_PENDING,
 	ANNOUNCING, /* PluginStartedEvent was sent, the engine's answer is still to come */
@@ -107,12 +111,13 @@ static int open_sockets(struct source *s)
 	const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
 		ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
 		ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
-	const int never = -1;
+	const int far_off_ms = FAR_OFF_MS;
 	char endpoint[64];
 
 	snprintf(endpoint, sizeof(endpoint), "inproc://engine-monitor-%u", ++e->n_attempts);
 	e->req = bus_socket(e->zmq, ZMQ_REQ, 0);
-	if (!e->req || zmq_setsockopt(e->req, ZMQ_RECONNECT_IVL, &never, sizeof(never)) < 0 ||
+	if (!e->req ||
+		zmq_setsockopt(e->req, ZMQ_RECONNECT_IVL, &far_off_ms, sizeof(far_off_ms)) < 0 ||
 		zmq_socket_monitor(e->req, endpoint, events) < 0)
 		return -errno;
 	e->monitor = zmq_socket(e->zmq, ZMQ_PAIR);
@@ -175,50 +180,6 @@ static void on_connected(struct source *s)
 		ask(e);
 }
 
-/* Not connected, or no longer: the next attempt is due five seconds after the last one began. */
-static void on_away(struct source *s)
-{
-	struct engine *e = s->state;
-	uint64_t due_ns = e->attempt_ns + ATTEMPT_EVERY_NS;
-
-	if (e->connected)
-		say(s, true, "lost the event engine at",
-			": waiting for it, measuring goes on");
-	else if (!e->said_away)
-		say_away(s);
-	e->said_away = true;
-	close_sockets(e);
-	arm_timer(e, due_ns > now_ns() ? due_ns : now_ns());
-}
-
-/* Each event of a monitor is two frames: number and value, then the address. */
-static void work_on_monitor(struct source *s)
-{
-	struct engine *e = s->state;
-
-	while (e->monitor && bus_readable(e->monitor)) {
-		uint16_t number = 0;
-		zmq_msg_t frame;
-		bool more;
-
-		zmq_msg_init(&frame);
-		if (zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= (int) sizeof(number))
-			memcpy(&number, zmq_msg_data(&frame), sizeof(number));
-		more = zmq_msg_more(&frame);
-		zmq_msg_close(&frame);
-		while (more) {
-			zmq_msg_init(&frame);
-			more = zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= 0 &&
-				zmq_msg_more(&frame);
-			zmq_msg_close(&frame);
-		}
-		if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-			on_connected(s);
-		else if (number)
-			on_away(s);
-	}
-}
-
 static void take_event(struct source *s, const void *message, size_t size)
 {
 	struct engine *e = s->state;
@@ -263,6 +224,52 @@ static void work_on_replies(struct source *s)
 		}
 		if (!e->terminated)
 			ask(e);
+	}
+}
+
+/* Not connected, or no longer: the next attempt is due five seconds after the last one began. */
+static void on_away(struct source *s)
+{
+	struct engine *e = s->state;
+	uint64_t due_ns = e->attempt_ns + ATTEMPT_EVERY_NS;
+
+	/* An event that came before the connection broke is still there. */
+	work_on_replies(s);
+	if (e->connected)
+		say(s, true, "lost the event engine at",
+			": waiting for it, measuring goes on");
+	else if (!e->said_away)
+		say_away(s);
+	e->said_away = true;
+	close_sockets(e);
+	arm_timer(e, due_ns > now_ns() ? due_ns : now_ns());
+}
+
+/* Each event of a monitor is two frames: number and value, then the address. */
+static void work_on_monitor(struct source *s)
+{
+	struct engine *e = s->state;
+
+	while (e->monitor && bus_readable(e->monitor)) {
+		uint16_t number = 0;
+		zmq_msg_t frame;
+		bool more;
+
+		zmq_msg_init(&frame);
+		if (zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= (int) sizeof(number))
+			memcpy(&number, zmq_msg_data(&frame), sizeof(number));
+		more = zmq_msg_more(&frame);
+		zmq_msg_close(&frame);
+		while (more) {
+			zmq_msg_init(&frame);
+			more = zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= 0 &&
+				zmq_msg_more(&frame);
+			zmq_msg_close(&frame);
+		}
+		if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+			on_connected(s);
+		else if (number)
+			on_away(s);
 	}
 }
 

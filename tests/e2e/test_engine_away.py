@@ -236,6 +236,20 @@ def test_the_connection_is_reset(engine, wire, attend, load):
     p.wait_said(rf"pid {one.pid} .*begins")
 
 
+def test_an_event_that_came_just_before_the_end(standin, attend, load):
+    """What the engine has handed over is taken, though it died before we could look."""
+    one = load(0.2)
+    p = attend(standin.start().address)
+    standin.wait_asked()
+    p.process.send_signal(signal.SIGSTOP)
+    standin.deliver(start_event([one.pid], [1], 0))
+    wait_for(lambda: standin.n_delivered == 1, what="the event to be sent")
+    standin.kill(after_sending=True)
+    p.process.send_signal(signal.SIGCONT)
+    p.wait_said(rf"pid {one.pid} .*begins")
+    p.wait_said(LOST)
+
+
 def test_sigterm_while_it_is_gone(standin, attend, load):
     one = load(0.2)
     p = attend(standin.start().address)
