@@ -9,10 +9,12 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,10 +28,14 @@
 
 #define ATTEMPT_EVERY_NS (5 * NS_PER_S)
 #define QUIT_LINGER_MS 1000
+#define CLOSE_MS 1000
 
 /* ZeroMQ's own next attempt, which never comes: the socket is closed before. To forbid it (-1)
  * would make ZeroMQ throw away what it has received as soon as the connection breaks. */
 #define FAR_OFF_MS (24 * 3600 * 1000)
+
+/* What a monitor tells when the host's name was looked up and connecting has begun. */
+#define DIALLED (ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CONNECTED)
 
 enum exchange {
 	NOTHING_PENDING,
@@ -45,6 +51,7 @@ struct engine {
 	int epoll_fd;
 	int timer_fd;
 	uint64_t attempt_ns; /* when the last attempt began */
+	bool dialled;        /* it has come as far as an address */
 	bool connected;
 	bool said_away;
 	bool announced;
@@ -101,16 +108,16 @@ static void close_sockets(struct engine *e)
 		zmq_close(e->monitor);
 	}
 	e->req = e->monitor = NULL;
-	e->connected = false;
+	e->dialled = e->connected = false;
 	e->exchange = NOTHING_PENDING;
 }
 
 static int open_sockets(struct source *s)
 {
 	struct engine *e = s->state;
-	const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-		ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-		ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+	const int events = DIALLED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+		ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED |
+		ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
 	const int far_off_ms = FAR_OFF_MS;
 	char endpoint[64];
 
@@ -266,11 +273,29 @@ static void work_on_monitor(struct source *s)
 				zmq_msg_more(&frame);
 			zmq_msg_close(&frame);
 		}
-		if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+		if (number & DIALLED)
+			e->dialled = true;
+		else if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
 			on_connected(s);
 		else if (number)
 			on_away(s);
 	}
+}
+
+/* Five seconds, and no connection. A look-up of the host's name cannot be given up: attempts would
+ * queue up behind it. */
+static void on_timer(struct source *s)
+{
+	struct engine *e = s->state;
+
+	if (e->req && !e->said_away) {
+		say_away(s);
+		e->said_away = true;
+	}
+	if (e->req && !e->dialled)
+		arm_timer(e, now_ns() + ATTEMPT_EVERY_NS);
+	else
+		attempt(s);
 }
 
 static void engine_work(struct source *s)
@@ -281,13 +306,8 @@ static void engine_work(struct source *s)
 	work_on_monitor(s);
 	work_on_replies(s);
 	if (read(e->timer_fd, &expirations, sizeof(expirations)) == (ssize_t) sizeof(expirations) &&
-		!e->connected && !e->terminated) {
-		if (e->req && !e->said_away) {
-			say_away(s);
-			e->said_away = true;
-		}
-		attempt(s);
-	}
+		!e->connected && !e->terminated)
+		on_timer(s);
 }
 
 static int engine_open(struct source *s, char *ret_why, size_t n)
@@ -372,6 +392,44 @@ static void engine_leave(struct source *s, int timeout_ms)
 	zmq_close(second);
 }
 
+struct end {
+	void *zmq;
+	int done_fd;
+};
+
+static void *end_zmq(void *arg)
+{
+	struct end *end = arg;
+
+	zmq_ctx_term(end->zmq);
+	eventfd_write(end->done_fd, 1);
+	return NULL;
+}
+
+/* ZeroMQ does not end while it looks up a name, which may take longer than anybody waits for us: it
+ * is left behind then, with its thread. */
+static void leave_zmq(void *zmq)
+{
+	struct end *end = malloc(sizeof(*end));
+	int done_fd = eventfd(0, EFD_CLOEXEC);
+	struct pollfd fd = { .fd = done_fd, .events = POLLIN };
+	pthread_t thread;
+
+	if (!end || done_fd < 0)
+		goto out;
+	*end = (struct end) { zmq, done_fd };
+	if (pthread_create(&thread, NULL, end_zmq, end) != 0)
+		goto out;
+	if (poll(&fd, 1, CLOSE_MS) <= 0) {
+		pthread_detach(thread);
+		return;
+	}
+	pthread_join(thread, NULL);
+out:
+	close_fd(&done_fd);
+	free(end);
+}
+
 static void engine_close(struct source *s)
 {
 	struct engine *e = s->state;
@@ -380,7 +438,7 @@ static void engine_close(struct source *s)
 		return;
 	close_sockets(e);
 	if (e->zmq)
-		zmq_ctx_term(e->zmq);
+		leave_zmq(e->zmq);
 	close_fd(&e->epoll_fd);
 	close_fd(&e->timer_fd);
 	free(e);

@@ -3,7 +3,9 @@
 
 import pathlib
 import re
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -146,6 +148,39 @@ def test_a_host_without_an_address(attend):
     """As long as the engine's container is not up, its name is not known either."""
     p = attend("tcp://engine.invalid:6010")
     p.wait_said(AWAY, ATTEMPT_EVERY_S + SLACK_S)
+    assert p.said.count(AWAY) == 1
+    assert p.stop(signal.SIGTERM, 5) == 0
+
+
+SLOW_RESOLVER = """
+#include <netdb.h>
+#include <unistd.h>
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+	struct addrinfo **ret)
+{
+	pause();
+	return EAI_AGAIN;
+}
+"""
+
+
+def test_a_resolver_that_does_not_answer(attend, tmp_path):
+    """As where there is no network at all: looking up the engine's name takes half a minute."""
+    if re.search(rb"__[at]san_init", POWERMEASURE.read_bytes()):
+        pytest.skip("a sanitizer wants to be the first to be loaded")
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("no C compiler to build a slow resolver with")
+    (tmp_path / "slow.c").write_text(SLOW_RESOLVER)
+    library = tmp_path / "slow.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "slow.c"], check=True)
+    p = attend("tcp://engine:6010", env={"LD_PRELOAD": str(library)})
+    p.wait_said(AWAY, ATTEMPT_EVERY_S + SLACK_S)
+    files = n_files(p.pid)
+    # Attempts do not queue up behind the one that hangs.
+    assert len(bursts(wake_ups(p.pid, ATTEMPT_EVERY_S + 1))) <= 2
+    assert n_files(p.pid) == files
     assert p.said.count(AWAY) == 1
     assert p.stop(signal.SIGTERM, 5) == 0
 
