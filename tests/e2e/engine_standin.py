@@ -98,10 +98,9 @@ class StandIn:
         self.deliver(*parts)
         self.wait_asked(before + 1)
 
-    @property
-    def ended(self):
-        """Whether the plugin said quit."""
-        return not self._thread.is_alive()
+    def wait_ended(self):
+        """Waits until the plugin's quit has arrived, which may be after its end."""
+        wait_for(lambda: not self._thread.is_alive(), what="the engine's thread to end")
 
     # The thread. Where the engine blocks for ever, this one looks now and then whether it is dead.
 

@@ -163,11 +163,11 @@ def test_what_an_engine_hears(standin, attend):
     standin.wait_asked()
     standin.deliver(terminate_event("*"))
     assert p.process.wait(5 * PATIENCE) == 0
+    standin.wait_ended()
     started, asked, terminating, quit = standin.received
     assert who(started) == (PLUGIN_STARTED, NAME, UUID) and started[:2] == b"\x10\x00"
     assert who(terminating) == (PLUGIN_TERMINATING, NAME, UUID) and terminating[:2] == b"\x11\x00"
     assert (asked, quit) == (NEXT_MSG, QUIT)
-    assert standin.ended
 
 
 @pytest.mark.parametrize("answer", [
@@ -183,6 +183,7 @@ def test_a_strange_answer_to_what_the_plugin_says(standin, attend, load, answer)
     standin.deliver_and_wait(stop_event([one.pid]))
     standin.deliver(terminate_event())
     assert p.process.wait(5 * PATIENCE) == 0
+    standin.wait_ended()
     assert who(standin.received[-2])[0] == PLUGIN_TERMINATING
     assert standin.received[-1] == QUIT
 
@@ -302,7 +303,7 @@ def test_quit_comes_over_a_second_socket(standin, attend):
     assert p.stop(signal.SIGTERM, 5) == 0
     assert QUIT not in standin.received
     standin.deliver(stop_event([1]))  # the event that lets the engine's thread read on
-    wait_for(lambda: standin.ended, what="the engine's thread to end")
+    standin.wait_ended()
     assert standin.received[1:] == [NEXT_MSG, QUIT]
 
 
@@ -313,5 +314,5 @@ def test_quit_is_said_though_the_farewell_was_not_answered(standin, attend):
     standin.deliver(terminate_event())
     assert p.process.wait(5 * PATIENCE) == 0
     standin.wake()
-    wait_for(lambda: standin.ended, what="the engine's thread to end")
+    standin.wait_ended()
     assert who(standin.received[-2])[0] == PLUGIN_TERMINATING

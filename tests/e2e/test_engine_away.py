@@ -81,11 +81,12 @@ def check_unbroken(path, pid, period_s):
 def test_it_waits_says_so_once_and_hardly_wakes(standin, attend, no_threads_of_others):
     p = attend(standin.address)
     p.wait_said(AWAY)
+    wait_for(lambda: not wake_ups(p.pid, 0.2), what="rest")
     files = n_files(p.pid)
     times = bursts(wake_ups(p.pid, 2 * ATTEMPT_EVERY_S + 1))
     assert len(times) <= 3
     assert all(later - t > ATTEMPT_EVERY_S - 0.5 for t, later in zip(times, times[1:])), times
-    assert n_files(p.pid) == files
+    wait_for(lambda: n_files(p.pid) <= files, what="the attempts' files to be closed")
     assert p.said.count(AWAY) == 1 and LOST not in p.said
     begun = time.monotonic()
     standin.start()
@@ -180,7 +181,7 @@ def test_a_resolver_that_does_not_answer(attend, tmp_path):
     files = n_files(p.pid)
     # Attempts do not queue up behind the one that hangs.
     assert len(bursts(wake_ups(p.pid, ATTEMPT_EVERY_S + 1))) <= 2
-    assert n_files(p.pid) == files
+    assert n_files(p.pid) <= files
     assert p.said.count(AWAY) == 1
     assert p.stop(signal.SIGTERM, 5) == 0
 
@@ -224,16 +225,15 @@ def test_gone_and_back_many_times(standin, attend, load, tmp_path):
     p = attend(standin.start().address, "--record", record, "--rate", "10")
     standin.deliver(start_event([one.pid], [1], 0))
     p.wait_said(rf"pid {one.pid} .*begins")
-    files = None
+    files = n_files(p.pid)
     for n in 1, 2:
         standin.kill()
         wait_for(lambda: p.said.count(LOST) == n, what="the loss to be said")
         before = standin.n_asked
         standin.start()
         standin.wait_asked(before + 1, ATTEMPT_EVERY_S + SLACK_S)
-        files = files or n_files(p.pid)
-        assert n_files(p.pid) == files
-    assert p.said.count(CONNECTED) == 3
+        wait_for(lambda: n_files(p.pid) <= files, what="the old connection's files to be closed")
+    wait_for(lambda: p.said.count(CONNECTED) == 3, what="the last connection to be said")
     # It began once, and says so once.
     assert sum(request[:2] == b"\x10\x00" for request in standin.received) == 1
     standin.deliver(stop_event([one.pid]))
