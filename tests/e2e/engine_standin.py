@@ -43,7 +43,7 @@ class StandIn:
         self._reserved = reserve_port()
         self.port = port_of(self._reserved)
         self.address = f"tcp://127.0.0.1:{self.port}"
-        self.received = []         # all requests, the last one last; a list for one of several parts
+        self.received = []         # all requests, in order; a list for one of several parts
         self.answer = [PUBLISHED]  # to what a plugin publishes
         self.n_delivered = 0
         self._thread = None

@@ -54,7 +54,7 @@ class RealEngine:
         wait_for(lambda: self.said.count(text) >= count, seconds, f"{text!r} in the engine's log")
 
     def _socket(self, address):
-        """A plugin's socket: one for each, since an engine's thread serves one request at a time."""
+        """A plugin's socket, one for each: an engine's thread serves one request at a time."""
         if address not in self._sockets:
             socket = self._context.socket(zmq.REQ)
             socket.linger = 1000

@@ -27,7 +27,7 @@ def who(message):
     return event.union_type, *event.fields("text", "text", "text")[1:]
 
 
-# ---- the real engine ------------------------------------------------------------------------------
+# ---- the real engine -----------------------------------------------------------------------------
 
 
 def test_a_whole_life(engine, attend, load):
@@ -155,7 +155,7 @@ def test_sigterm_while_the_engine_s_process_is_stopped(engine, attend, load):
     assert re.search(rf"pid {one.pid} .*told to end", p.said)
 
 
-# ---- an engine that misbehaves --------------------------------------------------------------------
+# ---- an engine that misbehaves -------------------------------------------------------------------
 
 
 def test_what_an_engine_hears(standin, attend):

@@ -75,7 +75,7 @@ def check_unbroken(path, pid, period_s):
     return lines
 
 
-# ---- not there yet --------------------------------------------------------------------------------
+# ---- not there yet -------------------------------------------------------------------------------
 
 
 def test_it_waits_says_so_once_and_hardly_wakes(standin, attend, no_threads_of_others):
@@ -102,7 +102,7 @@ def test_it_waits_says_so_once_and_hardly_wakes(standin, attend, no_threads_of_o
     pytest.param({}, id="silent"),
     pytest.param({"hang_up": True}, id="hangs up"),
     pytest.param({"greeting": b"HTTP/1.1 400 Bad Request\r\n\r\n"}, id="speaks HTTP"),
-    pytest.param({"greeting": b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x00NONSENSE" + b"?" * 99},
+    pytest.param({"greeting": b"\xff" + bytes(7) + b"\x01\x7f\x03\x00NONSENSE" + b"?" * 99},
                  id="breaks off the greeting"),
 ])
 def test_somebody_else_has_the_port(wire, attend, behaviour):
@@ -186,7 +186,7 @@ def test_a_resolver_that_does_not_answer(attend, tmp_path):
     assert p.stop(signal.SIGTERM, 5) == 0
 
 
-# ---- gone and back --------------------------------------------------------------------------------
+# ---- gone and back -------------------------------------------------------------------------------
 
 
 def test_the_engine_is_killed_and_comes_back(engine, attend, load, tmp_path):
@@ -206,7 +206,8 @@ def test_the_engine_is_killed_and_comes_back(engine, attend, load, tmp_path):
 
     begun = time.monotonic()
     engine.start()
-    wait_for(lambda: p.said.count(CONNECTED) == 2, ATTEMPT_EVERY_S + SLACK_S, "the plugin to connect")
+    wait_for(lambda: p.said.count(CONNECTED) == 2, ATTEMPT_EVERY_S + SLACK_S,
+             "the plugin to connect")
     assert time.monotonic() - begun < ATTEMPT_EVERY_S + SLACK_S
     engine.publish(start_event([two.pid], [1], 1))
     p.wait_said(rf"pid {two.pid} .*time is up")
@@ -262,7 +263,8 @@ def test_the_connection_is_reset(engine, wire, attend, load):
     engine.wait_said("got next_msg command")
     between.drop()
     p.wait_said(LOST)
-    wait_for(lambda: p.said.count(CONNECTED) == 2, ATTEMPT_EVERY_S + SLACK_S, "the plugin to connect")
+    wait_for(lambda: p.said.count(CONNECTED) == 2, ATTEMPT_EVERY_S + SLACK_S,
+             "the plugin to connect")
     gap = between.accepted[1] - between.accepted[0]
     assert gap > ATTEMPT_EVERY_S - 0.5, gap
     engine.publish(stop_event([one.pid]))

@@ -47,7 +47,7 @@ def python(code, *arguments, path=PACKAGE):
                             stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=str(path)))
 
 
-# ---- events ---------------------------------------------------------------------------------------
+# ---- events --------------------------------------------------------------------------------------
 
 
 def test_a_start_is_measured_as_it_was_asked_for(plugin, load):
@@ -115,7 +115,7 @@ def test_the_readme_s_call(plugin, monkeypatch):
     p.wait_said(rf"pid {os.getpid()} .*begins")
 
 
-# ---- bytes ----------------------------------------------------------------------------------------
+# ---- bytes ---------------------------------------------------------------------------------------
 
 
 class Sent:
@@ -240,7 +240,7 @@ def test_other_events_that_cannot_be_encoded():
             send_terminate_plugin_fb_event(None, *target)
 
 
-# ---- nobody there ---------------------------------------------------------------------------------
+# ---- nobody there --------------------------------------------------------------------------------
 
 
 def test_no_answer_in_time_is_said_and_nothing_arrives_later(unanswered):
