@@ -117,7 +117,8 @@ class StandIn:
 
     def _talk(self, rep):
         while not self._dead.is_set():
-            if not self._awake.is_set() or not rep.poll(10):
+            # In this order: hang() may come while we wait.
+            if not rep.poll(10) or not self._awake.is_set():
                 self._dead.wait(0.005)
                 continue
             parts = rep.recv_multipart()
