@@ -35,7 +35,10 @@ def test_a_whole_life(engine, attend, load):
     assert engine.observe() == (PLUGIN_STARTED, NAME, UUID)
     engine.publish(start_event([one.pid], [0], 2))
     p.wait_said(rf"pid {one.pid} .*time is up")
-    assert len(lines_of(p, one.pid)) == len(p.log("GPU.json")) == 4
+    # Four, on a machine that has the time.
+    for lines in lines_of(p, one.pid), p.log("GPU.json"):
+        assert 2 <= len(lines) <= 4
+    assert re.search(rf"pid {one.pid} .*: 2\.\d+ s", p.said), p.said
     engine.publish(terminate_event(NAME))
     assert engine.observe() == (PLUGIN_TERMINATING, NAME, UUID)
     assert p.process.wait(5 * PATIENCE) == 0

@@ -16,8 +16,9 @@ from engine_standin import attend, standin, wire  # noqa: F401
 from real_engine import PLUGIN_STARTED, PLUGIN_TERMINATING, engine, engine_program  # noqa: F401
 
 ATTEMPT_EVERY_S = 5
-# How late a machine that does other things may be.
+# How late a machine that does other things may be, with what it does and with seeing it.
 SLACK_S = 2 * PATIENCE
+JITTER_S = 1.5
 
 AWAY = "no event engine yet"
 LOST = "lost the event engine"
@@ -55,8 +56,21 @@ def wake_ups(pid, seconds):
 
 
 def bursts(times):
-    """The beginnings of what lies more than a second apart."""
-    return [t for before, t in zip([float("-inf"), *times], times) if t - before > 1]
+    """[first, last] of what lies close together."""
+    result = []
+    for t in times:
+        if result and t - result[-1][1] < JITTER_S:
+            result[-1][1] = t
+        else:
+            result.append([t, t])
+    return result
+
+
+def check_attempts(times):
+    """One every five seconds at most."""
+    gaps = [later - t for t, later in zip(times, times[1:])]
+    assert all(gap > ATTEMPT_EVERY_S - JITTER_S for gap in gaps), gaps
+    assert sum(gaps) > ATTEMPT_EVERY_S * len(gaps) - JITTER_S, gaps
 
 
 def n_files(pid):
@@ -71,7 +85,7 @@ def check_unbroken(path, pid, period_s):
         assert line["t_ns"] - line["interval_ns"] == before["t_ns"], (before, line)
     # A machine that is busy with other tests misses a tick here and there.
     ticks = sum(line["interval_ns"] for line in lines) / 1e9 / period_s
-    assert len(lines) > 0.7 * ticks - 1, (len(lines), ticks)
+    assert len(lines) > 0.5 * ticks - 1, (len(lines), ticks)
     return lines
 
 
@@ -83,9 +97,10 @@ def test_it_waits_says_so_once_and_hardly_wakes(standin, attend, no_threads_of_o
     p.wait_said(AWAY)
     wait_for(lambda: not wake_ups(p.pid, 0.2), what="rest")
     files = n_files(p.pid)
-    times = bursts(wake_ups(p.pid, 2 * ATTEMPT_EVERY_S + 1))
-    assert len(times) <= 3
-    assert all(later - t > ATTEMPT_EVERY_S - 0.5 for t, later in zip(times, times[1:])), times
+    attempts = bursts(wake_ups(p.pid, 2 * ATTEMPT_EVERY_S + 1))
+    assert len(attempts) >= 2
+    assert all(last - first < JITTER_S for first, last in attempts), attempts
+    check_attempts([first for first, _ in attempts])
     wait_for(lambda: n_files(p.pid) <= files, what="the attempts' files to be closed")
     assert p.said.count(AWAY) == 1 and LOST not in p.said
     begun = time.monotonic()
@@ -93,9 +108,8 @@ def test_it_waits_says_so_once_and_hardly_wakes(standin, attend, no_threads_of_o
     p.wait_said(CONNECTED, ATTEMPT_EVERY_S + SLACK_S)
     assert time.monotonic() - begun < ATTEMPT_EVERY_S + SLACK_S
     standin.wait_asked()
-    # Connected, and nothing to do: not one wake-up once what connecting set off is over.
-    wait_for(lambda: not wake_ups(p.pid, 0.2), what="rest")
-    assert wake_ups(p.pid, 2) == []
+    # Connected, and nothing to do: not one wake-up, once what connecting set off is over.
+    wait_for(lambda: not wake_ups(p.pid, ATTEMPT_EVERY_S + 1), 4 * ATTEMPT_EVERY_S, "rest")
 
 
 @pytest.mark.parametrize("behaviour", [
@@ -110,8 +124,7 @@ def test_somebody_else_has_the_port(wire, attend, behaviour):
     other = wire(**behaviour)
     p = attend(other.address)
     wait_for(lambda: len(other.accepted) >= 3, 2 * ATTEMPT_EVERY_S + SLACK_S, "three attempts")
-    gaps = [later - t for t, later in zip(other.accepted, other.accepted[1:])]
-    assert all(gap > ATTEMPT_EVERY_S - 0.5 for gap in gaps), gaps
+    check_attempts(other.accepted)
     assert p.said.count(AWAY) == 1 and CONNECTED not in p.said
     assert p.stop(signal.SIGTERM, 5) == 0
 
@@ -265,8 +278,7 @@ def test_the_connection_is_reset(engine, wire, attend, load):
     p.wait_said(LOST)
     wait_for(lambda: p.said.count(CONNECTED) == 2, ATTEMPT_EVERY_S + SLACK_S,
              "the plugin to connect")
-    gap = between.accepted[1] - between.accepted[0]
-    assert gap > ATTEMPT_EVERY_S - 0.5, gap
+    check_attempts(between.accepted)
     engine.publish(stop_event([one.pid]))
     engine.wait_said("got next_msg command", 2)
     engine.publish(start_event([one.pid], [1], 0))
