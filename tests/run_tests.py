@@ -13,6 +13,10 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "tests" / "engine"))
+
+import build_engine  # noqa: E402
+
 PROGRAM_TIMEOUT_S = 300
 
 
@@ -67,10 +71,23 @@ def run_program(name, command, environment, results, wrapper):
     sys.stdout.flush()
 
 
+def prepare_engine(build):
+    """Builds what takes minutes before any test waits for it. Returns the environment by which the
+    tests know that it cannot be had."""
+    try:
+        build_engine.engine_program(build)
+    except build_engine.Unavailable as reason:
+        return {"PM_NO_ENGINE": str(reason)}
+    except (RuntimeError, subprocess.TimeoutExpired):
+        pass  # the tests that need it fail with that
+    return {}
+
+
 def run_pytest(build, arguments, results):
+    env = dict(os.environ, PM_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1",
+               **prepare_engine(build))
     with tempfile.TemporaryDirectory() as directory:
         report = pathlib.Path(directory, "report.xml")
-        env = dict(os.environ, PM_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1")
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
              f"--junitxml={report}", str(TOP / "tests"), *arguments], env=env)

@@ -9,10 +9,12 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +28,14 @@
 
 #define ATTEMPT_EVERY_NS (5 * NS_PER_S)
 #define QUIT_LINGER_MS 1000
+#define CLOSE_MS 1000
+
+/* ZeroMQ's own next attempt, which never comes: the socket is closed before. To forbid it (-1)
+ * would make ZeroMQ throw away what it has received as soon as the connection breaks. */
+#define FAR_OFF_MS (24 * 3600 * 1000)
+
+/* What a monitor tells when the host's name was looked up and connecting has begun. */
+#define DIALLED (ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CONNECTED)
 
 enum exchange {
 	NOTHING_PENDING,
@@ -41,6 +51,7 @@ struct engine {
 	int epoll_fd;
 	int timer_fd;
 	uint64_t attempt_ns; /* when the last attempt began */
+	bool dialled;        /* it has come as far as an address */
 	bool connected;
 	bool said_away;
 	bool announced;
@@ -97,22 +108,23 @@ static void close_sockets(struct engine *e)
 		zmq_close(e->monitor);
 	}
 	e->req = e->monitor = NULL;
-	e->connected = false;
+	e->dialled = e->connected = false;
 	e->exchange = NOTHING_PENDING;
 }
 
 static int open_sockets(struct source *s)
 {
 	struct engine *e = s->state;
-	const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-		ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-		ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
-	const int never = -1;
+	const int events = DIALLED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+		ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED |
+		ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+	const int far_off_ms = FAR_OFF_MS;
 	char endpoint[64];
 
 	snprintf(endpoint, sizeof(endpoint), "inproc://engine-monitor-%u", ++e->n_attempts);
 	e->req = bus_socket(e->zmq, ZMQ_REQ, 0);
-	if (!e->req || zmq_setsockopt(e->req, ZMQ_RECONNECT_IVL, &never, sizeof(never)) < 0 ||
+	if (!e->req ||
+		zmq_setsockopt(e->req, ZMQ_RECONNECT_IVL, &far_off_ms, sizeof(far_off_ms)) < 0 ||
 		zmq_socket_monitor(e->req, endpoint, events) < 0)
 		return -errno;
 	e->monitor = zmq_socket(e->zmq, ZMQ_PAIR);
@@ -175,50 +187,6 @@ static void on_connected(struct source *s)
 		ask(e);
 }
 
-/* Not connected, or no longer: the next attempt is due five seconds after the last one began. */
-static void on_away(struct source *s)
-{
-	struct engine *e = s->state;
-	uint64_t due_ns = e->attempt_ns + ATTEMPT_EVERY_NS;
-
-	if (e->connected)
-		say(s, true, "lost the event engine at",
-			": waiting for it, measuring goes on");
-	else if (!e->said_away)
-		say_away(s);
-	e->said_away = true;
-	close_sockets(e);
-	arm_timer(e, due_ns > now_ns() ? due_ns : now_ns());
-}
-
-/* Each event of a monitor is two frames: number and value, then the address. */
-static void work_on_monitor(struct source *s)
-{
-	struct engine *e = s->state;
-
-	while (e->monitor && bus_readable(e->monitor)) {
-		uint16_t number = 0;
-		zmq_msg_t frame;
-		bool more;
-
-		zmq_msg_init(&frame);
-		if (zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= (int) sizeof(number))
-			memcpy(&number, zmq_msg_data(&frame), sizeof(number));
-		more = zmq_msg_more(&frame);
-		zmq_msg_close(&frame);
-		while (more) {
-			zmq_msg_init(&frame);
-			more = zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= 0 &&
-				zmq_msg_more(&frame);
-			zmq_msg_close(&frame);
-		}
-		if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-			on_connected(s);
-		else if (number)
-			on_away(s);
-	}
-}
-
 static void take_event(struct source *s, const void *message, size_t size)
 {
 	struct engine *e = s->state;
@@ -266,6 +234,70 @@ static void work_on_replies(struct source *s)
 	}
 }
 
+/* Not connected, or no longer: the next attempt is due five seconds after the last one began. */
+static void on_away(struct source *s)
+{
+	struct engine *e = s->state;
+	uint64_t due_ns = e->attempt_ns + ATTEMPT_EVERY_NS;
+
+	/* An event that came before the connection broke is still there. */
+	work_on_replies(s);
+	if (e->connected)
+		say(s, true, "lost the event engine at",
+			": waiting for it, measuring goes on");
+	else if (!e->said_away)
+		say_away(s);
+	e->said_away = true;
+	close_sockets(e);
+	arm_timer(e, due_ns > now_ns() ? due_ns : now_ns());
+}
+
+/* Each event of a monitor is two frames: number and value, then the address. */
+static void work_on_monitor(struct source *s)
+{
+	struct engine *e = s->state;
+
+	while (e->monitor && bus_readable(e->monitor)) {
+		uint16_t number = 0;
+		zmq_msg_t frame;
+		bool more;
+
+		zmq_msg_init(&frame);
+		if (zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= (int) sizeof(number))
+			memcpy(&number, zmq_msg_data(&frame), sizeof(number));
+		more = zmq_msg_more(&frame);
+		zmq_msg_close(&frame);
+		while (more) {
+			zmq_msg_init(&frame);
+			more = zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= 0 &&
+				zmq_msg_more(&frame);
+			zmq_msg_close(&frame);
+		}
+		if (number & DIALLED)
+			e->dialled = true;
+		else if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+			on_connected(s);
+		else if (number)
+			on_away(s);
+	}
+}
+
+/* Five seconds, and no connection. A look-up of the host's name cannot be given up: attempts would
+ * queue up behind it. */
+static void on_timer(struct source *s)
+{
+	struct engine *e = s->state;
+
+	if (e->req && !e->said_away) {
+		say_away(s);
+		e->said_away = true;
+	}
+	if (e->req && !e->dialled)
+		arm_timer(e, now_ns() + ATTEMPT_EVERY_NS);
+	else
+		attempt(s);
+}
+
 static void engine_work(struct source *s)
 {
 	struct engine *e = s->state;
@@ -274,13 +306,8 @@ static void engine_work(struct source *s)
 	work_on_monitor(s);
 	work_on_replies(s);
 	if (read(e->timer_fd, &expirations, sizeof(expirations)) == (ssize_t) sizeof(expirations) &&
-		!e->connected && !e->terminated) {
-		if (e->req && !e->said_away) {
-			say_away(s);
-			e->said_away = true;
-		}
-		attempt(s);
-	}
+		!e->connected && !e->terminated)
+		on_timer(s);
 }
 
 static int engine_open(struct source *s, char *ret_why, size_t n)
@@ -312,18 +339,19 @@ static int engine_open(struct source *s, char *ret_why, size_t n)
 	return r;
 }
 
-/* Waits for the engine's answer; false if none came. */
+/* Waits for the engine's answer, whatever it is; false if none came. */
 static bool await_reply(struct engine *e, uint64_t until_ns)
 {
 	for (;;) {
 		struct pollfd fd = { .fd = bus_socket_fd(e->req), .events = POLLIN };
 		uint64_t now = now_ns();
 		zmq_msg_t message;
+		int r = bus_receive(e->req, &message);
 
-		if (bus_receive(e->req, &message) == 0) {
+		if (r == 0)
 			zmq_msg_close(&message);
+		if (r == 0 || r == -EBADMSG)
 			return true;
-		}
 		if (now >= until_ns || poll(&fd, 1, (int) ((until_ns - now) / NS_PER_MS) + 1) < 0)
 			return false;
 	}
@@ -334,6 +362,18 @@ static void set_linger(void *socket, int linger_ms)
 	zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
 }
 
+/* Over the socket that the engine is used to; false if that one has a request pending. */
+static bool say_goodbye(struct source *s, int linger_ms)
+{
+	struct engine *e = s->state;
+
+	if (e->exchange != NOTHING_PENDING || send_about_self(s, WIRE_PLUGIN_TERMINATING) < 0 ||
+		!await_reply(e, now_ns() + (uint64_t) linger_ms * NS_PER_MS))
+		return false;
+	set_linger(e->req, linger_ms);
+	return bus_send(e->req, BUS_QUIT, strlen(BUS_QUIT)) == 0;
+}
+
 /* After a terminate event the REQ socket is free to say goodbye. With a request pending it is not:
  * the engine then reads "quit" from a second socket as soon as its next event has come. */
 static void engine_leave(struct source *s, int timeout_ms)
@@ -342,22 +382,52 @@ static void engine_leave(struct source *s, int timeout_ms)
 	int linger_ms = timeout_ms < QUIT_LINGER_MS ? timeout_ms : QUIT_LINGER_MS;
 	void *second;
 
-	if (!e->connected)
+	if (!e->connected || say_goodbye(s, linger_ms))
 		return;
-	if (e->exchange == NOTHING_PENDING) {
-		if (send_about_self(s, WIRE_PLUGIN_TERMINATING) == 0 &&
-			await_reply(e, now_ns() + (uint64_t) linger_ms * NS_PER_MS)) {
-			set_linger(e->req, linger_ms);
-			bus_send(e->req, BUS_QUIT, strlen(BUS_QUIT));
-		}
-		return;
-	}
 	second = bus_socket(e->zmq, ZMQ_REQ, linger_ms);
 	if (!second)
 		return;
 	if (zmq_connect(second, s->options.address) == 0)
 		bus_send(second, BUS_QUIT, strlen(BUS_QUIT));
 	zmq_close(second);
+}
+
+struct end {
+	void *zmq;
+	int done_fd;
+};
+
+static void *end_zmq(void *arg)
+{
+	struct end *end = arg;
+
+	zmq_ctx_term(end->zmq);
+	eventfd_write(end->done_fd, 1);
+	return NULL;
+}
+
+/* ZeroMQ does not end while it looks up a name, which may take longer than anybody waits for us: it
+ * is left behind then, with its thread. */
+static void leave_zmq(void *zmq)
+{
+	struct end *end = malloc(sizeof(*end));
+	int done_fd = eventfd(0, EFD_CLOEXEC);
+	struct pollfd fd = { .fd = done_fd, .events = POLLIN };
+	pthread_t thread;
+
+	if (!end || done_fd < 0)
+		goto out;
+	*end = (struct end) { zmq, done_fd };
+	if (pthread_create(&thread, NULL, end_zmq, end) != 0)
+		goto out;
+	if (poll(&fd, 1, CLOSE_MS) <= 0) {
+		pthread_detach(thread);
+		return;
+	}
+	pthread_join(thread, NULL);
+out:
+	close_fd(&done_fd);
+	free(end);
 }
 
 static void engine_close(struct source *s)
@@ -368,7 +438,7 @@ static void engine_close(struct source *s)
 		return;
 	close_sockets(e);
 	if (e->zmq)
-		zmq_ctx_term(e->zmq);
+		leave_zmq(e->zmq);
 	close_fd(&e->epoll_fd);
 	close_fd(&e->timer_fd);
 	free(e);
