@@ -126,22 +126,17 @@ static void begin_measuring(struct edge *e)
 	e->n_periods = 0;
 }
 
-/* Nothing is known of the pace but what updates are apart that come one after the other, and others
- * after them. Returns false while more of them are needed. */
+/* Nothing is known of the pace but what updates are apart that come one after the other. Returns
+ * false while more of them are needed. */
 static bool measure(struct edge *e, uint64_t at_ns, uint64_t err_ns)
 {
-	uint64_t since_ns = at_ns - e->at_ns;
-
-	e->at_ns = at_ns;
 	if (e->base_ns == 0) {
 		e->base_ns = at_ns;
 		e->base_err_ns = err_ns;
 		e->n_periods = 0;
 		return false;
 	}
-	e->n_periods += since_ns < e->period_ns || e->n_periods == 0
-		? 1
-		: (since_ns + e->period_ns / 2) / e->period_ns;
+	e->n_periods++;
 	e->period_ns = (uint64_t) most(
 		(int64_t) ((at_ns - e->base_ns) / e->n_periods), PACE_LEAST_NS);
 	e->pace_err_ns = (err_ns + e->base_err_ns) / e->n_periods;
@@ -285,7 +280,7 @@ bool edge_step_within(struct edge *e, uint64_t value, uint64_t from_ns, uint64_t
 		narrow(e, before_ns, from_ns, to_ns);
 	else if (to_ns - before_ns <= e->period_ns / SEARCH_GAP_PART)
 		place(e, before_ns, to_ns);
-	else if (e->n_periods == 0)
+	else
 		e->base_ns = 0; /* there may have been more than one */
 	return true;
 }
