@@ -529,14 +529,17 @@ static void choose_sources(
 static void settle_pace(struct gpu *g)
 {
 	const struct watch *w = &g->watch;
+	bool located = g->edge.located;
 	uint64_t period_ns = g->edge.period_ns;
 
 	g->stamped = g->source == SOURCE_COUNTER && has_stamps(w);
 	if (g->stamped && w->n_updates > 1)
 		period_ns = (uint64_t) (w->stamp_us - w->first_us) * NS_PER_US /
 			(w->n_updates - 1);
-	else if (g->source == SOURCE_POWER || !g->edge.located)
+	else if (g->source == SOURCE_POWER)
 		period_ns = w->shortest_ns;
+	else if (!located)
+		period_ns = UPDATE_DEFAULT_NS;
 	if (period_ns == 0 || (g->source == SOURCE_POWER && period_ns > UPDATE_DEFAULT_NS))
 		period_ns = UPDATE_DEFAULT_NS;
 	if (period_ns < UPDATE_LEAST_NS)
@@ -545,7 +548,7 @@ static void settle_pace(struct gpu *g)
 		edge_init(&g->edge, period_ns);
 	else
 		edge_restart(&g->edge);
-	g->edge.measuring = g->source == SOURCE_COUNTER && w->n_updates < 2;
+	g->edge.measuring = g->source == SOURCE_COUNTER && !located;
 	g->watch.done = true;
 	g->has_value = false;
 }
