@@ -295,8 +295,8 @@ static void test_missed_updates(void **state)
 				continue;
 			found++;
 			off_ns = fabs((double) e.at_ns - update_ns(&w, last_update(&w, t_ns)));
-			assert_below(off_ns, (double) e.err_ns + 1);
-			rough += e.err_ns > 10 * MS;
+			assert_below(off_ns, (double) (e.err_ns + 1));
+			rough += (double) e.err_ns > 10 * MS;
 		}
 		assert_true(found > 40);
 		assert_below(rough, 4);
