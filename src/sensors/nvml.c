@@ -27,7 +27,9 @@
 /* Every GPU since Kepler but few updates its figures ten times a second; Volta and Pascal do it
  * fifty times (Yang et al., "Part-time Power Measurements", SC 2024). */
 #define UPDATE_DEFAULT_NS (100 * NS_PER_MS)
-#define UPDATE_LEAST_NS (10 * NS_PER_MS)
+/* Faster ones are not followed: what they tell is as good as present, and read so often. */
+#define UPDATE_LEAST_NS (8 * NS_PER_MS)
+#define LIVE_EVERY_NS (20 * NS_PER_MS)
 
 /* When GPUs are opened they are watched for so long, if nothing moves; else for twice that at most,
  * each until its pace is known to this part of itself, or its power has changed so often. */
@@ -150,6 +152,7 @@ struct gpu {
 	enum source source;
 	bool has_fields;  /* field values have told something that calls of their own tell else */
 	bool stamped;     /* the driver tells when the value was updated */
+	bool live;        /* it is updated too fast to be followed */
 	unsigned n_odd;   /* stamps in a row that cannot be */
 	struct edge edge; /* of a counter without stamps: when it is updated; else just how often */
 	bool has_value;
@@ -393,6 +396,7 @@ static void follow_pace(struct gpu *g, const struct sample *sample)
 {
 	edge_step_within(&g->edge, g->value, sample->t_ns - sample->t_err_ns,
 		sample->t_ns + sample->t_err_ns);
+	g->live = g->edge.located && g->edge.period_ns < UPDATE_LEAST_NS;
 }
 
 /* ---- watching, when GPUs are opened ------------------------------------------------------ */
@@ -542,6 +546,7 @@ static void settle_pace(struct gpu *g)
 		period_ns = UPDATE_DEFAULT_NS;
 	if (period_ns == 0 || (g->source == SOURCE_POWER && period_ns > UPDATE_DEFAULT_NS))
 		period_ns = UPDATE_DEFAULT_NS;
+	g->live = g->source == SOURCE_COUNTER && !g->stamped && period_ns < UPDATE_LEAST_NS;
 	if (period_ns < UPDATE_LEAST_NS)
 		period_ns = UPDATE_LEAST_NS;
 	if (period_ns != g->edge.period_ns)
@@ -817,6 +822,8 @@ static bool date(const struct host *h, struct gpu *g, const struct sample *sampl
 		return date_by_stamp(h, g, sample, news, r);
 	if (!news)
 		return false;
+	if (g->live)
+		return r->t_ns > g->last.t_ns;
 	if (g->edge.located && g->edge.err_ns <= g->edge.period_ns / 2) {
 		r->t_ns = g->edge.at_ns;
 		r->t_err_ns = g->edge.err_ns;
@@ -838,6 +845,8 @@ static uint64_t next_due_ns(const struct gpu *g, uint64_t t_ns)
 
 	if (g->source == SOURCE_POWER)
 		return t_ns + period_ns / 2;
+	if (g->live)
+		return t_ns + LIVE_EVERY_NS;
 	if (!g->stamped)
 		return edge_next_ns(&g->edge, t_ns);
 	/* Shortly after the next update; if it is late, ever more rarely, up to once in a period. */
@@ -892,7 +901,7 @@ static void read_gpu(struct sensor *s, struct gpu *g)
 		g->n_rough = 0;
 	}
 	news = note_value(g, value_of(g, &sample), sample.t_ns);
-	if (g->source == SOURCE_COUNTER && !g->stamped)
+	if (g->source == SOURCE_COUNTER && !g->stamped && !g->live)
 		follow_pace(g, &sample);
 	r = (struct reading) {
 		.flags = g->source == SOURCE_COUNTER ? FLAG_MEASURED : FLAG_INTEGRATED,

@@ -6,8 +6,13 @@
 #define SEARCH_READS 64
 #define SEARCH_PERIODS 2
 #define SEARCH_READS_SLOW 4
-/* Reads that are no further apart than this part of a period have one update between them. */
+/* Reads no further apart than this part of a period, one old and one new, have one update between
+ * them. */
 #define SEARCH_GAP_PART 2
+
+/* The same where an update is overdue. */
+#define VAIN_READS 3
+#define VAIN_PERIODS 4
 
 /* All of these are fractions of a period. The width to which an update's place is narrowed down,
  * and how far behind it a read is safe. */
@@ -207,7 +212,9 @@ static void be_confirmed(struct edge *e, int64_t low, int64_t high)
 {
 	e->low_ns = most(low, e->low_ns);
 	e->high_ns = least(high, e->high_ns);
-	e->surprises = 0;
+	/* That it was not earlier is only known where a read found it still to come. */
+	if (e->surprises > 0 || e->since_low == 0)
+		e->surprises = 0;
 	learn_pace(e);
 }
 
@@ -224,7 +231,10 @@ static bool is_another_pace(const struct edge *e)
 static void narrow(struct edge *e, uint64_t from_ns, uint64_t since_ns, uint64_t to_ns)
 {
 	uint64_t n = count_updates(e, since_ns + (to_ns - since_ns) / 2);
-	bool unsure = n > 1 || to_ns - since_ns > e->period_ns / 2, doubtful;
+	/* Between reads that are close there is one update, wherever it is; else the pace tells. */
+	bool unsure = (n > 1 && to_ns - from_ns > e->period_ns / SEARCH_GAP_PART) ||
+		to_ns - since_ns > e->period_ns / SEARCH_GAP_PART;
+	bool doubtful;
 	int64_t low, high, drift, slew;
 
 	if (n > PACE_PERIODS_MOST) {
@@ -237,7 +247,6 @@ static void narrow(struct edge *e, uint64_t from_ns, uint64_t since_ns, uint64_t
 	e->low_ns -= drift;
 	e->high_ns += drift;
 	e->n_periods += n;
-	/* With several updates between the reads, the first read tells nothing of the last. */
 	low = unsure ? e->low_ns : (int64_t) (from_ns - e->at_ns);
 	high = (int64_t) (to_ns - e->at_ns);
 	/* The read may have shown another one: the next one will tell. */
@@ -321,5 +330,7 @@ uint64_t edge_next_ns(const struct edge *e, uint64_t now_ns)
 		return late_ns;
 	/* It does not come: ever more rarely, up to once in a period. */
 	pause_ns = most(margin_ns(e), (int64_t) (now_ns - late_ns));
-	return moved(now_ns, least(pause_ns, (int64_t) e->period_ns));
+	if (pause_ns < VAIN_PERIODS * (int64_t) e->period_ns)
+		return moved(now_ns, least(pause_ns, part_of(e, VAIN_READS)));
+	return now_ns + e->period_ns;
 }

@@ -218,6 +218,31 @@ static void test_wrong_pace(void **state)
 	}
 }
 
+/* A driver that begins to update at another pace is followed again before long. (One whose pace is
+ * a multiple of the old one, or a part, may be taken for that: the times are right all the same.) */
+static void test_changed_pace(void **state)
+{
+	static const double periods_ms[] = { 67, 80, 95, 103, 110, 140, 270 };
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(periods_ms) / sizeof(periods_ms[0]); i++) {
+		struct world before = { .period_ns = 100 * MS, .phase_ns = 1e9 };
+		struct world after = { .period_ns = periods_ms[i] * MS, .phase_ns = 8.037e9 };
+		struct edge e;
+		double t_ns = 5e9;
+
+		edge_init(&e, (uint64_t) before.period_ns);
+		for (; t_ns < 8e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns))
+			edge_step(&e, (uint64_t) last_update(&before, t_ns), (uint64_t) t_ns);
+		for (; t_ns < 16e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns))
+			edge_step(&e, (uint64_t) (last_update(&after, t_ns) + 1000),
+				(uint64_t) t_ns);
+		assert_true(e.located);
+		if (fabs((double) e.period_ns / after.period_ns - 1) > 0.005)
+			fail_msg("after %g ms: %g ms", periods_ms[i], (double) e.period_ns / MS);
+	}
+}
+
 /* Nothing is known at all: the first two updates tell the pace. */
 static void test_measuring(void **state)
 {
@@ -310,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_late_reads),
 		cmocka_unit_test(test_irregular_updates),
 		cmocka_unit_test(test_wrong_pace),
+		cmocka_unit_test(test_changed_pace),
 		cmocka_unit_test(test_measuring),
 		cmocka_unit_test(test_standing),
 		cmocka_unit_test(test_missed_updates),
