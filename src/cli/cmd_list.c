@@ -234,9 +234,9 @@ static bool measures_something(const struct rig *rig)
 static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 {
 	static struct look looks[RIG_MAX_DOMAINS];
+	static struct host host; /* a thread that was left behind may use it to the end */
 	struct rig_options rig_options = cli_rig_options(sensors);
 	const char *bad_name;
-	struct host host;
 	struct rig *rig;
 	bool measures, in_place;
 	int r = host_init(&host, sensors->root, &clock_system);

@@ -40,7 +40,9 @@ struct domain_book {
 	uint64_t other_uj;
 	struct pending pending;
 	uint64_t peak_mw;
-	uint64_t begin_mw; /* power at the epoch's first reading; 0: not told */
+	uint64_t begin_ns; /* when counting began: before the first hole, if there are some */
+	uint64_t begin_mw; /* power then; 0: not told */
+	uint64_t most_mw;  /* the highest power that was told at all */
 	uint32_t resets;
 	uint32_t gaps;
 	uint64_t failing_since_ns; /* 0: not failing */
@@ -481,6 +483,8 @@ static void enter_reading(struct account *a, const struct snapshot *s, size_t d,
 		note_failure(a, d, r->error, s->t_ns);
 		return;
 	}
+	if (r->power_mw > b->most_mw)
+		b->most_mw = r->power_mw;
 	flags = note_success(a, d, s->t_ns) | (s->missed_ticks ? FLAG_LATE : 0) | b->domain->quality;
 	if (!b->have && b->early && r->t_ns > r->since_ns) {
 		/* It began between two snapshots, with energy 0 at since_ns. */
@@ -489,9 +493,11 @@ static void enter_reading(struct account *a, const struct snapshot *s, size_t d,
 		b->point.since_ns = r->since_ns;
 		b->point.power_mw = r->power_mw;
 		b->point.energy_uj = 0;
+		b->begin_ns = r->since_ns;
 		b->begin_mw = r->power_mw;
 	} else if (!b->have) {
 		begin_at(a, d, n_targets, &now);
+		b->begin_ns = r->t_ns;
 		b->begin_mw = r->power_mw;
 		b->have = b->fresh = true;
 		b->early = false;
@@ -521,7 +527,7 @@ void account_enter(struct account *a, const struct snapshot *s)
 			a->books[d].have = a->books[d].early = false;
 			a->books[d].failing_since_ns = 0;
 			a->books[d].lost = false;
-			a->books[d].peak_mw = 0;
+			a->books[d].peak_mw = a->books[d].most_mw = 0;
 			settle(&a->books[d]);
 		}
 	}
@@ -604,7 +610,7 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 	const struct domain_book *b = &a->books[domain];
 	const struct mark_domain *from = &m->domains[domain];
 	const struct account_target *t = target_of(a, slot);
-	uint64_t from_ns = from->have ? from->t_ns : b->point.since_ns;
+	uint64_t from_ns = from->have ? from->t_ns : b->begin_ns;
 	uint64_t uj = b->total_uj - from->total_uj;
 	struct energy whole;
 
@@ -676,9 +682,9 @@ void account_total_since(
 	for (size_t d = 0; d < a->n_domains; d++) {
 		const struct domain_book *b = &a->books[d];
 		const struct mark_domain *from = &m->domains[d];
-		uint64_t from_ns = from->have ? from->t_ns : b->point.since_ns;
+		uint64_t from_ns = from->have ? from->t_ns : b->begin_ns;
 		uint64_t from_mw = from->have ? from->power_mw : b->begin_mw;
-		uint64_t more_uj, less_uj;
+		uint64_t more_uj, less_uj, most_mw, most_uj;
 		struct span one;
 
 		if (b->domain->kind != kind || !b->domain->counted)
@@ -692,8 +698,13 @@ void account_total_since(
 			if (less_uj > one.energy.uj + more_uj)
 				less_uj = one.energy.uj + more_uj;
 			one.energy.uj = one.energy.uj + more_uj - less_uj;
-			one.energy.high_uj += more_uj;
-			one.energy.low_uj -= less_uj < one.energy.low_uj ? less_uj
+			/* It may have been nothing, or the most that was ever seen. */
+			most_mw = b->most_mw > b->peak_mw ? b->most_mw : b->peak_mw;
+			one.energy.high_uj += used_between(most_mw, b->point.t_ns, a->t_ns) +
+				used_between(most_mw, m->t_ns, from_ns);
+			most_uj = used_between(most_mw, from_ns, m->t_ns) +
+				used_between(most_mw, a->t_ns, b->point.t_ns);
+			one.energy.low_uj -= most_uj < one.energy.low_uj ? most_uj
 									 : one.energy.low_uj;
 			one.interval_ns = a->t_ns - m->t_ns;
 			one.power_uw = one.interval_ns

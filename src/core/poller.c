@@ -55,7 +55,6 @@ static void free_all(struct poller *p)
 {
 	pthread_cond_destroy(&p->changed);
 	pthread_mutex_destroy(&p->lock);
-	p->sensor->ops->close(p->sensor);
 	free(p->sensor);
 	free(p);
 }
@@ -185,6 +184,8 @@ static void run(struct poller *p)
 	}
 }
 
+/* The driver may hang when it is closed, too: that is done here, and whoever waits for it does so
+ * for a while only. */
 static void *thread_main(void *arg)
 {
 	struct poller *p = arg;
@@ -194,14 +195,20 @@ static void *thread_main(void *arg)
 	r = p->sensor->ops->probe(p->sensor);
 	if (r == 0)
 		r = p->sensor->ops->open(p->sensor);
+	if (r < 0)
+		p->sensor->ops->close(p->sensor);
 
 	pthread_mutex_lock(&p->lock);
 	p->error = r;
 	p->phase = r < 0 ? PHASE_FAILED : PHASE_RUNNING;
 	pthread_cond_broadcast(&p->changed);
-	if (r == 0)
+	if (r == 0) {
 		run(p);
-	p->phase = PHASE_DONE;
+		pthread_mutex_unlock(&p->lock);
+		p->sensor->ops->close(p->sensor);
+		pthread_mutex_lock(&p->lock);
+		p->phase = PHASE_DONE;
+	}
 	abandoned = p->abandoned;
 	pthread_cond_broadcast(&p->changed);
 	pthread_mutex_unlock(&p->lock);
@@ -263,6 +270,7 @@ int poller_create(struct sensor *s, uint64_t timeout_ns, struct sensor_why *ret_
 		p->published[i].error = -EAGAIN;
 	r = start_thread(p);
 	if (r < 0) {
+		s->ops->close(s);
 		free_all(p);
 		return r;
 	}
@@ -277,11 +285,11 @@ int poller_create(struct sensor *s, uint64_t timeout_ns, struct sensor_why *ret_
 		snprintf(ret_why->reason, sizeof(ret_why->reason),
 			"the driver does not answer: no reply within %u s",
 			(unsigned) (timeout_ns / NS_PER_S));
-		return -ETIMEDOUT;
+		return -ETIME;
 	}
+	*ret_why = s->why;
 	if (r < 0) {
 		pthread_join(p->thread, NULL);
-		*ret_why = s->why;
 		free_all(p);
 		return r;
 	}

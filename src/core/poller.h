@@ -15,7 +15,8 @@ struct poller;
 
 /* Starts a thread that probes and opens the sensor, and waits for the outcome for at most
  * timeout_ns. The sensor is owned by the poller from now on, also when this fails. Returns 0 and
- * the poller; or -errno with *ret_why filled, -ETIMEDOUT where the driver did not answer. */
+ * the poller, with *ret_why telling what of the sensor cannot be used if there is such; or -errno
+ * with *ret_why filled, -ETIME where the driver did not answer and its thread was left behind. */
 int poller_create(struct sensor *s, uint64_t timeout_ns, struct sensor_why *ret_why,
 	struct poller **ret);
 

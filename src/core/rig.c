@@ -28,6 +28,7 @@ struct rig {
 	struct unwrap unwraps[RIG_MAX_DOMAINS];
 	size_t n_domains;
 	uint32_t wanted;
+	bool abandoned; /* a driver did not answer: its thread may still be there */
 };
 
 static uint32_t kinds_of(const struct sensor *s)
@@ -46,8 +47,8 @@ static int open_directly(struct sensor *s, struct rig_verdict *v)
 
 	if (r == 0)
 		r = s->ops->open(s);
+	v->why = s->why;
 	if (r < 0) {
-		v->why = s->why;
 		s->ops->close(s);
 		free(s);
 	}
@@ -78,6 +79,7 @@ static void try_sensor(struct rig *rig, const struct sensor_ops *ops, const stru
 	else
 		r = open_directly(s, v);
 	v->error = r;
+	rig->abandoned |= ops->polled && r == -ETIME;
 	if (r < 0)
 		return;
 	if (rig->n_domains + s->n_domains > RIG_MAX_DOMAINS) {
@@ -275,6 +277,7 @@ bool rig_close(struct rig *rig, uint64_t timeout_ns)
 
 	if (!rig)
 		return true;
+	all = !rig->abandoned;
 	for (size_t i = 0; i < rig->n_opened; i++) {
 		struct opened *opened = &rig->opened[i];
 

@@ -19,7 +19,7 @@ struct rig_verdict {
 	int error;      /* 0: usable; -ECANCELED: not tried, because it was not asked for */
 	bool used;      /* opened, its domains are in the rig */
 	size_t n_domains;
-	struct sensor_why why; /* where it is not usable or not used */
+	struct sensor_why why; /* where it is not usable or not used, or some of it is not */
 };
 
 struct rig_options {

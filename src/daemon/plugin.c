@@ -67,6 +67,9 @@ static void tell_verdict(const struct rig_verdict *v)
 	if (v->used || v->error == 0 || v->error == -ECANCELED) {
 		if (v->used)
 			log_info("sensor %s: %zu domains", v->ops->name, v->n_domains);
+		if (v->used && v->why.reason[0])
+			log_warn("sensor %s: %s%s%s", v->ops->name, v->why.reason,
+				v->why.fix[0] ? "; to change that: " : "", v->why.fix);
 		return;
 	}
 	/* What could be had for a command is worth a warning, what cannot be is not. */
@@ -127,6 +130,37 @@ static int open_rig(struct plugin *p)
 		return -ENODEV;
 	}
 	return 0;
+}
+
+static void leave_at_once(int signal_number)
+{
+	(void) signal_number;
+	_exit(EXIT_SUCCESS);
+}
+
+/* Drivers take as long as they please to be opened. Whoever ends the program meanwhile need not
+ * wait for that: there is nothing to finish yet. */
+static int open_rig_or_leave(struct plugin *p)
+{
+	static const int ending[] = { SIGTERM, SIGINT };
+	struct sigaction leave = { .sa_handler = leave_at_once }, before[ARRAY_SIZE(ending)];
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++) {
+		sigaction(ending[i], NULL, &before[i]);
+		if (before[i].sa_handler == SIG_IGN)
+			continue;
+		sigaction(ending[i], &leave, NULL);
+		sigaddset(&set, ending[i]);
+	}
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	r = open_rig(p);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+		sigaction(ending[i], &before[i], NULL);
+	return r;
 }
 
 static int open_sink(struct plugin *p, const struct sink_ops *ops, const char *path)
@@ -202,7 +236,7 @@ static int set_up(struct plugin *p)
 		log_error("%s", why);
 		return p->lock_fd;
 	}
-	r = open_rig(p);
+	r = open_rig_or_leave(p);
 	if (r == 0)
 		r = open_sinks(p);
 	if (r == 0) {
