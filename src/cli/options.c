@@ -12,7 +12,8 @@
 #define DEFAULT_PORT "6010"
 #define MAX_CPU_MW 1000000
 
-static void complain(const char *command, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void complain(
+	const char *command, const char *format, va_list args)
 {
 	fprintf(stderr, "powermeasure %s: ", command);
 	vfprintf(stderr, format, args);
