@@ -10,11 +10,18 @@
 /* One read in so many updates is made before the update rather than after it. */
 #define EARLY_EVERY 8
 
-/* So many updates in a row where none should be: begin the search anew. */
-#define MISSES_MAX 4
+/* So many updates in a row where none should be: begin the search anew. Each of them doubles what
+ * is looked through, so that the pace may be off by a twentieth at first. */
+#define MISSES_MAX 6
+
+/* How far before an expected update it is looked for when it came early, in margins. */
+#define EARLY_MARGINS 8
 
 /* The pace is taken from updates at least this far apart. */
 #define PACE_PERIODS 16
+
+/* An update that is off by more than this part of a period came by a jump. */
+#define JUMP_PART 8
 
 void edge_init(struct edge *e, uint64_t period_ns)
 {
@@ -35,16 +42,26 @@ static uint64_t next_expected_ns(const struct edge *e)
 static void locate(struct edge *e, uint64_t from_ns, uint64_t to_ns)
 {
 	uint64_t at_ns = from_ns + (to_ns - from_ns) / 2;
+	uint64_t err_ns = (to_ns - from_ns) / 2;
 
 	if (e->located) {
-		e->n_periods += (at_ns - e->at_ns + e->period_ns / 2) / e->period_ns;
+		uint64_t n = (at_ns - e->at_ns + e->period_ns / 2) / e->period_ns;
+		uint64_t expected_ns = e->at_ns + n * e->period_ns;
+		uint64_t off_ns =
+			at_ns > expected_ns ? at_ns - expected_ns : expected_ns - at_ns;
+
+		e->n_periods += n;
+		/* A jump is not part of the pace. */
+		if (e->n_periods > PACE_PERIODS && off_ns > err_ns + e->period_ns / JUMP_PART)
+			e->n_periods = 0;
 	} else {
-		e->reference_ns = at_ns;
 		e->n_periods = 0;
 	}
+	if (e->n_periods == 0)
+		e->reference_ns = at_ns;
 	e->located = true;
 	e->at_ns = at_ns;
-	e->err_ns = (to_ns - from_ns) / 2;
+	e->err_ns = err_ns;
 	if (e->n_periods >= PACE_PERIODS) {
 		uint64_t pace_ns = (at_ns - e->reference_ns) / e->n_periods;
 
@@ -90,13 +107,16 @@ static bool step_early(struct edge *e, bool changed, uint64_t t_ns)
 	e->is_early = false;
 	if (!changed)
 		return false;
-	/* It came earlier than expected, but hardly by much. */
-	from_ns = next_expected_ns(e) - 4 * margin_ns(e);
+	/* It came earlier than expected, but hardly by much. The next read tells whether that was
+	 * all: it is an early one again. */
+	from_ns = next_expected_ns(e) - EARLY_MARGINS * margin_ns(e);
 	if (from_ns < e->read_ns)
 		from_ns = e->read_ns;
 	lose(e);
-	if (e->located && from_ns < t_ns)
+	if (e->located && from_ns < t_ns) {
 		locate(e, from_ns, t_ns);
+		e->is_early = true;
+	}
 	return true;
 }
 
@@ -106,9 +126,10 @@ static bool step_late(struct edge *e, bool changed, uint64_t t_ns)
 	uint64_t expected_ns = next_expected_ns(e);
 
 	if (!changed) {
-		/* Later than expected: it lies after this read. */
+		/* Later than expected: it lies after this read, which is made again at twice the
+		 * distance. */
 		if (e->err_ns < e->period_ns / 4)
-			e->err_ns = margin_ns(e) * 2;
+			e->err_ns = margin_ns(e) * 4;
 		lose(e);
 		return false;
 	}
@@ -146,7 +167,7 @@ bool edge_step(struct edge *e, uint64_t value, uint64_t t_ns)
 			e->misses = 0;
 			e->is_early = true;
 		}
-	} else if (e->is_early) {
+	} else if (e->is_early && t_ns < next_expected_ns(e)) {
 		news = step_early(e, changed, t_ns);
 	} else {
 		news = step_late(e, changed, t_ns);
