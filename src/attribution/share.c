@@ -27,6 +27,15 @@ static uint64_t divisor_of(const struct share_interval *interval, uint64_t claim
 	return busy_ns < capacity_ns ? busy_ns : capacity_ns;
 }
 
+/* a * b / c in units of the fraction, with b <= c. In two steps: over a long gap a * b alone needs
+ * more than a hundred bits. */
+static u128 scaled(uint64_t a, uint64_t b, uint64_t c)
+{
+	u128 product = (u128) a * b;
+
+	return (product / c << FRACTION_BITS) + (product % c << FRACTION_BITS) / c;
+}
+
 uint64_t share_split(const struct share_interval *interval, struct share_target *targets, size_t n)
 {
 	uint64_t claims_ns = claims_of(targets, n);
@@ -46,8 +55,7 @@ uint64_t share_split(const struct share_interval *interval, struct share_target 
 		if (claims_ns > divisor_ns)
 			fits_ns = muldiv_u64(claim_ns, divisor_ns, claims_ns);
 		t->surplus_ns = claim_ns - fits_ns;
-		exact = ((u128) interval->energy_uj * fits_ns << FRACTION_BITS) / divisor_ns +
-			t->fraction;
+		exact = scaled(interval->energy_uj, fits_ns, divisor_ns) + t->fraction;
 		give_uj = (uint64_t) (exact >> FRACTION_BITS);
 		if (give_uj > left_uj)
 			give_uj = left_uj;
