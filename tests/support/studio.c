@@ -260,7 +260,8 @@ int studio_start(struct studio *s, const int32_t *pids, size_t n_pids, uint32_t 
 	assert_true(n_pids <= EVENT_MAX_PIDS);
 	e->kind = EVENT_START;
 	e->n_pids = n_pids;
-	memcpy(e->pids, pids, n_pids * sizeof(pids[0]));
+	if (n_pids > 0)
+		memcpy(e->pids, pids, n_pids * sizeof(pids[0]));
 	e->kinds = kinds;
 	e->seconds = seconds;
 	e->start_now = true;

@@ -518,6 +518,8 @@ static void test_taskclock_limits(void **state)
 	size_t fds = dir_count("/proc/self/fd");
 	struct taskclock clock = { 0 };
 	uint64_t ns = 0;
+	char path[64];
+	unsigned n;
 	pid_t pid;
 	int r;
 
@@ -525,17 +527,20 @@ static void test_taskclock_limits(void **state)
 	assert_int_equal(taskclock_init(&clock, 0x7ffffff0, 8), -ESRCH);
 	pid = child_start(wait_with_threads, NULL);
 	wait_reached(1);
-	assert_int_equal(taskclock_init(&clock, pid, 4), -E2BIG);
+	snprintf(path, sizeof(path), "/proc/%d/task", (int) pid);
+	n = (unsigned) dir_count(path); /* a sanitizer may have one of its own, too */
+	assert_true(n >= 5);
+	assert_int_equal(taskclock_init(&clock, pid, n - 1), -E2BIG);
 	assert_int_equal(clock.n, 0);
 	assert_int_equal(dir_count("/proc/self/fd"), fds);
-	r = taskclock_init(&clock, pid, 5);
+	r = taskclock_init(&clock, pid, n);
 	if (r == -EACCES || r == -EPERM || r == -ENOSYS) {
 		child_end(pid);
 		print_message("no right to watch threads here\n");
 		skip();
 	}
 	assert_int_equal(r, 0);
-	assert_int_equal(clock.n, 5);
+	assert_int_equal(clock.n, n);
 	assert_int_equal(taskclock_read(&clock, &ns), 0);
 	child_end(pid);
 	assert_int_equal(taskclock_read(&clock, &ns), 0);
