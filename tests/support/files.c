@@ -80,7 +80,9 @@ void file_put_bytes(const char *dir, const char *name, const void *bytes, size_t
 	const char *at = bytes;
 
 	make_dirs(path_in(dir, name, path), false);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	/* Cut to its new length at the end rather than to nothing at the beginning: some file systems
+	 * bring a file that was emptied onto the disk when it is closed. */
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	while (fd >= 0 && n > 0) {
 		ssize_t done = write(fd, at, n);
 
@@ -89,7 +91,7 @@ void file_put_bytes(const char *dir, const char *name, const void *bytes, size_t
 		at += done;
 		n -= (size_t) done;
 	}
-	if (fd < 0 || n > 0)
+	if (fd < 0 || n > 0 || ftruncate(fd, at - (const char *) bytes) < 0)
 		fail_msg("writing %s: %s", path, strerror(errno));
 }
 
