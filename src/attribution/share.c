@@ -80,18 +80,22 @@ uint64_t share_idle(const struct share_interval *interval, uint64_t rest_uj)
 	return idle_uj < rest_uj ? idle_uj : rest_uj;
 }
 
+/* More than the capacity cannot have been used, whatever a stale clock that caught up says. */
+static uint64_t part_of(uint64_t energy_uj, uint64_t used_ns, uint64_t capacity_ns)
+{
+	return used_ns < capacity_ns ? muldiv_u64(energy_uj, used_ns, capacity_ns) : energy_uj;
+}
+
 struct energy share_range(const struct share_doubt *doubt, uint64_t energy_uj)
 {
 	struct energy ret = { .uj = energy_uj, .low_uj = energy_uj, .high_uj = energy_uj };
-	uint64_t used_high_ns = doubt->used_high_ns < doubt->capacity_ns ? doubt->used_high_ns
-									  : doubt->capacity_ns;
 	uint64_t middle_uj, low_uj, high_uj;
 
 	if (doubt->capacity_ns == 0)
 		return ret;
-	middle_uj = muldiv_u64(doubt->domain.uj, doubt->used_ns, doubt->capacity_ns);
-	low_uj = muldiv_u64(doubt->domain.low_uj, doubt->used_low_ns, doubt->capacity_ns);
-	high_uj = muldiv_u64(doubt->domain.high_uj, used_high_ns, doubt->capacity_ns) + 1;
+	middle_uj = part_of(doubt->domain.uj, doubt->used_ns, doubt->capacity_ns);
+	low_uj = part_of(doubt->domain.low_uj, doubt->used_low_ns, doubt->capacity_ns);
+	high_uj = part_of(doubt->domain.high_uj, doubt->used_high_ns, doubt->capacity_ns) + 1;
 	if (middle_uj == 0) {
 		ret.low_uj = 0;
 		ret.high_uj = energy_uj + high_uj;

@@ -155,6 +155,13 @@ static void test_range(void **state)
 	d.used_high_ns = 100 * NS_PER_S;
 	e = share_range(&d, 50 * J);
 	assert_in_range(e.high_uj, 120 * J, 120 * J + 2);
+	/* A clock that caught up shows more than there was: the range is around what fits. */
+	d.used_ns = 21 * NS_PER_S / 10;
+	d.used_low_ns = 19 * NS_PER_S / 10;
+	d.used_high_ns = 23 * NS_PER_S / 10;
+	e = share_range(&d, 100 * J);
+	assert_int_equal(e.low_uj, 90 * J * 95 / 100);
+	assert_in_range(e.high_uj, 120 * J, 120 * J + 2);
 	/* Nothing seen, but something may have been there. */
 	d.used_ns = d.used_low_ns = 0;
 	d.used_high_ns = NS_PER_S / 100;
