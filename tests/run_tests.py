@@ -40,7 +40,7 @@ def programs(build):
 
 
 def run_program(name, command, environment, results, wrapper):
-    env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", **environment)
+    env = {**os.environ, **environment}
     try:
         done = subprocess.run(wrapper + command, env=env, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=PROGRAM_TIMEOUT_S)

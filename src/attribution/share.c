@@ -27,6 +27,15 @@ static uint64_t divisor_of(const struct share_interval *interval, uint64_t claim
 	return busy_ns < capacity_ns ? busy_ns : capacity_ns;
 }
 
+/* a * b / c in units of the fraction, with b <= c. In two steps: over a long gap a * b alone needs
+ * more than a hundred bits. */
+static u128 scaled(uint64_t a, uint64_t b, uint64_t c)
+{
+	u128 product = (u128) a * b;
+
+	return (product / c << FRACTION_BITS) + (product % c << FRACTION_BITS) / c;
+}
+
 uint64_t share_split(const struct share_interval *interval, struct share_target *targets, size_t n)
 {
 	uint64_t claims_ns = claims_of(targets, n);
@@ -46,8 +55,7 @@ uint64_t share_split(const struct share_interval *interval, struct share_target 
 		if (claims_ns > divisor_ns)
 			fits_ns = muldiv_u64(claim_ns, divisor_ns, claims_ns);
 		t->surplus_ns = claim_ns - fits_ns;
-		exact = ((u128) interval->energy_uj * fits_ns << FRACTION_BITS) / divisor_ns +
-			t->fraction;
+		exact = scaled(interval->energy_uj, fits_ns, divisor_ns) + t->fraction;
 		give_uj = (uint64_t) (exact >> FRACTION_BITS);
 		if (give_uj > left_uj)
 			give_uj = left_uj;
@@ -72,18 +80,22 @@ uint64_t share_idle(const struct share_interval *interval, uint64_t rest_uj)
 	return idle_uj < rest_uj ? idle_uj : rest_uj;
 }
 
+/* More than the capacity cannot have been used, whatever a stale clock that caught up says. */
+static uint64_t part_of(uint64_t energy_uj, uint64_t used_ns, uint64_t capacity_ns)
+{
+	return used_ns < capacity_ns ? muldiv_u64(energy_uj, used_ns, capacity_ns) : energy_uj;
+}
+
 struct energy share_range(const struct share_doubt *doubt, uint64_t energy_uj)
 {
 	struct energy ret = { .uj = energy_uj, .low_uj = energy_uj, .high_uj = energy_uj };
-	uint64_t used_high_ns = doubt->used_high_ns < doubt->capacity_ns ? doubt->used_high_ns
-									  : doubt->capacity_ns;
 	uint64_t middle_uj, low_uj, high_uj;
 
 	if (doubt->capacity_ns == 0)
 		return ret;
-	middle_uj = muldiv_u64(doubt->domain.uj, doubt->used_ns, doubt->capacity_ns);
-	low_uj = muldiv_u64(doubt->domain.low_uj, doubt->used_low_ns, doubt->capacity_ns);
-	high_uj = muldiv_u64(doubt->domain.high_uj, used_high_ns, doubt->capacity_ns) + 1;
+	middle_uj = part_of(doubt->domain.uj, doubt->used_ns, doubt->capacity_ns);
+	low_uj = part_of(doubt->domain.low_uj, doubt->used_low_ns, doubt->capacity_ns);
+	high_uj = part_of(doubt->domain.high_uj, doubt->used_high_ns, doubt->capacity_ns) + 1;
 	if (middle_uj == 0) {
 		ret.low_uj = 0;
 		ret.high_uj = energy_uj + high_uj;

@@ -79,7 +79,6 @@ struct account {
 	uint32_t *slots;
 	struct share_target *shares;
 	struct slice_part *parts;
-	uint32_t scratch_size;
 };
 
 struct mark_domain {
@@ -107,42 +106,6 @@ struct account_mark {
 
 /* ---- making and freeing ----------------------------------------------------------------- */
 
-int account_create(struct account **ret, const struct domain *const *domains, size_t n_domains,
-	const struct account_options *options, const struct account_listener *listener)
-{
-	struct account *a = calloc(1, sizeof(*a));
-
-	if (!a)
-		return -ENOMEM;
-	a->books = calloc(n_domains ? n_domains : 1, sizeof(*a->books));
-	if (!a->books) {
-		free(a);
-		return -ENOMEM;
-	}
-	a->n_domains = n_domains;
-	a->options = *options;
-	if (listener)
-		a->listener = *listener;
-	for (size_t i = 0; i < n_domains; i++)
-		a->books[i].domain = domains[i];
-	*ret = a;
-	return 0;
-}
-
-void account_destroy(struct account *a)
-{
-	if (!a)
-		return;
-	for (uint32_t i = 0; i < a->n_slots; i++)
-		free(a->targets[i]);
-	free(a->targets);
-	free(a->books);
-	free(a->slots);
-	free(a->shares);
-	free(a->parts);
-	free(a);
-}
-
 static int grow(struct account *a, uint32_t slot)
 {
 	uint32_t n = a->n_slots ? a->n_slots : 8;
@@ -168,6 +131,43 @@ static int grow(struct account *a, uint32_t slot)
 	memset(targets + a->n_slots, 0, (n - a->n_slots) * sizeof(struct account_target *));
 	a->n_slots = n;
 	return 0;
+}
+
+int account_create(struct account **ret, const struct domain *const *domains, size_t n_domains,
+	const struct account_options *options, const struct account_listener *listener)
+{
+	struct account *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->books = calloc(n_domains ? n_domains : 1, sizeof(*a->books));
+	/* The rest of a domain needs room in the scratch also where there are no targets. */
+	if (!a->books || grow(a, 0) < 0) {
+		account_destroy(a);
+		return -ENOMEM;
+	}
+	a->n_domains = n_domains;
+	a->options = *options;
+	if (listener)
+		a->listener = *listener;
+	for (size_t i = 0; i < n_domains; i++)
+		a->books[i].domain = domains[i];
+	*ret = a;
+	return 0;
+}
+
+void account_destroy(struct account *a)
+{
+	if (!a)
+		return;
+	for (uint32_t i = 0; i < a->n_slots; i++)
+		free(a->targets[i]);
+	free(a->targets);
+	free(a->books);
+	free(a->slots);
+	free(a->shares);
+	free(a->parts);
+	free(a);
 }
 
 int account_add_target(struct account *a, uint32_t slot)
@@ -231,6 +231,17 @@ static void begin_at(struct account *a, size_t d, uint32_t n_targets, const stru
 		t->books[d].base_cpu_ns = t->cpu_ns;
 		t->books[d].share.surplus_ns = 0;
 	}
+}
+
+/* The same where there is no reading yet. */
+static void begin_at_snapshot(
+	struct account *a, const struct snapshot *s, size_t d, uint32_t n_targets)
+{
+	const struct point point = {
+		.t_ns = s->t_ns, .capacity_ns = s->capacity_ns, .idle_ns = s->idle_ns
+	};
+
+	begin_at(a, d, n_targets, &point);
 }
 
 /* DRAM and CPU energy go by CPU time; of a GPU the CPUs' clocks tell nothing. */
@@ -463,9 +474,11 @@ static void enter_reading(struct account *a, const struct snapshot *s, size_t d,
 	unsigned flags;
 
 	b->fresh = false;
-	if (s->restarted & KIND_BIT(b->domain->kind)) {
+	if ((s->flags & SNAPSHOT_FIRST) || (s->restarted & KIND_BIT(b->domain->kind))) {
+		/* Also where the first readings fail, nothing before this snapshot counts. */
 		b->have = b->early = false;
 		b->failing_since_ns = 0;
+		begin_at_snapshot(a, s, d, n_targets);
 	}
 	if (!(s->kinds & KIND_BIT(b->domain->kind)))
 		return;
@@ -473,10 +486,7 @@ static void enter_reading(struct account *a, const struct snapshot *s, size_t d,
 		/* Counting will begin soon: until then, the targets' clocks count from here. */
 		b->have = false;
 		b->early = true;
-		now = (struct point) { .t_ns = s->t_ns,
-			.capacity_ns = s->capacity_ns,
-			.idle_ns = s->idle_ns };
-		begin_at(a, d, n_targets, &now);
+		begin_at_snapshot(a, s, d, n_targets);
 		return;
 	}
 	if (r->error) {
@@ -524,8 +534,6 @@ void account_enter(struct account *a, const struct snapshot *s)
 
 	if (s->flags & SNAPSHOT_FIRST) {
 		for (size_t d = 0; d < a->n_domains; d++) {
-			a->books[d].have = a->books[d].early = false;
-			a->books[d].failing_since_ns = 0;
 			a->books[d].lost = false;
 			a->books[d].peak_mw = a->books[d].most_mw = 0;
 			settle(&a->books[d]);

@@ -24,7 +24,8 @@ enum line_end {
 /* Whether a snapshot at t_ns writes a line. tick: it is on the grid. known_end_ns: when the target
  * will end, 0 if nobody knows.
  *  - A tick does if half a period has passed since the last line; else its time joins the next.
- *  - A known end does, and takes the place of a tick less than half a period before it.
+ *  - A known end does, and takes the place of a tick at most half a period before it: of a session
+ *    that begins and ends half way between ticks, one of the two halves joins its neighbour.
  *  - An unforeseen end does unless less than a quarter period has passed: power over a few
  *    milliseconds is noise. */
 bool line_is_due(const struct line_clock *l, uint64_t t_ns, bool tick, uint64_t known_end_ns,

@@ -380,7 +380,7 @@ static int apply_faults(const struct sensor *s, const struct sim_domain *sd,
 			*t_ns = from_ns;
 			break;
 		case FAULT_RESET:
-			*zero_count = count_at(sd, d, from_ns);
+			*zero_count = count_at(sd, d, from_ns) + sd->start;
 			break;
 		case FAULT_ABSURD:
 			*absurd = true;

@@ -39,6 +39,7 @@ struct camera_traps {
 	size_t n_running;
 	size_t cap_running;
 	int pending_error;
+	uint64_t lost; /* lines for which there was no file */
 	bool unsynced;
 };
 
@@ -131,7 +132,7 @@ static void write_line(struct sink *s, const struct record *r)
 
 		if (error < 0) {
 			state->pending_error = error;
-			s->health.lost++;
+			state->lost++;
 			return;
 		}
 	}
@@ -194,7 +195,7 @@ static void camera_traps_write(struct sink *s, const struct record *r)
 static int camera_traps_flush(struct sink *s, bool sync)
 {
 	struct camera_traps *state = s->state;
-	uint64_t waiting = 0, lost = 0;
+	uint64_t waiting = 0, lost = state->lost;
 	int error = state->pending_error;
 
 	state->pending_error = 0;

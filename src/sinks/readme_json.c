@@ -28,6 +28,7 @@ struct readme {
 	struct buf line;
 	bool unsynced;
 	int pending_error; /* of a turn-over in write(), told by the next flush */
+	uint64_t lost;     /* lines for which there was no file */
 };
 
 static int open_log(struct sink *s, int which, char *ret_note, size_t n)
@@ -155,7 +156,7 @@ static void readme_write(struct sink *s, const struct record *r)
 
 		if (error < 0) {
 			state->pending_error = error;
-			s->health.lost++;
+			state->lost++;
 			return;
 		}
 	}
@@ -170,7 +171,7 @@ static void readme_write(struct sink *s, const struct record *r)
 static int readme_flush(struct sink *s, bool sync)
 {
 	struct readme *state = s->state;
-	uint64_t waiting = 0, lost = 0;
+	uint64_t waiting = 0, lost = state->lost;
 	int error = state->pending_error;
 
 	state->pending_error = 0;

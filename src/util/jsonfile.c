@@ -28,12 +28,12 @@ struct jsonfile {
 
 	int fd;        /* the file that has the log's name ... */
 	uint64_t body; /* ... and its length without what closes it */
-	bool any;      /* it has entries */
+	bool any;      /* it has entries, also without those that wait */
 	int twin_fd;   /* the hidden file: the log without what is in `recent` */
 	uint64_t twin_body;
 	struct buf recent;
 
-	struct buf waiting; /* added and not in the log yet */
+	struct buf waiting; /* added and not in the log yet; no comma at either end */
 	uint64_t n_waiting;
 	uint64_t n_lost;
 	uint64_t reserved; /* in place: bytes of the file that have room on the disk */
@@ -43,6 +43,11 @@ struct jsonfile {
 static const char *closing_of(const struct jsonfile *f)
 {
 	return f->bracket == '{' ? "}\n" : "]\n";
+}
+
+static const char *comma_of(const struct jsonfile *f)
+{
+	return f->bracket == '{' ? ", " : ",\n";
 }
 
 static int write_all(int fd, const char *data, size_t n, uint64_t offset)
@@ -258,6 +263,8 @@ static int look_at(struct jsonfile *f, char *note, size_t n)
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
 	size = (uint64_t) st.st_size;
+	if (size == 0) /* nothing that could be kept */
+		return begin_empty(f);
 	whole = size <= TAIL_BYTES;
 	from = whole ? 0 : size - TAIL_BYTES;
 	have = (size_t) (size - from);
@@ -270,11 +277,11 @@ static int look_at(struct jsonfile *f, char *note, size_t n)
 		(pread(f->fd, &head, 1, 0) != 1 || head != f->bracket))
 		r = -EBADMSG;
 	if (r < 0)
-		return repair(f, false, 0, note, n);
+		found = (struct jsontail) { 0 };
 	f->any = found.any;
 	f->body = from + found.end;
 	memcpy(f->last_key, found.key, sizeof(f->last_key));
-	return found.sound ? 0 : repair(f, true, f->body, note, n);
+	return found.sound ? 0 : repair(f, r == 0, f->body, note, n);
 }
 
 int jsonfile_open(struct jsonfile **ret, const char *dir, const char *name, char bracket,
@@ -327,21 +334,34 @@ const char *jsonfile_last_key(const struct jsonfile *f)
 
 bool jsonfile_add(struct jsonfile *f, const char *key, const char *entry, size_t n)
 {
-	if (f->waiting.len + n > JSONFILE_WAIT_MAX) {
+	size_t before = f->waiting.len;
+
+	if (before + n > JSONFILE_WAIT_MAX) {
 		f->n_lost++;
 		return false;
 	}
-	if (f->any)
-		buf_str(&f->waiting, f->bracket == '{' ? ", " : ",\n");
+	if (before > 0)
+		buf_str(&f->waiting, comma_of(f));
 	buf_append(&f->waiting, entry, n);
 	if (f->waiting.failed) {
+		/* Half an entry must not reach the file, and memory may be there again later. */
+		f->waiting.len = before;
+		f->waiting.failed = false;
 		f->n_lost++;
 		return false;
 	}
-	f->any = true;
 	f->n_waiting++;
 	snprintf(f->last_key, sizeof(f->last_key), "%s", key);
 	return true;
+}
+
+/* What comes behind the log's body: the waiting entries and what closes it. */
+static void put_waiting(struct jsonfile *f)
+{
+	if (f->any)
+		buf_str(&f->scratch, comma_of(f));
+	buf_append(&f->scratch, buf_text(&f->waiting), f->waiting.len);
+	buf_str(&f->scratch, closing_of(f));
 }
 
 /* Everything is prepared in the hidden file; the two changes of names are what makes it the log. */
@@ -349,14 +369,15 @@ static int flush_twin(struct jsonfile *f)
 {
 	const char *old_name = f->hidden_names[f->hidden];
 	const char *new_name = f->hidden_names[!f->hidden];
+	size_t fresh;
 	int r, fd;
 
 	buf_reset(&f->scratch);
 	buf_append(&f->scratch, buf_text(&f->recent), f->recent.len);
-	buf_append(&f->scratch, buf_text(&f->waiting), f->waiting.len);
-	buf_str(&f->scratch, closing_of(f));
+	put_waiting(f);
 	if (f->scratch.failed)
 		return -ENOMEM;
+	fresh = f->scratch.len - f->recent.len - strlen(closing_of(f));
 	r = write_all(f->twin_fd, f->scratch.data, f->scratch.len, f->twin_body);
 	if (r < 0)
 		return r;
@@ -372,10 +393,14 @@ static int flush_twin(struct jsonfile *f)
 	f->fd = f->twin_fd;
 	f->twin_fd = fd;
 	f->twin_body = f->body;
-	f->body = f->body + f->waiting.len;
+	f->body += fresh;
+	f->any = true;
+	buf_consume(&f->scratch, f->recent.len);
 	buf_reset(&f->recent);
-	buf_append(&f->recent, buf_text(&f->waiting), f->waiting.len);
-	return f->recent.failed ? make_twin(f) : 0;
+	buf_append(&f->recent, buf_text(&f->scratch), fresh);
+	if (f->recent.failed) /* the twin is made anew before it is needed */
+		drop_twin(f);
+	return 0;
 }
 
 /* One write over the closing bracket; room on the disk is reserved first, so that it cannot stop
@@ -386,8 +411,7 @@ static int flush_in_place(struct jsonfile *f)
 	int r;
 
 	buf_reset(&f->scratch);
-	buf_append(&f->scratch, buf_text(&f->waiting), f->waiting.len);
-	buf_str(&f->scratch, closing_of(f));
+	put_waiting(f);
 	if (f->scratch.failed)
 		return -ENOMEM;
 	end = f->body + f->scratch.len;
@@ -406,16 +430,20 @@ static int flush_in_place(struct jsonfile *f)
 			return -errno;
 		return r;
 	}
-	f->body += f->waiting.len;
+	f->body = end - strlen(closing_of(f));
+	f->any = true;
 	return 0;
 }
 
 int jsonfile_flush(struct jsonfile *f)
 {
-	int r = 0;
+	int r;
 
 	if (f->waiting.len == 0)
 		return 0;
+	r = jsonfile_reopen(f);
+	if (r < 0)
+		return r;
 	if (f->in_place) {
 		r = flush_in_place(f);
 	} else {
@@ -423,11 +451,9 @@ int jsonfile_flush(struct jsonfile *f)
 			r = make_twin(f);
 		if (r == 0)
 			r = flush_twin(f);
-		/* Somebody may have taken away or put there what does not belong: once anew. */
+		/* Somebody may have taken the hidden file away or put another one there. */
 		if (r == -ENOENT || r == -EEXIST) {
-			r = jsonfile_reopen(f);
-			if (r == 0)
-				r = make_twin(f);
+			r = make_twin(f);
 			if (r == 0)
 				r = flush_twin(f);
 		}
@@ -462,28 +488,66 @@ int jsonfile_turn_over(struct jsonfile *f)
 			*c = '_';
 	drop_twin(f);
 	r = move_aside(f, key, aside, sizeof(aside));
-	return r < 0 ? r : begin_empty(f);
+	if (r < 0)
+		return r;
+	r = begin_empty(f);
+	if (r < 0) {
+		if (f->in_place)
+			renameat(f->dir_fd, aside, f->dir_fd, f->name);
+		else
+			unlinkat(f->dir_fd, aside, 0);
+	}
+	return r;
+}
+
+static bool has_its_name(const struct jsonfile *f)
+{
+	struct stat ours, there;
+
+	return fstat(f->fd, &ours) == 0 &&
+		fstatat(f->dir_fd, f->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+		ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+/* Goes on with the file that has the log's name now. */
+static int take_over(struct jsonfile *f, int fd)
+{
+	const struct jsonfile before = *f;
+	char note[256];
+	int r;
+
+	f->fd = fd;
+	r = look_at(f, note, sizeof(note));
+	if (r < 0) {
+		close_fd(&f->fd);
+		f->fd = before.fd;
+		f->body = before.body;
+		f->any = before.any;
+		memcpy(f->last_key, before.last_key, sizeof(f->last_key));
+		return r;
+	}
+	close(before.fd);
+	f->reserved = 0;
+	return 0;
 }
 
 int jsonfile_reopen(struct jsonfile *f)
 {
-	struct stat ours, there;
 	char key[64];
-	int r;
+	int fd, r;
 
-	if (fstat(f->fd, &ours) < 0)
-		return -errno;
-	if (fstatat(f->dir_fd, f->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-		ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+	if (has_its_name(f))
 		return 0;
-	/* What waits goes into the new log, whose first entry has no comma before it. */
-	if (f->waiting.len > 2 && buf_text(&f->waiting)[0] == ',')
-		buf_consume(&f->waiting, 2);
-	drop_twin(f);
 	memcpy(key, f->last_key, sizeof(key));
-	r = begin_empty(f);
-	memcpy(f->last_key, key, sizeof(key));
-	f->any = f->waiting.len > 0;
+	drop_twin(f);
+	fd = openat(f->dir_fd, f->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		r = take_over(f, fd);
+	else
+		r = errno == ENOENT ? begin_empty(f) : -errno;
+	/* What waits comes later than all that is in the file. */
+	if (f->waiting.len > 0)
+		memcpy(f->last_key, key, sizeof(f->last_key));
 	return r;
 }
 

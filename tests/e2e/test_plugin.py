@@ -179,30 +179,25 @@ def test_short_intervals_show_one_rest(plugin, load, tmp_path):
     assert {x["name"] for x in records(record) if x["pid"] is None} == {"rest"}
 
 
-def busy_s():
-    """CPU time that the machine's CPUs were not idle for, since boot, less a constant."""
-    idle = sum(int(x) for x in open("/proc/stat").readline().split()[4:6])
-    n_cpu = os.sysconf("SC_NPROCESSORS_ONLN")
-    return time.monotonic() * n_cpu - idle / os.sysconf("SC_CLK_TCK")
-
-
 def test_idle_proportional_gives_idle_energy_to_whoever_ran(plugin, load, tmp_path):
     script = sim_script(tmp_path / "sim.json",
                         {"name": "package-0", "kind": "cpu", "curve": [[1, 40.0]], **EXACT})
     record = tmp_path / "record.jsonl"
     p = plugin("--sensors", script, "--idle", "proportional", "--record", record)
     one = load(0.5)
-    before = one.cpu_s(), busy_s()
+    before = one.cpu_s()
     p.send(start_event([one.pid], [1], 4))
     p.wait_said("time is up")
-    used, busy = one.cpu_s() - before[0], busy_s() - before[1]
+    used = one.cpu_s() - before
     p.stop()
     lines = records(record)
     mine = sum(x["energy_uj"] for x in lines if x["pid"] == one.pid)
     whole = sum(x["energy_uj"] for x in lines)
     assert whole == pytest.approx(40e6 * 4, rel=0.01)
     assert sum(x["energy_uj"] for x in lines if x["name"] == "idle") == 0
-    assert mine / whole == pytest.approx(used / busy, rel=0.1)
+    # Its share of whatever ran is never below its share of all CPU time that there was. (Exactly
+    # how much it is depends on what else ran in each interval: prop_conservation has that.)
+    assert 1 >= mine / whole >= 0.95 * used / (4 * os.cpu_count())
     assert {x["attribution"] for x in lines if x["pid"]} == {"busy-share"}
 
 

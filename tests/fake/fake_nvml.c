@@ -17,40 +17,40 @@
 #define LIST_SPARE 100
 #define NS_PER_US 1000
 
-#define FUNCTIONS(X)                                                                               \
-	X(nvmlInit_v2)                                                                             \
-	X(nvmlInitWithFlags)                                                                       \
-	X(nvmlShutdown)                                                                            \
-	X(nvmlSystemGetDriverVersion)                                                              \
-	X(nvmlSystemGetNVMLVersion)                                                                \
-	X(nvmlDeviceGetCount_v2)                                                                   \
-	X(nvmlDeviceGetHandleByIndex_v2)                                                           \
-	X(nvmlDeviceGetHandleByUUID)                                                               \
-	X(nvmlDeviceGetHandleByPciBusId_v2)                                                        \
-	X(nvmlDeviceGetName)                                                                       \
-	X(nvmlDeviceGetUUID)                                                                       \
-	X(nvmlDeviceGetPciInfo_v3)                                                                 \
-	X(nvmlDeviceGetIndex)                                                                      \
-	X(nvmlDeviceGetMinorNumber)                                                                \
-	X(nvmlDeviceGetArchitecture)                                                               \
-	X(nvmlDeviceGetPersistenceMode)                                                            \
-	X(nvmlDeviceGetPowerUsage)                                                                 \
-	X(nvmlDeviceGetTotalEnergyConsumption)                                                     \
-	X(nvmlDeviceGetEnforcedPowerLimit)                                                         \
-	X(nvmlDeviceGetFieldValues)                                                                \
-	X(nvmlDeviceGetSamples)                                                                    \
-	X(nvmlDeviceGetUtilizationRates)                                                           \
-	X(nvmlDeviceGetProcessUtilization)                                                         \
-	X(nvmlDeviceGetProcessesUtilizationInfo)                                                   \
-	X(nvmlDeviceGetComputeRunningProcesses_v3)                                                 \
-	X(nvmlDeviceGetGraphicsRunningProcesses_v3)                                                \
-	X(nvmlDeviceGetMPSComputeRunningProcesses_v3)                                              \
-	X(nvmlDeviceGetMigMode)                                                                    \
-	X(nvmlDeviceGetMaxMigDeviceCount)                                                          \
-	X(nvmlDeviceGetMigDeviceHandleByIndex)                                                     \
-	X(nvmlDeviceGetDeviceHandleFromMigDeviceHandle)                                            \
-	X(nvmlDeviceIsMigDeviceHandle)                                                             \
-	X(nvmlDeviceGetGpuInstanceId)                                                              \
+#define FUNCTIONS(X)                                    \
+	X(nvmlInit_v2)                                  \
+	X(nvmlInitWithFlags)                            \
+	X(nvmlShutdown)                                 \
+	X(nvmlSystemGetDriverVersion)                   \
+	X(nvmlSystemGetNVMLVersion)                     \
+	X(nvmlDeviceGetCount_v2)                        \
+	X(nvmlDeviceGetHandleByIndex_v2)                \
+	X(nvmlDeviceGetHandleByUUID)                    \
+	X(nvmlDeviceGetHandleByPciBusId_v2)             \
+	X(nvmlDeviceGetName)                            \
+	X(nvmlDeviceGetUUID)                            \
+	X(nvmlDeviceGetPciInfo_v3)                      \
+	X(nvmlDeviceGetIndex)                           \
+	X(nvmlDeviceGetMinorNumber)                     \
+	X(nvmlDeviceGetArchitecture)                    \
+	X(nvmlDeviceGetPersistenceMode)                 \
+	X(nvmlDeviceGetPowerUsage)                      \
+	X(nvmlDeviceGetTotalEnergyConsumption)          \
+	X(nvmlDeviceGetEnforcedPowerLimit)              \
+	X(nvmlDeviceGetFieldValues)                     \
+	X(nvmlDeviceGetSamples)                         \
+	X(nvmlDeviceGetUtilizationRates)                \
+	X(nvmlDeviceGetProcessUtilization)              \
+	X(nvmlDeviceGetProcessesUtilizationInfo)        \
+	X(nvmlDeviceGetComputeRunningProcesses_v3)      \
+	X(nvmlDeviceGetGraphicsRunningProcesses_v3)     \
+	X(nvmlDeviceGetMPSComputeRunningProcesses_v3)   \
+	X(nvmlDeviceGetMigMode)                         \
+	X(nvmlDeviceGetMaxMigDeviceCount)               \
+	X(nvmlDeviceGetMigDeviceHandleByIndex)          \
+	X(nvmlDeviceGetDeviceHandleFromMigDeviceHandle) \
+	X(nvmlDeviceIsMigDeviceHandle)                  \
+	X(nvmlDeviceGetGpuInstanceId)                   \
 	X(nvmlDeviceGetComputeInstanceId)
 
 #define ENUMERATOR(name) FN_##name,
@@ -228,18 +228,18 @@ static int enter(enum function fn, bool wants_device, nvml_device device, struct
 	return error;
 }
 
-#define ENTER_DEVICE(fn, device, call)                                                             \
-	do {                                                                                       \
-		int error_ = enter(FN_##fn, true, device, call);                                   \
-		if (error_ != NVML_SUCCESS)                                                        \
-			return error_;                                                             \
+#define ENTER_DEVICE(fn, device, call)                           \
+	do {                                                     \
+		int error_ = enter(FN_##fn, true, device, call); \
+		if (error_ != NVML_SUCCESS)                      \
+			return error_;                           \
 	} while (0)
 
-#define ENTER(fn, call)                                                                            \
-	do {                                                                                       \
-		int error_ = enter(FN_##fn, false, NULL, call);                                    \
-		if (error_ != NVML_SUCCESS)                                                        \
-			return error_;                                                             \
+#define ENTER(fn, call)                                         \
+	do {                                                    \
+		int error_ = enter(FN_##fn, false, NULL, call); \
+		if (error_ != NVML_SUCCESS)                     \
+			return error_;                          \
 	} while (0)
 
 static int put_text(const char *text, char *ret, unsigned n, bool unterminated)
@@ -711,8 +711,8 @@ int nvmlDeviceGetSamples(nvml_device device, int type, unsigned long long last_s
 			continue;
 		samples[found].timestamp_us = stamp_us;
 		samples[found].value.as_ulonglong = 0;
-		samples[found++].value.as_uint =
-			(unsigned) fake_power_mw(c.gpu, t_ns, c.gpu->window_ns);
+		samples[found++].value.as_uint = (unsigned) fake_power_mw(
+			c.gpu, t_ns, c.gpu->window_ns);
 	}
 	*n = found;
 	return found ? NVML_SUCCESS : NVML_ERROR_NOT_FOUND;

@@ -79,8 +79,8 @@ static void read_curve(const json_t *curve, struct fake_gpu *g)
 	json_array_foreach(curve, i, segment)
 	{
 		g->segments[i].ns = ns_of(json_number_value(json_array_get(segment, 0)));
-		g->segments[i].mw =
-			(uint64_t) llround(json_number_value(json_array_get(segment, 1)) * 1e3);
+		g->segments[i].mw = (uint64_t) llround(
+			json_number_value(json_array_get(segment, 1)) * 1e3);
 		g->period_ns += g->segments[i].ns;
 	}
 	g->n_segments = json_array_size(curve);
@@ -101,9 +101,8 @@ static void read_fields(const json_t *object, struct fake_gpu *g)
 		memcpy(g->field_ids, usual, sizeof(usual));
 		g->n_field_ids = sizeof(usual) / sizeof(usual[0]);
 	}
-	json_array_foreach(fields, i, v)
-		if (g->n_field_ids < FAKE_MAX_FIELDS)
-			g->field_ids[g->n_field_ids++] = (unsigned) json_integer_value(v);
+	json_array_foreach(fields, i, v) if (g->n_field_ids < FAKE_MAX_FIELDS)
+		g->field_ids[g->n_field_ids++] = (unsigned) json_integer_value(v);
 	json_object_foreach(json_object_get(object, "value_types"), key, v)
 	{
 		if (g->n_value_types == FAKE_MAX_FIELDS)
@@ -127,7 +126,7 @@ static void read_processes(const json_t *list, struct fake_gpu *g)
 
 		p->pid = (unsigned) number(v, "pid", 0);
 		p->type = strcmp(type, "graphics") == 0 ? FAKE_GRAPHICS
-			: strcmp(type, "mps") == 0	? FAKE_MPS
+			: strcmp(type, "mps") == 0      ? FAKE_MPS
 							: FAKE_COMPUTE;
 		p->mib = (unsigned) number(v, "mib", 100);
 		p->sm_percent = (unsigned) number(v, "sm", 0);
@@ -159,7 +158,7 @@ static void read_gpu(const json_t *object, unsigned index, struct fake_gpu *g)
 	g->power = flag(object, "power", true);
 	read_fields(object, g);
 	g->stamps = strcmp(stamps, "none") == 0 ? FAKE_STAMPS_NONE
-		: strcmp(stamps, "call") == 0	? FAKE_STAMPS_CALL
+		: strcmp(stamps, "call") == 0   ? FAKE_STAMPS_CALL
 						: FAKE_STAMPS_UPDATE;
 	g->stamp_plus_ns = (int64_t) llround(number(object, "stamp_plus_ms", 0) * 1e6);
 	g->unterminated = flag(object, "unterminated", false);
@@ -225,8 +224,7 @@ static void read_faults(const json_t *list, struct fake_model *m)
 	if (json_array_size(list) > FAKE_MAX_FAULTS)
 		give_up("faults");
 	m->n_faults = 0;
-	json_array_foreach(list, i, v)
-		read_fault(v, &m->faults[m->n_faults++]);
+	json_array_foreach(list, i, v) read_fault(v, &m->faults[m->n_faults++]);
 }
 
 static json_t *read_variable(void)

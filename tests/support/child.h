@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Child processes that do what a test wants, and never outlive it.
+ */
+#ifndef PM_TEST_CHILD_H
+#define PM_TEST_CHILD_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Runs work(ctx) in a child, which then ends with status 0. Returns its pid once it has begun;
+ * it is killed when the test program ends. */
+pid_t child_start(void (*work)(void *ctx), void *ctx);
+
+/* Work: waits until it is killed. */
+void child_sleep(void *ctx);
+
+/* Work: keeps a CPU busy until it is killed. */
+void child_burn(void *ctx);
+
+/* Kills it; its zombie stays until child_reap(). */
+void child_kill(pid_t pid);
+
+/* Waits for its end and takes its zombie away. Returns the status that waitpid() gave. */
+int child_reap(pid_t pid);
+
+/* Both. */
+void child_end(pid_t pid);
+
+/* Busy for so much CPU time, in the calling thread. */
+void burn_cpu(uint64_t ns);
+
+/* CPU time of the calling process so far, all threads. */
+uint64_t own_cpu_ns(void);
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/* A directory that looks like a machine with RAPL, and the sensor opened on it. */
+#ifndef PM_TEST_POWERCAP_TREE_H
+#define PM_TEST_POWERCAP_TREE_H
+
+#include "core/unwrap.h"
+#include "fakeclock.h"
+#include "files.h"
+#include "sensors/sensor.h"
+
+#define POWERCAP "sys/class/powercap"
+
+struct tree {
+	struct tmpdir dir;
+	char root[PATH_SIZE]; /* the directory, or another one that was given */
+	struct fakeclock clock;
+	struct host host;
+	struct sensor_options options;
+	struct sensor *sensor; /* NULL: not opened */
+	struct unwrap unwraps[SENSOR_MAX_DOMAINS];
+};
+
+enum tree_cpu { TREE_INTEL, TREE_AMD, TREE_HYGON, TREE_ARM, TREE_VIRTUAL };
+
+void tree_init(struct tree *t);
+void tree_finish(struct tree *t);
+
+/* Whose processor it is. */
+void tree_cpu(struct tree *t, enum tree_cpu cpu);
+
+/* A zone with a name, a count of 2^-14 J (ESU 14), and some energy. */
+void tree_zone(struct tree *t, const char *zone, const char *name);
+void tree_number(struct tree *t, const char *zone, const char *file, uint64_t value);
+
+/* Takes another directory for the root; nothing is written there. */
+void tree_root(struct tree *t, const char *root);
+
+/* Probes and opens the sensor. */
+int tree_try(struct tree *t);
+void tree_open(struct tree *t); /* ... which must succeed */
+void tree_close(struct tree *t);
+
+/* Reads one domain, and takes it through unwrapping. */
+struct reading tree_read(struct tree *t, size_t domain);
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "wait.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/clock.h"
+
+uint64_t wait_now_ns(void)
+{
+	return clock_mono_ns(&clock_system);
+}
+
+uint64_t wait_deadline_ns(double seconds)
+{
+	const char *given = getenv("PM_PATIENCE");
+	double patience = given ? strtod(given, NULL) : 1;
+
+	return wait_now_ns() + (uint64_t) (seconds * (patience > 1 ? patience : 1) * 1e9);
+}
+
+void wait_a_little(void)
+{
+	struct timespec ts = { .tv_nsec = 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+bool wait_until(bool (*is_so)(void *ctx), void *ctx, double seconds)
+{
+	uint64_t deadline_ns = wait_deadline_ns(seconds);
+
+	while (!is_so(ctx)) {
+		if (wait_now_ns() > deadline_ns)
+			return false;
+		wait_a_little();
+	}
+	return true;
+}

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+/* Which sensors are used, their domains in one row, and snapshots of them. */
+#include "test.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/rig.h"
+#include "core/snapshot.h"
+#include "fakeclock.h"
+#include "files.h"
+
+#define CPU KIND_BIT(KIND_CPU)
+#define GPU KIND_BIT(KIND_GPU)
+#define DRAM KIND_BIT(KIND_DRAM)
+#define MS NS_PER_MS
+
+static struct tmpdir dir;
+static struct fakeclock clock_;
+static struct host host;
+static struct sensor_options sensor_options;
+static struct rig *rig;
+static char script_path[PATH_SIZE];
+
+/* A package with its cores, and a GPU: 20, 15 and 100 W in microjoules. */
+static const char script[] =
+	"{\"domains\": ["
+	"{\"name\": \"package-0\", \"kind\": \"cpu\", \"curve\": [[1, 20]], \"stamped\": true},"
+	"{\"name\": \"core\", \"kind\": \"cpu\", \"curve\": [[1, 15]], \"parent\": \"package-0\"},"
+	"{\"name\": \"gpu-0\", \"kind\": \"gpu\", \"curve\": [[1, 100]], \"stamped\": true}]}";
+
+static int set_up(void **state)
+{
+	(void) state;
+	dir = tmpdir_make();
+	fakeclock_init(&clock_, 1000 * NS_PER_S, 0);
+	file_put(dir.path, "script.json", script);
+	file_put(dir.path, "proc/cpuinfo", "vendor_id\t: GenuineIntel\ncpu family\t: 6\n");
+	sensor_options = (struct sensor_options) { .sim_script = path_in(
+							   dir.path, "script.json", script_path) };
+	rig = NULL;
+	return host_init(&host, dir.path, &clock_.clock);
+}
+
+static int tear_down(void **state)
+{
+	(void) state;
+	rig_close(rig, 10 * NS_PER_S);
+	host_finish(&host);
+	tmpdir_remove(&dir);
+	return 0;
+}
+
+static void open_rig(const char *sensors)
+{
+	const struct rig_options options = { .sensors = sensors, .sensor = &sensor_options };
+	const char *bad_name;
+
+	assert_true(rig_close(rig, 10 * NS_PER_S));
+	assert_int_equal(rig_open(&rig, &host, &options, &bad_name), 0);
+}
+
+static const struct rig_verdict *verdict_of(const char *name)
+{
+	for (size_t i = 0; i < rig_n_verdicts(rig); i++)
+		if (strcmp(rig_verdict(rig, i)->ops->name, name) == 0)
+			return rig_verdict(rig, i);
+	fail_msg("nothing is said of %s", name);
+	return NULL;
+}
+
+/* ---- choosing --------------------------------------------------------------------------- */
+
+static void test_named(void **state)
+{
+	const struct rig_verdict *v;
+
+	(void) state;
+	open_rig("sim");
+	assert_int_equal(rig_n_domains(rig), 3);
+	assert_int_equal(rig_kinds(rig), CPU | GPU);
+	assert_string_equal(rig_domain(rig, 2)->name, "gpu-0");
+	assert_int_equal(rig_parent(rig, 0), -1);
+	assert_int_equal(rig_parent(rig, 1), 0);
+	v = verdict_of("sim");
+	assert_true(v->used && v->error == 0 && v->n_domains == 3);
+	v = verdict_of("rapl-powercap");
+	assert_false(v->used);
+	assert_int_equal(v->error, -ECANCELED);
+	assert_non_null(strstr(v->why.reason, "not in the list"));
+}
+
+static void test_bad_names(void **state)
+{
+	static const struct {
+		const char *sensors;
+		const char *bad;
+	} cases[] = { { "sin", "sin" }, { "sim,x", "x" }, { "", NULL }, { "sim,,estimate", "," },
+		{ "a-name-that-is-longer-than-any-sensor-ever-had,sim", "a-name" } };
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct rig_options options = { .sensors = cases[i].sensors,
+			.sensor = &sensor_options };
+		const char *bad_name = NULL;
+		int r = rig_open(&rig, &host, &options, &bad_name);
+
+		if (!cases[i].bad) {
+			assert_int_equal(r, 0);
+			assert_int_equal(rig_n_domains(rig), 0);
+			continue;
+		}
+		assert_int_equal(r, -EINVAL);
+		assert_non_null(bad_name);
+		assert_int_equal(strncmp(bad_name, cases[i].bad, strlen(cases[i].bad)), 0);
+	}
+}
+
+/* The model is for what the hardware does not tell, wherever it stands in the list. */
+static void test_model_comes_last(void **state)
+{
+	(void) state;
+	open_rig("estimate,sim");
+	assert_int_equal(rig_n_domains(rig), 3);
+	assert_false(verdict_of("estimate")->used);
+	assert_non_null(strstr(verdict_of("estimate")->why.reason, "not needed"));
+	file_put(dir.path, "script.json",
+		"{\"domains\": [{\"name\": \"gpu-0\", \"kind\": \"gpu\", \"curve\": [[1, 100]]}]}");
+	open_rig("estimate,sim");
+	assert_int_equal(rig_n_domains(rig), 2);
+	assert_true(verdict_of("estimate")->used);
+	assert_int_equal(rig_domain(rig, 1)->quality, FLAG_ESTIMATED);
+	/* A sensor that fails is not replaced by the model unless that is in the list, too. */
+	file_put(dir.path, "script.json", "{}");
+	open_rig("sim");
+	assert_int_equal(rig_n_domains(rig), 0);
+	assert_int_equal(verdict_of("sim")->error, -EINVAL);
+	assert_non_null(strstr(verdict_of("sim")->why.reason, "no \"domains\""));
+}
+
+/* Without a list all that fit are tried: here there is no hardware, so it is the model. What is
+ * simulated must be named. */
+static void test_without_list(void **state)
+{
+	(void) state;
+	open_rig(NULL);
+	assert_true(rig_kinds(rig) & CPU);
+	assert_true(verdict_of("estimate")->used);
+	assert_false(verdict_of("sim")->used);
+	assert_non_null(strstr(verdict_of("sim")->why.reason, "only when it is named"));
+	assert_true(verdict_of("rapl-powercap")->error < 0);
+}
+
+/* The same name twice is one sensor, and parents are counted within their own. */
+static void test_two_sensors(void **state)
+{
+	(void) state;
+	open_rig("sim,sim-polled,sim");
+	assert_int_equal(rig_n_domains(rig), 6);
+	assert_int_equal(rig_parent(rig, 1), 0);
+	assert_int_equal(rig_parent(rig, 4), 3);
+	assert_string_equal(rig_domain(rig, 4)->sensor, "sim-polled");
+	assert_true(rig_close(rig, 10 * NS_PER_S));
+	rig = NULL;
+	assert_true(rig_close(NULL, 0));
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+static void test_reading(void **state)
+{
+	struct reading r[3];
+
+	(void) state;
+	open_rig("sim");
+	rig_want(rig, CPU);
+	rig_read(rig, CPU, r);
+	assert_int_equal(r[0].error, 0);
+	assert_int_equal(r[0].energy_uj, 0);
+	assert_int_equal(r[2].error, -EAGAIN);
+	fakeclock_advance(&clock_, 500 * MS);
+	rig_read(rig, CPU, r);
+	assert_int_equal(r[0].energy_uj, 10000000);
+	assert_int_equal(r[1].energy_uj, 7500000);
+	/* A further kind: counting begins anew for it alone. */
+	rig_want(rig, CPU | GPU);
+	rig_read(rig, CPU | GPU, r);
+	assert_int_equal(r[0].energy_uj, 10000000);
+	assert_int_equal(r[2].energy_uj, 0);
+	fakeclock_advance(&clock_, 500 * MS);
+	rig_read(rig, GPU, r);
+	assert_int_equal(r[0].error, -EAGAIN);
+	assert_int_equal(r[2].energy_uj, 50000000);
+	/* Not read for a while, but wanted: nothing is lost. */
+	rig_read(rig, CPU, r);
+	assert_int_equal(r[0].energy_uj, 20000000);
+	rig_want(rig, GPU);
+	fakeclock_advance(&clock_, 500 * MS);
+	rig_want(rig, CPU | GPU);
+	rig_read(rig, CPU | GPU, r);
+	assert_int_equal(r[0].energy_uj, 0);
+	assert_int_equal(r[2].energy_uj, 100000000);
+}
+
+/* ---- snapshots -------------------------------------------------------------------------- */
+
+static _Alignas(16) char block[4096];
+
+static struct snapshot *take(struct series *s, uint32_t kinds, struct target *const *targets,
+	size_t n_targets, unsigned flags)
+{
+	struct snapshot *snapshot = (struct snapshot *) (void *) block;
+
+	memset(block, 0xee, sizeof(block));
+	assert_true(snapshot_size(rig_n_domains(rig), n_targets) <= sizeof(block));
+	snapshot_take(s, kinds, targets, n_targets, flags, snapshot);
+	assert_int_equal(snapshot->size, snapshot_size(rig_n_domains(rig), n_targets));
+	return snapshot;
+}
+
+static void test_series(void **state)
+{
+	const struct snapshot *s;
+	struct target target, *targets[] = { &target };
+	struct series series;
+	uint32_t n_cpu;
+
+	(void) state;
+	open_rig("sim");
+	assert_int_equal(target_open_process(&target, getpid()), 0);
+	target.slot = 7;
+	series_init(&series, &host, rig);
+	series_want(&series, CPU);
+	s = take(&series, CPU, targets, 1, SNAPSHOT_EDGE);
+	n_cpu = host.usage.n_cpu;
+	assert_int_equal(s->flags, SNAPSHOT_FIRST | SNAPSHOT_EDGE);
+	assert_int_equal(s->t_ns, 1000 * NS_PER_S);
+	assert_int_equal(s->capacity_ns, 0);
+	assert_int_equal(s->idle_t_ns, 1000 * NS_PER_S);
+	assert_int_equal(s->idle_ns, host.usage.idle_ns);
+	assert_int_equal(s->kinds, CPU);
+	assert_int_equal(s->restarted, CPU);
+	assert_int_equal(s->n_domains, 3);
+	assert_int_equal(s->n_targets, 1);
+	assert_int_equal(snapshot_usages(s)[0].slot, 7);
+	assert_true(snapshot_usages(s)[0].cpu_ns > 0);
+	assert_int_equal(snapshot_readings(s)[0].error, 0);
+	assert_int_equal(snapshot_readings(s)[2].error, -EAGAIN);
+	fakeclock_advance(&clock_, 500 * MS);
+	s = take(&series, CPU, NULL, 0, 0);
+	assert_int_equal(s->flags, 0);
+	assert_int_equal(s->capacity_ns, 500 * MS * n_cpu);
+	assert_int_equal(s->restarted, 0);
+	assert_int_equal(s->n_targets, 0);
+	assert_int_equal(snapshot_readings(s)[0].energy_uj, 10000000);
+	/* The GPU joins: told once. */
+	series_want(&series, CPU | GPU);
+	fakeclock_advance(&clock_, 100 * MS);
+	s = take(&series, GPU, NULL, 0, 0);
+	assert_int_equal(s->kinds, GPU);
+	assert_int_equal(s->restarted, GPU);
+	assert_int_equal(s->capacity_ns, 600 * MS * n_cpu);
+	s = take(&series, CPU | GPU, NULL, 0, 0);
+	assert_int_equal(s->restarted, 0);
+	/* Nobody wants anything: the next snapshot begins a new series. */
+	series_want(&series, 0);
+	fakeclock_advance(&clock_, 100 * NS_PER_S);
+	series_want(&series, CPU);
+	s = take(&series, CPU, NULL, 0, 0);
+	assert_int_equal(s->flags, SNAPSHOT_FIRST);
+	assert_int_equal(s->restarted, CPU);
+	assert_int_equal(s->capacity_ns, 0);
+	assert_int_equal(snapshot_readings(s)[0].energy_uj, 0);
+	target_close(&target);
+}
+
+/* The machine's usage is dear: it is not read at each tick, but at each edge. */
+static void test_usage_is_read_rarely(void **state)
+{
+	struct series series;
+	uint64_t first_ns = 1000 * NS_PER_S;
+
+	(void) state;
+	open_rig("sim");
+	series_init(&series, &host, rig);
+	series_want(&series, CPU);
+	take(&series, CPU, NULL, 0, 0);
+	assert_int_equal(host.usage.t_ns, first_ns);
+	fakeclock_advance(&clock_, MS);
+	assert_int_equal(take(&series, CPU, NULL, 0, 0)->idle_t_ns, first_ns);
+	fakeclock_advance(&clock_, MS);
+	assert_int_equal(take(&series, CPU, NULL, 0, SNAPSHOT_EDGE)->idle_t_ns, first_ns + 2 * MS);
+	fakeclock_advance(&clock_, 10 * NS_PER_S);
+	assert_int_equal(
+		take(&series, CPU, NULL, 0, 0)->idle_t_ns, first_ns + 2 * MS + 10 * NS_PER_S);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_named),
+		TEST(test_bad_names),
+		TEST(test_model_comes_last),
+		TEST(test_without_list),
+		TEST(test_two_sensors),
+		TEST(test_reading),
+		TEST(test_series),
+		TEST(test_usage_is_read_rarely),
+	};
+
+	return cmocka_run_group_tests_name("rig", tests, NULL, NULL);
+}
