@@ -158,7 +158,8 @@ static void on_say(void *ctx, enum session_severity severity, const char *text)
 static double line_ns(struct rig *rig, struct series *series, struct snapshot *snapshot)
 {
 	struct bench b = { .sink = { .ops = &sink_readme, .options = { .path = directory } } };
-	struct session_hooks hooks = { .sampling = { on_add, on_keep, on_drop, on_want, on_until, on_edge },
+	struct session_hooks hooks = { .sampling = { on_add, on_keep, on_drop, on_want, on_until,
+					       on_edge },
 		.record = on_record,
 		.say = on_say,
 		.ctx = &b };

@@ -44,7 +44,7 @@ uint64_t share_idle(const struct share_interval *interval, uint64_t rest_uj);
 
 /* What is known of a figure's uncertainty. */
 struct share_doubt {
-	struct energy domain;    /* the domain's energy in the interval, with its range */
+	struct energy domain; /* the domain's energy in the interval, with its range */
 	uint64_t capacity_ns;
 	uint64_t used_ns;
 	uint64_t used_low_ns;  /* the target's CPU time was at least this ... */

@@ -20,8 +20,7 @@ int cmd_send(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 
 /* Says what is wrong with the command line and where help is. Returns CLI_USAGE. */
-__attribute__((format(printf, 2, 3))) int cli_usage(
-	const char *command, const char *format, ...);
+__attribute__((format(printf, 2, 3))) int cli_usage(const char *command, const char *format, ...);
 
 /* Says on standard error what failed. Returns CLI_FAILED. */
 __attribute__((format(printf, 2, 3))) int cli_fail(const char *command, const char *format, ...);
@@ -46,22 +45,22 @@ enum cli_sensor_option {
 };
 
 /* For the table of getopt_long(). */
-#define CLI_SENSOR_OPTIONS                                                                         \
-	{ "root", required_argument, NULL, CLI_OPT_ROOT },                                         \
-		{ "sensors", required_argument, NULL, CLI_OPT_SENSORS },                           \
-		{ "gpu", required_argument, NULL, CLI_OPT_GPU },                                   \
-	{                                                                                          \
-		"estimate-watts", required_argument, NULL, CLI_OPT_ESTIMATE_WATTS                  \
+#define CLI_SENSOR_OPTIONS                                                        \
+	{ "root", required_argument, NULL, CLI_OPT_ROOT },                        \
+		{ "sensors", required_argument, NULL, CLI_OPT_SENSORS },          \
+		{ "gpu", required_argument, NULL, CLI_OPT_GPU },                  \
+	{                                                                         \
+		"estimate-watts", required_argument, NULL, CLI_OPT_ESTIMATE_WATTS \
 	}
 
-#define CLI_SENSOR_HELP                                                                            \
-	"Which sensors:\n"                                                                         \
-	"  --sensors LIST     names with commas, as `powermeasure list` shows them; without\n"     \
-	"                     `estimate` in it nothing is estimated; sim and sim:FILE simulate\n"  \
-	"  --gpu UUID|INDEX   only this GPU (may be given again; default: all)\n"                  \
-	"  --estimate-watts IDLE:FULL\n"                                                           \
-	"                     what each CPU draws, for the estimate\n"                             \
-	"  --root DIR         read /sys and /proc/cpuinfo below DIR (a captured machine, or a\n"   \
+#define CLI_SENSOR_HELP                                                                           \
+	"Which sensors:\n"                                                                        \
+	"  --sensors LIST     names with commas, as `powermeasure list` shows them; without\n"    \
+	"                     `estimate` in it nothing is estimated; sim and sim:FILE simulate\n" \
+	"  --gpu UUID|INDEX   only this GPU (may be given again; default: all)\n"                 \
+	"  --estimate-watts IDLE:FULL\n"                                                          \
+	"                     what each CPU draws, for the estimate\n"                            \
+	"  --root DIR         read /sys and /proc/cpuinfo below DIR (a captured machine, or a\n"  \
 	"                     container's view of its host)\n"
 
 /* Takes one of these options. Returns CLI_DONE, or CLI_USAGE after saying what is wrong. */

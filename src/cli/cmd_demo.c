@@ -135,7 +135,8 @@ static bool await_plugin(struct demo *d)
 		char *end;
 		ssize_t n;
 
-		if (now_ns >= until_ns || poll(&item, 1, (int) ((until_ns - now_ns) / NS_PER_MS)) < 0)
+		if (now_ns >= until_ns ||
+			poll(&item, 1, (int) ((until_ns - now_ns) / NS_PER_MS)) < 0)
 			return false;
 		n = read(d->plugin_log, text + len, sizeof(text) - 1 - len);
 		if (n <= 0)
@@ -364,7 +365,8 @@ int cmd_demo(int argc, char **argv)
 			return CLI_DONE;
 		case OPT_SECONDS:
 			if (parse_u64(optarg, &number) < 0 || number == 0 || number > 86400)
-				r = cli_usage("demo", "--seconds: \"%s\" is not 1 to 86400", optarg);
+				r = cli_usage(
+					"demo", "--seconds: \"%s\" is not 1 to 86400", optarg);
 			else
 				d.seconds = (uint32_t) number;
 			break;

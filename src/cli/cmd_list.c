@@ -95,7 +95,8 @@ static void look(struct host *host, struct rig *rig, struct look *ret)
 static const char *state_of(const struct rig_verdict *v)
 {
 	if (v->used)
-		return v->ops->role == SENSOR_MODEL ? "used: an estimate, no measurement" : "usable";
+		return v->ops->role == SENSOR_MODEL ? "used: an estimate, no measurement"
+						    : "usable";
 	return v->error == 0 ? "usable" : "not usable";
 }
 
@@ -179,8 +180,8 @@ static void put_domain(struct json *j, const struct rig *rig, size_t i, const st
 	json_close(j, '}');
 }
 
-static void print_json(const struct rig *rig, const struct look *looks, const char *log_dir,
-	bool in_place)
+static void print_json(
+	const struct rig *rig, const struct look *looks, const char *log_dir, bool in_place)
 {
 	struct buf b = BUF_INIT;
 	struct json j = JSON_INIT(&b);
@@ -217,8 +218,7 @@ static void print_json(const struct rig *rig, const struct look *looks, const ch
 /* Whether logs in this directory would be written in place; a missing one is not judged. */
 static bool is_in_place(const char *log_dir)
 {
-	CLEANUP_FD int fd =
-		log_dir ? open(log_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	CLEANUP_FD int fd = log_dir ? open(log_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	return fd >= 0 && access(log_dir, W_OK) == 0 && !jsonfile_dir_has_links(fd);
 }

@@ -118,12 +118,12 @@ static int take_rate(struct said *said, const char *command, const char *text)
 					kinds = KIND_BIT(k);
 		}
 		if (!kinds)
-			return cli_usage(command, "--rate: no kind of sensor in \"%s\": cpu, gpu, dram",
-				part);
+			return cli_usage(command,
+				"--rate: no kind of sensor in \"%s\": cpu, gpu, dram", part);
 		if (parse_fixed(number, 6, &uhz) < 0 || uhz < RATE_LOWEST_UHZ ||
 			uhz > RATE_HIGHEST_UHZ)
-			return cli_usage(command, "--rate: \"%s\" is not between 0.1 and 1000 Hz",
-				number);
+			return cli_usage(
+				command, "--rate: \"%s\" is not between 0.1 and 1000 Hz", number);
 		for (int k = 0; k < KIND_COUNT; k++)
 			if (kinds & KIND_BIT(k))
 				said->config.period_ns[k] = UINT64_C(1000000000000000) / uhz;
@@ -164,7 +164,8 @@ static int take_option(struct said *said, const char *command, int option, const
 		return CLI_DONE;
 	case OPT_LOG_MAX:
 		if (parse_size(argument, &c->log_max_bytes) < 0 || c->log_max_bytes == 0)
-			return cli_usage(command, "--log-max: \"%s\" is no size, like 100M", argument);
+			return cli_usage(
+				command, "--log-max: \"%s\" is no size, like 100M", argument);
 		return CLI_DONE;
 	case OPT_SYNC:
 		if (parse_u64(argument, &number) < 0 || number == 0 || number > 86400)
@@ -183,8 +184,8 @@ static int take_option(struct said *said, const char *command, int option, const
 		else if (strcmp(argument, "proportional") == 0)
 			c->idle = IDLE_PROPORTIONAL;
 		else
-			return cli_usage(command, "--idle: \"%s\" is neither separate nor proportional",
-				argument);
+			return cli_usage(command,
+				"--idle: \"%s\" is neither separate nor proportional", argument);
 		return CLI_DONE;
 	case OPT_LOG_LEVEL:
 		said->log_level = argument;
@@ -201,10 +202,12 @@ static int settle_log_level(const struct said *said, const char *command)
 
 	if (said->log_level) {
 		if (log_level_parse(said->log_level, &level) < 0)
-			return cli_usage(command, "--log-level: \"%s\" is none of ERROR, WARN, INFO, DEBUG",
+			return cli_usage(command,
+				"--log-level: \"%s\" is none of ERROR, WARN, INFO, DEBUG",
 				said->log_level);
 	} else if (env && log_level_parse(env, &level) < 0) {
-		log_warn("TRAPS_POWER_LOG_LEVEL: \"%s\" is none of ERROR, WARN, INFO, DEBUG; INFO it is",
+		log_warn(
+			"TRAPS_POWER_LOG_LEVEL: \"%s\" is none of ERROR, WARN, INFO, DEBUG; INFO it is",
 			env);
 	}
 	log_set_level(level);
@@ -254,7 +257,8 @@ static void note_backend(void)
 	const char *backend = cli_env("TRAPS_POWER_BACKEND");
 
 	if (backend)
-		log_info("TRAPS_POWER_BACKEND=%s: the same sensors are read here directly", backend);
+		log_info(
+			"TRAPS_POWER_BACKEND=%s: the same sensors are read here directly", backend);
 }
 
 static bool env_is_on(const char *name)

@@ -101,12 +101,13 @@ static int take_option(struct request *q, int option, const char *argument)
 		return CLI_DONE;
 	case OPT_MONITOR_TYPES:
 		if (!cli_monitor_types(argument, &q->numbering))
-			return cli_usage("send", "--monitor-types: \"%s\" is neither readme nor events",
-				argument);
+			return cli_usage("send",
+				"--monitor-types: \"%s\" is neither readme nor events", argument);
 		return CLI_DONE;
 	case OPT_SECONDS:
 		if (parse_u64(argument, &number) < 0 || number > UINT32_MAX)
-			return cli_usage("send", "--seconds: \"%s\" is no number of seconds", argument);
+			return cli_usage(
+				"send", "--seconds: \"%s\" is no number of seconds", argument);
 		q->seconds = (uint32_t) number;
 		return CLI_DONE;
 	case OPT_AT:
@@ -155,7 +156,8 @@ static int settle_types(const struct request *q, int8_t *ret, size_t *ret_n)
 		int n = monitor_type_parse(q->type_names[i], q->numbering, ret + *ret_n);
 
 		if (n < 0)
-			return cli_usage("send", "--type: \"%s\" is none of all, cpu, gpu, dram, a number",
+			return cli_usage("send",
+				"--type: \"%s\" is none of all, cpu, gpu, dram, a number",
 				q->type_names[i]);
 		*ret_n += (size_t) n;
 	}
@@ -174,13 +176,15 @@ static int await_endings(int fd, uint64_t delay_ns, uint32_t seconds)
 
 		if (!sender_hear(fd, until_ns, text, sizeof(text)))
 			return cli_fail("send", "%s",
-				accepted ? "the plugin did not tell the end: is it still running? "
-					   "Its log has what it measured"
-					 : "published, but no plugin on this machine took the event; "
-					   "if one runs elsewhere, its log has the result");
+				accepted
+					? "the plugin did not tell the end: is it still running? "
+					  "Its log has what it measured"
+					: "published, but no plugin on this machine took the event; "
+					  "if one runs elsewhere, its log has the result");
 		if ((rest = sender_word(text, WAITER_REFUSED)))
 			return cli_fail("send", "refused: %s", rest);
-		if ((rest = sender_word(text, WAITER_ACCEPTED)) && parse_u64(rest, &n_expected) == 0) {
+		if ((rest = sender_word(text, WAITER_ACCEPTED)) &&
+			parse_u64(rest, &n_expected) == 0) {
 			accepted = true;
 			until_ns = seconds == 0 ? UINT64_MAX
 						: clock_mono_ns(&clock_system) + delay_ns +
@@ -261,8 +265,8 @@ int cmd_send(int argc, char **argv)
 	}
 	what = argv[1];
 	if (types && !cli_monitor_types(types, &q.numbering))
-		return cli_usage("send", "POWERMEASURE_MONITOR_TYPES: \"%s\" is neither readme nor events",
-			types);
+		return cli_usage("send",
+			"POWERMEASURE_MONITOR_TYPES: \"%s\" is neither readme nor events", types);
 	optind = 2;
 	while (r == CLI_DONE && (option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
 		if (option == 'h') {

@@ -75,8 +75,8 @@ static int take_estimate_watts(struct cli_sensors *s, const char *command, const
 	uint64_t idle_mw, full_mw;
 
 	if (!colon || (size_t) (colon - text) >= sizeof(idle))
-		return cli_usage(command, "--estimate-watts: %s is not IDLE:FULL, like 0.6:4",
-			text);
+		return cli_usage(
+			command, "--estimate-watts: %s is not IDLE:FULL, like 0.6:4", text);
 	snprintf(idle, sizeof(idle), "%.*s", (int) (colon - text), text);
 	if (parse_fixed(idle, 3, &idle_mw) < 0 || parse_fixed(colon + 1, 3, &full_mw) < 0 ||
 		full_mw == 0 || full_mw > MAX_CPU_MW || idle_mw > full_mw)

@@ -250,8 +250,8 @@ static bool goes_by_cpu_time(const struct domain *d)
 	return d->kind == KIND_CPU || d->kind == KIND_DRAM;
 }
 
-static struct energy domain_range(const struct domain_book *b, uint64_t energy_uj,
-	uint64_t interval_ns, uint64_t t_err_ns);
+static struct energy domain_range(
+	const struct domain_book *b, uint64_t energy_uj, uint64_t interval_ns, uint64_t t_err_ns);
 
 static struct energy target_range(const struct account *a, const struct account_target *t,
 	struct energy domain, uint64_t capacity_ns, uint64_t interval_ns, uint64_t used_ns,
@@ -324,9 +324,8 @@ static struct rest split_rest(struct domain_book *b, const struct share_interval
 static void add_part(struct account *a, struct slice *slice, enum slice_who who, uint32_t slot,
 	struct energy energy, unsigned flags)
 {
-	a->parts[slice->n_parts++] = (struct slice_part) {
-		.who = who, .slot = slot, .energy = energy, .flags = flags
-	};
+	a->parts[slice->n_parts++] =
+		(struct slice_part) { .who = who, .slot = slot, .energy = energy, .flags = flags };
 }
 
 /* The range of a rest: the domain's own doubt, in proportion. */
@@ -384,8 +383,8 @@ static uint64_t power_of(uint64_t energy_uj, uint64_t ns)
 }
 
 /* Shares the energy between the domain's point and a new one out. */
-static void advance(struct account *a, size_t d, uint32_t n_targets, const struct point *now,
-	unsigned flags)
+static void advance(
+	struct account *a, size_t d, uint32_t n_targets, const struct point *now, unsigned flags)
 {
 	struct domain_book *b = &a->books[d];
 	bool shared = goes_by_cpu_time(b->domain);
@@ -495,7 +494,8 @@ static void enter_reading(struct account *a, const struct snapshot *s, size_t d,
 	}
 	if (r->power_mw > b->most_mw)
 		b->most_mw = r->power_mw;
-	flags = note_success(a, d, s->t_ns) | (s->missed_ticks ? FLAG_LATE : 0) | b->domain->quality;
+	flags = note_success(a, d, s->t_ns) | (s->missed_ticks ? FLAG_LATE : 0) |
+		b->domain->quality;
 	if (!b->have && b->early && r->t_ns > r->since_ns) {
 		/* It began between two snapshots, with energy 0 at since_ns. */
 		b->point.t_ns = r->since_ns;
@@ -594,8 +594,8 @@ void account_mark_renew(const struct account *a, struct account_mark *m)
 
 /* The reading's own uncertainty: the counter stood for up to t_err_ns of the time at either end,
  * at up to the highest power seen; it counts in steps; and its scale may be off. */
-static struct energy domain_range(const struct domain_book *b, uint64_t energy_uj,
-	uint64_t interval_ns, uint64_t t_err_ns)
+static struct energy domain_range(
+	const struct domain_book *b, uint64_t energy_uj, uint64_t interval_ns, uint64_t t_err_ns)
 {
 	const struct domain *d = b->domain;
 	uint64_t mw = power_of(energy_uj, interval_ns);
@@ -636,9 +636,8 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 		const struct target_book *book = &t->books[domain];
 
 		uj = book->total_uj - from->target_uj;
-		ret->energy = target_range(a, t, whole,
-			b->point.capacity_ns - from->capacity_ns, ret->interval_ns,
-			book->base_cpu_ns - from->target_cpu_ns, uj);
+		ret->energy = target_range(a, t, whole, b->point.capacity_ns - from->capacity_ns,
+			ret->interval_ns, book->base_cpu_ns - from->target_cpu_ns, uj);
 		ret->flags |= target_flags(t);
 	} else {
 		ret->energy = whole;

@@ -14,8 +14,9 @@
 
 struct clock {
 	uint64_t (*mono_ns)(void *ctx); /* CLOCK_MONOTONIC */
-	uint64_t (*boot_ns)(void *ctx); /* CLOCK_BOOTTIME: as mono_ns, plus the time spent suspended */
-	int64_t (*wall_ns)(void *ctx);  /* CLOCK_REALTIME */
+	uint64_t (*boot_ns)(
+		void *ctx); /* CLOCK_BOOTTIME: as mono_ns, plus the time spent suspended */
+	int64_t (*wall_ns)(void *ctx); /* CLOCK_REALTIME */
 	void *ctx;
 };
 

@@ -31,7 +31,7 @@ struct host {
 	bool live;      /* the root is "/" */
 	int root_fd;
 	int stat_fd;
-	int online_fd; /* the list of CPUs online; -1 where there is no /sys */
+	int online_fd;           /* the list of CPUs online; -1 where there is no /sys */
 	struct cpuinfo cpu;      /* of the root's /proc/cpuinfo */
 	uint64_t tick_ns;        /* period of the kernel's own tick: how stale a CPU clock may be */
 	uint64_t user_hz_ns;     /* length of one unit of /proc/stat */

@@ -18,6 +18,5 @@ bool line_is_due(const struct line_clock *l, uint64_t t_ns, bool tick, uint64_t 
 	}
 	if (!tick || passed_ns < l->period_ns / 2)
 		return false;
-	return known_end_ns == 0 || known_end_ns <= t_ns ||
-		known_end_ns - t_ns > l->period_ns / 2;
+	return known_end_ns == 0 || known_end_ns <= t_ns || known_end_ns - t_ns > l->period_ns / 2;
 }

@@ -62,8 +62,8 @@ struct domain {
 	enum kind kind;
 	int parent; /* the domain of the same sensor that contains this one, by index; -1: none */
 	bool counted; /* part of its kind's sum; false where another domain of that kind contains it */
-	bool power_only; /* the sensor tells power; energy is added up from it */
-	uint64_t modulus; /* raw counts start again at 0 when they reach this; 0: they do not */
+	bool power_only;   /* the sensor tells power; energy is added up from it */
+	uint64_t modulus;  /* raw counts start again at 0 when they reach this; 0: they do not */
 	uint64_t unit_num; /* microjoules in one raw count: unit_num / unit_den */
 	uint64_t unit_den;
 	uint64_t update_ns;      /* how often the hardware updates the value; 0: not known */
@@ -89,7 +89,8 @@ struct reading {
 
 enum usage_flag {
 	USAGE_ENDED = 1 << 0, /* the target is gone; this is its last reading */
-	USAGE_TAIL = 1 << 1,  /* its last CPU time could not be read; tail_ns bounds what is missing */
+	USAGE_TAIL =
+		1 << 1, /* its last CPU time could not be read; tail_ns bounds what is missing */
 };
 
 /* CPU time of one target. */
@@ -117,8 +118,8 @@ struct snapshot {
 	uint64_t ordinal; /* the owner's: which requests this snapshot has served */
 	uint32_t n_cpu;
 	uint32_t missed_ticks; /* since the last snapshot */
-	uint32_t kinds;     /* KIND_BIT of the kinds that were read; the others' readings are empty */
-	uint32_t ticks;     /* of these, the kinds that were due on the grid */
+	uint32_t kinds; /* KIND_BIT of the kinds that were read; the others' readings are empty */
+	uint32_t ticks; /* of these, the kinds that were due on the grid */
 	uint32_t restarted; /* kinds whose counting began anew since the last snapshot */
 	uint32_t n_domains;
 	uint32_t n_targets;

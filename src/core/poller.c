@@ -246,8 +246,8 @@ static bool wait_phase(struct poller *p, enum phase phase, uint64_t timeout_ns)
 	return true;
 }
 
-int poller_create(struct sensor *s, uint64_t timeout_ns, struct sensor_why *ret_why,
-	struct poller **ret)
+int poller_create(
+	struct sensor *s, uint64_t timeout_ns, struct sensor_why *ret_why, struct poller **ret)
 {
 	struct poller *p = calloc(1, sizeof(*p));
 	pthread_condattr_t attr;

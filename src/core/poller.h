@@ -17,8 +17,8 @@ struct poller;
  * timeout_ns. The sensor is owned by the poller from now on, also when this fails. Returns 0 and
  * the poller, with *ret_why telling what of the sensor cannot be used if there is such; or -errno
  * with *ret_why filled, -ETIME where the driver did not answer and its thread was left behind. */
-int poller_create(struct sensor *s, uint64_t timeout_ns, struct sensor_why *ret_why,
-	struct poller **ret);
+int poller_create(
+	struct sensor *s, uint64_t timeout_ns, struct sensor_why *ret_why, struct poller **ret);
 
 /* The sensor, for its domains: constant once created. */
 const struct sensor *poller_sensor(const struct poller *p);

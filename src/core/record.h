@@ -10,10 +10,10 @@
 #include "core/meter.h"
 
 enum record_type {
-	RECORD_LINE,    /* a kind's energy of one process or of the device, at the rate asked for */
-	RECORD_DETAIL,  /* one domain's energy of one target, between two readings */
-	RECORD_BEGIN,   /* a process's session begins: `session` is set */
-	RECORD_END,     /* it ends, with its totals */
+	RECORD_LINE,   /* a kind's energy of one process or of the device, at the rate asked for */
+	RECORD_DETAIL, /* one domain's energy of one target, between two readings */
+	RECORD_BEGIN,  /* a process's session begins: `session` is set */
+	RECORD_END,    /* it ends, with its totals */
 };
 
 enum record_who {
@@ -29,8 +29,8 @@ struct session_report;
 struct record {
 	enum record_type type;
 	enum record_who who;
-	int64_t wall_ns;      /* the interval's end, since 1970 UTC */
-	uint64_t t_ns;        /* the same, monotonic */
+	int64_t wall_ns; /* the interval's end, since 1970 UTC */
+	uint64_t t_ns;   /* the same, monotonic */
 	uint64_t interval_ns;
 	enum kind kind;
 	const struct domain *domain; /* RECORD_DETAIL */
@@ -39,7 +39,8 @@ struct record {
 	struct energy energy;
 	uint64_t power_uw;
 	unsigned flags; /* FLAG_* */
-	const char *attribution; /* by which rule the energy was given; NULL: it was not shared out */
+	const char
+		*attribution; /* by which rule the energy was given; NULL: it was not shared out */
 	const struct session_report *session;
 };
 
@@ -60,9 +61,9 @@ struct session_report {
 	uint32_t kinds; /* asked for */
 	int64_t start_wall_ns;
 	int64_t end_wall_ns; /* RECORD_END */
-	uint64_t seconds_ns;  /* RECORD_END: how long it was measured */
-	uint64_t cpu_ns;      /* RECORD_END: CPU time that the process used */
-	const char *ending;   /* RECORD_END: "time is up", "stopped" ... */
+	uint64_t seconds_ns; /* RECORD_END: how long it was measured */
+	uint64_t cpu_ns;     /* RECORD_END: CPU time that the process used */
+	const char *ending;  /* RECORD_END: "time is up", "stopped" ... */
 	struct session_total totals[KIND_COUNT];
 };
 

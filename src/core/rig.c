@@ -111,8 +111,7 @@ static void pass_over(struct rig *rig, const struct sensor_ops *ops, int error, 
 	snprintf(v->why.reason, sizeof(v->why.reason), "%s", reason);
 }
 
-static void try_in_order(
-	struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o)
+static void try_in_order(struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o)
 {
 	if (ops->role == SENSOR_MODEL && (rig_kinds(rig) & KIND_BIT(KIND_CPU)))
 		pass_over(rig, ops, 0, "not needed: the hardware tells");
@@ -161,8 +160,8 @@ static void pass_over_unlisted(struct rig *rig)
 			pass_over(rig, *ops, -ECANCELED, "not in the list of sensors to use");
 }
 
-int rig_open(struct rig **ret, struct host *h, const struct rig_options *o,
-	const char **ret_bad_name)
+int rig_open(
+	struct rig **ret, struct host *h, const struct rig_options *o, const char **ret_bad_name)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	int r;
@@ -265,8 +264,8 @@ void rig_read(struct rig *rig, uint32_t kinds, struct reading *ret)
 			if (r < 0)
 				mine[k] = (struct reading) { .error = r };
 			else
-				unwrap_step(&rig->unwraps[opened->first + k], &s->domains[k],
-					&mine[k]);
+				unwrap_step(
+					&rig->unwraps[opened->first + k], &s->domains[k], &mine[k]);
 		}
 	}
 }

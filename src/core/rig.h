@@ -16,8 +16,8 @@
 /* What became of one backend: rig_open() keeps these for "list" and for messages. */
 struct rig_verdict {
 	const struct sensor_ops *ops;
-	int error;      /* 0: usable; -ECANCELED: not tried, because it was not asked for */
-	bool used;      /* opened, its domains are in the rig */
+	int error; /* 0: usable; -ECANCELED: not tried, because it was not asked for */
+	bool used; /* opened, its domains are in the rig */
 	size_t n_domains;
 	struct sensor_why why; /* where it is not usable or not used, or some of it is not */
 };
@@ -34,8 +34,8 @@ struct rig;
  * model only where no hardware tells the CPUs' energy. h and o->sensor must live as long as the
  * rig. Always gives a rig, perhaps without domains, so that the verdicts can be shown.
  * Returns 0, -ENOMEM, or -EINVAL for a name that is no backend's (*ret_bad_name is then set). */
-int rig_open(struct rig **ret, struct host *h, const struct rig_options *o,
-	const char **ret_bad_name);
+int rig_open(
+	struct rig **ret, struct host *h, const struct rig_options *o, const char **ret_bad_name);
 
 size_t rig_n_domains(const struct rig *rig);
 const struct domain *rig_domain(const struct rig *rig, size_t i);

@@ -109,10 +109,8 @@ static void on_lost(void *ctx, size_t d)
 	struct sessions *ss = ctx;
 
 	say(ss, SESSION_WARNING,
-		"%s %s has not answered for %" PRIu64
-		" s: sums go on without it until it is back",
-		domain_of(ss, d)->sensor, domain_of(ss, d)->name,
-		ACCOUNT_LOST_NS / NS_PER_S);
+		"%s %s has not answered for %" PRIu64 " s: sums go on without it until it is back",
+		domain_of(ss, d)->sensor, domain_of(ss, d)->name, ACCOUNT_LOST_NS / NS_PER_S);
 }
 
 static void on_recovered(void *ctx, size_t d, uint64_t gap_ns)
@@ -183,8 +181,8 @@ static void on_slice(void *ctx, const struct slice *slice)
 
 	for (size_t i = 0; i < slice->n_parts; i++) {
 		const struct slice_part *part = &slice->parts[i];
-		const struct watched *w =
-			part->who == SLICE_TARGET ? ss->watched[part->slot] : NULL;
+		const struct watched *w = part->who == SLICE_TARGET ? ss->watched[part->slot]
+								    : NULL;
 
 		r.who = whos[part->who];
 		r.pid = w ? w->pid : 0;
@@ -470,8 +468,8 @@ static void name_kinds(uint32_t missing, char *ret, size_t n)
 
 /* Opens the event's pids as members. Returns how many are good; ret_why tells about the first
  * that is not. */
-static size_t add_members(struct sessions *ss, struct session *s, const struct event *event,
-	char *ret_why, size_t n)
+static size_t add_members(
+	struct sessions *ss, struct session *s, const struct event *event, char *ret_why, size_t n)
 {
 	*ret_why = '\0';
 	for (size_t i = 0; i < event->n_pids; i++) {
@@ -489,8 +487,7 @@ static size_t add_members(struct sessions *ss, struct session *s, const struct e
 		if (r == -EINVAL)
 			snprintf(why, sizeof(why), "pid %d is no process", (int) event->pids[i]);
 		else if (r == -ESRCH)
-			snprintf(why, sizeof(why), "there is no process %d",
-				(int) event->pids[i]);
+			snprintf(why, sizeof(why), "there is no process %d", (int) event->pids[i]);
 		else if (r == -E2BIG)
 			snprintf(why, sizeof(why), "more than %d processes at a time",
 				SESSION_TARGETS_MAX);
@@ -523,8 +520,8 @@ int sessions_start(struct sessions *ss, const struct event *event, size_t *ret_n
 	}
 	if (missing == event->kinds) {
 		snprintf(ret_why, n, "no sensor for %s on this machine", names);
-		say(ss, SESSION_WARNING,
-			"nothing can be measured: %s; see `powermeasure list`", ret_why);
+		say(ss, SESSION_WARNING, "nothing can be measured: %s; see `powermeasure list`",
+			ret_why);
 		return -ENODEV;
 	}
 	lines = lines_per_s(ss, event->n_pids, event->kinds);
@@ -635,8 +632,7 @@ void sessions_begin_due(struct sessions *ss)
 	int64_t now_ns = clock_wall_ns(ss->options.clock);
 
 	for (size_t i = 0; i < ss->n; i++)
-		if (ss->list[i]->state == SESSION_SCHEDULED &&
-			ss->list[i]->start_wall_ns <= now_ns)
+		if (ss->list[i]->state == SESSION_SCHEDULED && ss->list[i]->start_wall_ns <= now_ns)
 			begin(ss, ss->list[i]);
 }
 
@@ -769,8 +765,7 @@ struct outlook {
 };
 
 /* w: the process whose line it is, or NULL for a device's line of that kind. */
-static struct outlook look_ahead(
-	const struct sessions *ss, const struct watched *w, enum kind kind)
+static struct outlook look_ahead(const struct sessions *ss, const struct watched *w, enum kind kind)
 {
 	struct outlook o = { .end_is_known = true };
 
@@ -786,7 +781,8 @@ static struct outlook look_ahead(
 				continue;
 			if (m->ending) {
 				o.ends_now = true;
-				o.ends_as_known |= s->end_ns && strcmp(m->ending, "time is up") == 0;
+				o.ends_as_known |= s->end_ns &&
+					strcmp(m->ending, "time is up") == 0;
 				continue;
 			}
 			o.wanted_on = true;
@@ -869,8 +865,8 @@ static void note_usages(struct sessions *ss, struct snapshot *snapshot)
 	struct usage *usages = snapshot_usages(snapshot);
 
 	for (uint32_t i = 0; i < snapshot->n_targets; i++) {
-		struct watched *w =
-			usages[i].slot < ss->n_slots ? ss->watched[usages[i].slot] : NULL;
+		struct watched *w = usages[i].slot < ss->n_slots ? ss->watched[usages[i].slot]
+								 : NULL;
 
 		if (!w || w->ordinal > snapshot->ordinal)
 			usages[i].slot = ACCOUNT_NO_SLOT;

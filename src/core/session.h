@@ -53,8 +53,8 @@ struct session_options {
 	size_t n_domains;
 	uint64_t period_ns[KIND_COUNT]; /* between lines */
 	struct account_options account;
-	bool details;                   /* whether RECORD_DETAIL records are wanted */
-	unsigned max_kept_threads;      /* perf clocks, for all targets together */
+	bool details;              /* whether RECORD_DETAIL records are wanted */
+	unsigned max_kept_threads; /* perf clocks, for all targets together */
 };
 
 struct sessions;

@@ -255,8 +255,8 @@ static void reopen(struct listener *l)
 		int r = sink->ops->reopen(sink);
 
 		if (r < 0)
-			log_error("%s: cannot be opened again: %s", sink->options.path,
-				strerror(-r));
+			log_error(
+				"%s: cannot be opened again: %s", sink->options.path, strerror(-r));
 	}
 	log_info("the logs were opened again");
 }

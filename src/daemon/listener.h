@@ -18,7 +18,7 @@ struct listener_options {
 	const struct clock *clock;
 	const struct domain *const *domains;
 	size_t n_domains;
-	uint64_t tick_ns; /* the kernel's, see struct host */
+	uint64_t tick_ns;        /* the kernel's, see struct host */
 	struct sampler *sampler; /* borrowed, like everything here */
 	struct sink *sinks;
 	size_t n_sinks;

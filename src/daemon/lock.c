@@ -81,8 +81,7 @@ int lock_log_dir(const char *dir, char *ret_why, size_t n)
 				"directory with --log-dir",
 				holder, dir);
 		else
-			snprintf(ret_why, n, "cannot lock %s/%s: %s", dir, LOCK_NAME,
-				strerror(-r));
+			snprintf(ret_why, n, "cannot lock %s/%s: %s", dir, LOCK_NAME, strerror(-r));
 		return r;
 	}
 	/* A full disk: the lock holds all the same, it is only without a name. */

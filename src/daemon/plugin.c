@@ -240,9 +240,9 @@ static int set_up(struct plugin *p)
 	if (r == 0)
 		r = open_sinks(p);
 	if (r == 0) {
-		struct sampler_options options = { .host = &p->host,
-			.rig = p->rig,
-			.wants_idle = needs_idle_time(p) };
+		struct sampler_options options = {
+			.host = &p->host, .rig = p->rig, .wants_idle = needs_idle_time(p)
+		};
 
 		memcpy(options.period_ns, p->config->period_ns, sizeof(options.period_ns));
 		r = sampler_create(&p->sampler, &options);

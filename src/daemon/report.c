@@ -54,9 +54,9 @@ static void put_total(struct text *t, const struct session_report *report, enum 
 	format_micro(total->energy.uj, uj, sizeof(uj));
 	format_micro(total->energy.low_uj, low, sizeof(low));
 	format_micro(total->energy.high_uj, high, sizeof(high));
-	format_micro(report->seconds_ns ? (uint64_t) ((double) total->energy.uj * 1e9 /
-						  (double) report->seconds_ns)
-					: 0,
+	format_micro(report->seconds_ns
+			? (uint64_t) ((double) total->energy.uj * 1e9 / (double) report->seconds_ns)
+			: 0,
 		watts, sizeof(watts));
 	put(t, ", %s", kind_title(kind));
 	put_flags(t, total->flags);

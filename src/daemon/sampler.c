@@ -89,8 +89,9 @@ struct sampler {
 	uint64_t ordinal;
 	uint64_t origin_ns; /* of the grid */
 	uint64_t next_tick_ns;
-	uint64_t last_index[KIND_COUNT]; /* how many of a kind's periods had begun at its last tick */
-	uint32_t missed; /* ticks that no snapshot stands for, to be told with the next */
+	uint64_t last_index
+		[KIND_COUNT]; /* how many of a kind's periods had begun at its last tick */
+	uint32_t missed;      /* ticks that no snapshot stands for, to be told with the next */
 	uint64_t last_wake_ns;
 	bool edge_owed;
 	bool stop;
@@ -241,8 +242,8 @@ static void close_target(struct sampler *s, struct target *t)
 static void carry_out_add(struct sampler *s, struct target *t)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = t };
-	struct target **list =
-		grown(s->targets, s->n_targets, &s->cap_targets, sizeof(struct target *));
+	struct target **list = grown(
+		s->targets, s->n_targets, &s->cap_targets, sizeof(struct target *));
 
 	if (!list) {
 		close_target(s, t);

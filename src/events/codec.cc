@@ -22,9 +22,8 @@ static_assert(int(WIRE_MONITOR_STOP) == int(fb::EventType_MonitorPowerStopEvent)
 static_assert(int(WIRE_PLUGIN_STARTED) == int(fb::EventType_PluginStartedEvent), "same numbers");
 
 // The prefixes by which the bus routes events: a number, low byte first.
-constexpr unsigned char prefixes[WIRE_TYPE_COUNT] = {
-	0, 0x01, 0x02, 0x03, 0x04, 0x05, 0x10, 0x11, 0x12, 0x20, 0x21
-};
+constexpr unsigned char prefixes[WIRE_TYPE_COUNT] = { 0, 0x01, 0x02, 0x03, 0x04, 0x05, 0x10, 0x11,
+	0x12, 0x20, 0x21 };
 
 wire_text text_of(const flatbuffers::String *s)
 {

@@ -53,8 +53,8 @@ struct wire_event {
 /* Verifies and reads a message. `aligned` is the message copied so that its third byte, where the
  * FlatBuffers buffer begins, is aligned to 8; n counts the two prefix bytes. Returns 0, or -EBADMSG
  * with the reason. */
-int codec_decode(const void *aligned, size_t n, struct wire_event *ret, char *ret_why,
-	size_t why_size);
+int codec_decode(
+	const void *aligned, size_t n, struct wire_event *ret, char *ret_why, size_t why_size);
 
 /* Encodes an event of one of the four types that are sent: PLUGIN_STARTED, PLUGIN_TERMINATING,
  * PLUGIN_TERMINATE, MONITOR_START, MONITOR_STOP. Returns the message's length, at most max, or

@@ -165,10 +165,8 @@ static int send_about_self(struct source *s, enum wire_type type)
 
 	timestamp_utc_naive(clock_wall_ns(&clock_system), created, sizeof(created));
 	event.create_ts = (struct wire_text) { created, strlen(created) };
-	event.name = (struct wire_text) { s->options.plugin_name,
-		strlen(s->options.plugin_name) };
-	event.uuid = (struct wire_text) { s->options.plugin_uuid,
-		strlen(s->options.plugin_uuid) };
+	event.name = (struct wire_text) { s->options.plugin_name, strlen(s->options.plugin_name) };
+	event.uuid = (struct wire_text) { s->options.plugin_uuid, strlen(s->options.plugin_uuid) };
 	n = codec_encode(&event, message, sizeof(message));
 	return n < 0 ? n : bus_send(e->req, message, (size_t) n);
 }
@@ -191,8 +189,7 @@ static void take_event(struct source *s, const void *message, size_t size)
 {
 	struct engine *e = s->state;
 	char why[EVENT_WHY_MAX] = "";
-	int r = event_decode(
-		message, size, s->options.monitor_types, &e->event, why, sizeof(why));
+	int r = event_decode(message, size, s->options.monitor_types, &e->event, why, sizeof(why));
 
 	if (r == -ENOMSG) /* a good event for somebody else */
 		return;
@@ -243,8 +240,7 @@ static void on_away(struct source *s)
 	/* An event that came before the connection broke is still there. */
 	work_on_replies(s);
 	if (e->connected)
-		say(s, true, "lost the event engine at",
-			": waiting for it, measuring goes on");
+		say(s, true, "lost the event engine at", ": waiting for it, measuring goes on");
 	else if (!e->said_away)
 		say_away(s);
 	e->said_away = true;
@@ -333,8 +329,9 @@ static int engine_open(struct source *s, char *ret_why, size_t n)
 	s->fd = e->epoll_fd;
 	r = attempt(s);
 	if (r < 0)
-		snprintf(ret_why, n, "%s is no address to connect to: %s; one looks like "
-				     "tcp://engine:6010",
+		snprintf(ret_why, n,
+			"%s is no address to connect to: %s; one looks like "
+			"tcp://engine:6010",
 			s->options.address, zmq_strerror(-r));
 	return r;
 }

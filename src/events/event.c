@@ -94,8 +94,8 @@ static int take_pids(const struct wire_event *w, struct event *e, char *why, siz
 	if (w->n_pids == 0)
 		return refuse(why, n, "the event names no pids");
 	if (w->n_pids > EVENT_MAX_PIDS)
-		return refuse(why, n, "%zu pids in one event, more than %d", w->n_pids,
-			EVENT_MAX_PIDS);
+		return refuse(
+			why, n, "%zu pids in one event, more than %d", w->n_pids, EVENT_MAX_PIDS);
 	memcpy(e->pids, w->pids, w->n_pids * sizeof(e->pids[0]));
 	e->n_pids = w->n_pids;
 	return 0;

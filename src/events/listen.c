@@ -54,8 +54,7 @@ static int listen_open(struct source *s, char *ret_why, size_t n)
 }
 
 /* Works on one message; the reason of a refusal is in why. */
-static int take_message(
-	struct source *s, const void *message, size_t size, char *why, size_t n)
+static int take_message(struct source *s, const void *message, size_t size, char *why, size_t n)
 {
 	struct listen *l = s->state;
 	int r;

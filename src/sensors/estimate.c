@@ -116,8 +116,8 @@ static int estimate_probe(struct sensor *s)
 	const struct sensor_options *o = s->options;
 
 	if (o->full_mw && o->full_mw < o->idle_mw)
-		return sensor_refuse(s, -EINVAL, NULL,
-			"--estimate-watts: full load draws less than idle");
+		return sensor_refuse(
+			s, -EINVAL, NULL, "--estimate-watts: full load draws less than idle");
 	return 0;
 }
 
@@ -135,9 +135,12 @@ static int estimate_open(struct sensor *s)
 	if (o->full_mw) {
 		e->idle_uw = o->idle_mw * 1000;
 		e->full_uw = o->full_mw * 1000;
-		snprintf(d->model, sizeof(d->model), "%llu.%03llu:%llu.%03llu W a CPU as given, -50 %% / +100 %%",
-			(unsigned long long) o->idle_mw / 1000, (unsigned long long) o->idle_mw % 1000,
-			(unsigned long long) o->full_mw / 1000, (unsigned long long) o->full_mw % 1000);
+		snprintf(d->model, sizeof(d->model),
+			"%llu.%03llu:%llu.%03llu W a CPU as given, -50 %% / +100 %%",
+			(unsigned long long) o->idle_mw / 1000,
+			(unsigned long long) o->idle_mw % 1000,
+			(unsigned long long) o->full_mw / 1000,
+			(unsigned long long) o->full_mw % 1000);
 	} else {
 		bool exact;
 		const struct row *row = row_of(&s->host->cpu, &exact);

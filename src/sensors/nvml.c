@@ -169,7 +169,7 @@ struct gpu {
 struct nvml {
 	struct nvml_api api;
 	bool initialised;
-	uint64_t next_ns; /* when the next read is wanted */
+	uint64_t next_ns;          /* when the next read is wanted */
 	struct gpu gpus[MAX_GPUS]; /* gpu i is domain i */
 };
 
@@ -181,10 +181,10 @@ static void *find(void *library, const char *name)
 }
 
 /* ISO C has no cast from an object's to a function's address; POSIX promises that this works. */
-#define RESOLVE(api, member, name)                                                                 \
-	do {                                                                                       \
-		void *address_ = find((api)->library, name);                                       \
-		memcpy(&(api)->member, &address_, sizeof(address_));                               \
+#define RESOLVE(api, member, name)                                   \
+	do {                                                         \
+		void *address_ = find((api)->library, name);         \
+		memcpy(&(api)->member, &address_, sizeof(address_)); \
 	} while (0)
 
 static bool load(struct nvml_api *api)
@@ -297,7 +297,7 @@ static void read_fields(const struct nvml_api *api, const struct gpu *g, struct 
 	ret->has_power = field_u64(&fields[1], &ret->power_mw);
 	ret->from_fields = ret->has_energy || ret->has_power;
 	ret->stamp_us = ret->has_energy ? fields[0].timestamp_us
-		: ret->has_power	? fields[1].timestamp_us
+		: ret->has_power        ? fields[1].timestamp_us
 					: 0;
 }
 
@@ -485,8 +485,7 @@ static void begin_watching(struct gpu *g, enum source source)
 
 /* Watches the GPUs' values move, all at the same time: whether they do, how often, and whether the
  * driver's stamps tell when. */
-static void watch_all(
-	const struct host *h, const struct nvml_api *api, struct gpu *gpus, size_t n)
+static void watch_all(const struct host *h, const struct nvml_api *api, struct gpu *gpus, size_t n)
 {
 	uint64_t begun_ns = host_now_ns(h);
 
@@ -538,8 +537,7 @@ static void settle_pace(struct gpu *g)
 
 	g->stamped = g->source == SOURCE_COUNTER && has_stamps(w);
 	if (g->stamped && w->n_updates > 1)
-		period_ns = (uint64_t) (w->stamp_us - w->first_us) * NS_PER_US /
-			(w->n_updates - 1);
+		period_ns = (uint64_t) (w->stamp_us - w->first_us) * NS_PER_US / (w->n_updates - 1);
 	else if (g->source == SOURCE_POWER)
 		period_ns = w->shortest_ns;
 	else if (!located)
@@ -694,8 +692,8 @@ static void add_domains(struct sensor *s, struct gpu *gpus, size_t n)
 		struct domain *d;
 
 		if (g->watch.error == -EOPNOTSUPP) {
-			lack(s, g->watch.error, NULL, "GPU %u (%.40s) tells neither energy nor power",
-				g->index, g->name);
+			lack(s, g->watch.error, NULL,
+				"GPU %u (%.40s) tells neither energy nor power", g->index, g->name);
 			continue;
 		}
 		if (g->watch.error) {
@@ -878,8 +876,7 @@ static bool is_broken(const struct gpu *g, uint64_t value, uint64_t t_ns)
 	uint64_t ns = t_ns - g->changed_ns + 2 * g->edge.period_ns;
 
 	return g->has_value && g->source == SOURCE_COUNTER &&
-		(value < g->value ||
-			value - g->value > muldiv_u64(g->max_power_mw, ns, NS_PER_S));
+		(value < g->value || value - g->value > muldiv_u64(g->max_power_mw, ns, NS_PER_S));
 }
 
 static void read_gpu(struct sensor *s, struct gpu *g)

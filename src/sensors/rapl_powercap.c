@@ -127,8 +127,7 @@ static int look_at_zone(const char *dir, void *ctx)
 		char parent_dir[32];
 
 		snprintf(parent_dir, sizeof(parent_dir), "%.*s", (int) (colon - dir), dir);
-		r = read_zone_file(
-			scan->host, parent_dir, "name", z->parent, sizeof(z->parent));
+		r = read_zone_file(scan->host, parent_dir, "name", z->parent, sizeof(z->parent));
 		if (r < 0)
 			return 0;
 	}

@@ -22,7 +22,8 @@ struct sensor_why {
 struct sensor_options {
 	const char *const *gpus; /* UUIDs or indexes; empty: all */
 	size_t n_gpus;
-	uint64_t idle_mw; /* watts of each CPU for the estimate; full_mw 0: from the model's table */
+	uint64_t
+		idle_mw; /* watts of each CPU for the estimate; full_mw 0: from the model's table */
 	uint64_t full_mw;
 	const char *sim_script; /* NULL: the built-in one */
 };
@@ -31,7 +32,7 @@ struct sensor {
 	const struct sensor_ops *ops;
 	const struct host *host;
 	const struct sensor_options *options;
-	void *state; /* the backend's own, made by open(), freed by close() */
+	void *state;           /* the backend's own, made by open(), freed by close() */
 	struct sensor_why why; /* filled by probe() and open() when they fail */
 
 	struct domain domains[SENSOR_MAX_DOMAINS];

@@ -47,9 +47,18 @@ static const char builtin_script[] =
 	" \"curve\": [[0.7, 30.0], [0.7, 150.0]], \"unit\": [1000, 1], \"update_ms\": 20}"
 	"]}";
 
-enum fault_kind { FAULT_EIO, FAULT_GONE, FAULT_STUCK, FAULT_RESET, FAULT_ABSURD, FAULT_SLOW, FAULT_HANG };
+enum fault_kind {
+	FAULT_EIO,
+	FAULT_GONE,
+	FAULT_STUCK,
+	FAULT_RESET,
+	FAULT_ABSURD,
+	FAULT_SLOW,
+	FAULT_HANG
+};
 
-static const char *const fault_names[] = { "eio", "gone", "stuck", "reset", "absurd", "slow", "hang" };
+static const char *const fault_names[] = { "eio", "gone", "stuck", "reset", "absurd", "slow",
+	"hang" };
 
 struct fault {
 	enum fault_kind kind;
@@ -190,9 +199,7 @@ static bool load_faults(const json_t *faults, struct sim_domain *sd)
 		return true;
 	if (!json_is_array(faults) || json_array_size(faults) > MAX_FAULTS)
 		return false;
-	json_array_foreach(faults, i, fault)
-		if (!load_fault(fault, &sd->faults[i]))
-			return false;
+	json_array_foreach(faults, i, fault) if (!load_fault(fault, &sd->faults[i])) return false;
 	sd->n_faults = json_array_size(faults);
 	return true;
 }
@@ -293,8 +300,8 @@ static json_t *load_script(struct sensor *s)
 			      : json_loads(builtin_script, 0, &error);
 
 	if (!script)
-		sensor_refuse(s, -EINVAL, NULL, "%.80s, line %d: %s", file ? file : "built-in script",
-			error.line, error.text);
+		sensor_refuse(s, -EINVAL, NULL, "%.80s, line %d: %s",
+			file ? file : "built-in script", error.line, error.text);
 	return script;
 }
 
@@ -329,8 +336,8 @@ static int sim_open(struct sensor *s)
 		const char *wrong = load_domain(s, json_array_get(domains, i));
 
 		if (wrong)
-			r = sensor_refuse(s, -EINVAL, NULL, "the script's domain %zu: bad \"%s\"", i,
-				wrong);
+			r = sensor_refuse(
+				s, -EINVAL, NULL, "the script's domain %zu: bad \"%s\"", i, wrong);
 	}
 	json_decref(script);
 	if (r < 0)
@@ -359,8 +366,8 @@ static void wait_until(const struct sensor *s, uint64_t t_ns)
 }
 
 /* Applies the faults that are on. t_ns is the time whose value is shown. Returns 0 or -errno. */
-static int apply_faults(const struct sensor *s, const struct sim_domain *sd,
-	const struct domain *d, uint64_t *t_ns, u128 *zero_count, bool *absurd)
+static int apply_faults(const struct sensor *s, const struct sim_domain *sd, const struct domain *d,
+	uint64_t *t_ns, u128 *zero_count, bool *absurd)
 {
 	const struct sim *sim = s->state;
 

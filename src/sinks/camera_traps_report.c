@@ -254,8 +254,7 @@ static void put_process_summary(struct json *j, const struct process *p)
 	json_kv_i64(j, "pid", p->pid);
 	json_kv_string(j, "plugin_name", p->plugin);
 	put_second(j, "start_time", p->start_wall_ns);
-	put_second(j, "end_time",
-		p->end_wall_ns ? p->end_wall_ns : clock_wall_ns(&clock_system));
+	put_second(j, "end_time", p->end_wall_ns ? p->end_wall_ns : clock_wall_ns(&clock_system));
 	json_kv_micro(j, "cpu_power_consumption", (int64_t) cpu_uw(p));
 	json_kv_micro(j, "gpu_power_consumption", (int64_t) mean_uw(p->gpu_uj, p->gpu_ns));
 	json_kv_micro(j, "cpu_energy_joules", (int64_t) p->cpu_uj);

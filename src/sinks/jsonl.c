@@ -38,7 +38,8 @@ static int open_file(const char *path)
 		return -errno;
 	/* A line that was cut by a power failure must not swallow the next one. */
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
-		pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n' && write(fd, "\n", 1) < 0) {
+		pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n' &&
+		write(fd, "\n", 1) < 0) {
 		int r = -errno;
 
 		close(fd);

@@ -10,8 +10,8 @@
 #define SINK_WHY_MAX 256
 
 struct sink_options {
-	const char *path;    /* the directory, or the file of a sink that writes one */
-	uint64_t max_bytes;  /* a file is turned over when it is longer; 0: never */
+	const char *path;   /* the directory, or the file of a sink that writes one */
+	uint64_t max_bytes; /* a file is turned over when it is longer; 0: never */
 	/* Where a kind's figures come from, in words: "rapl-powercap", or "estimate, ESTIMATED: "
 	 * with the model and its bounds; NULL: there is no sensor for it. */
 	const char *sources[KIND_COUNT];
@@ -19,9 +19,9 @@ struct sink_options {
 
 /* How records are doing: shown in the log. */
 struct sink_health {
-	int error;          /* of the last flush; 0: all is written */
-	uint64_t waiting;   /* lines that wait for room */
-	uint64_t lost;      /* lines given up */
+	int error;        /* of the last flush; 0: all is written */
+	uint64_t waiting; /* lines that wait for room */
+	uint64_t lost;    /* lines given up */
 };
 
 struct sink {

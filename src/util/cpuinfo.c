@@ -71,8 +71,9 @@ void cpuinfo_parse(const char *text, struct cpuinfo *ret)
 	/* The longest line is that of the flags, about 2,000 characters. */
 	char line[8192];
 
-	*ret = (struct cpuinfo) { .family = -1, .model = -1, .stepping = -1, .implementer = -1,
-		.part = -1 };
+	*ret = (struct cpuinfo) {
+		.family = -1, .model = -1, .stepping = -1, .implementer = -1, .part = -1
+	};
 	while (*text && *text != '\n') {
 		size_t n = strcspn(text, "\n");
 		size_t kept = n < sizeof(line) ? n : sizeof(line) - 1;

@@ -250,8 +250,9 @@ static void narrow(struct edge *e, uint64_t from_ns, uint64_t since_ns, uint64_t
 	low = unsure ? e->low_ns : (int64_t) (from_ns - e->at_ns);
 	high = (int64_t) (to_ns - e->at_ns);
 	/* The read may have shown another one: the next one will tell. */
-	doubtful = unsure && ((int64_t) (since_ns - e->at_ns) < e->high_ns ||
-				     high > (int64_t) e->period_ns + e->low_ns);
+	doubtful = unsure &&
+		((int64_t) (since_ns - e->at_ns) < e->high_ns ||
+			high > (int64_t) e->period_ns + e->low_ns);
 	e->since_low = low >= e->low_ns - 4 * margin_ns(e) ? 0 : e->since_low + 1;
 	if (low > e->high_ns)
 		be_surprised(e, low, high, 1);

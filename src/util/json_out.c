@@ -48,8 +48,8 @@ void json_put_micro(struct buf *b, int64_t value)
 {
 	uint64_t abs = value < 0 ? -(uint64_t) value : (uint64_t) value;
 
-	buf_printf(b, "%s%" PRIu64 ".%06" PRIu64, value < 0 ? "-" : "", abs / 1000000,
-		abs % 1000000);
+	buf_printf(
+		b, "%s%" PRIu64 ".%06" PRIu64, value < 0 ? "-" : "", abs / 1000000, abs % 1000000);
 }
 
 static void before_value(struct json *j)

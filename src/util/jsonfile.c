@@ -18,10 +18,10 @@
 
 struct jsonfile {
 	int dir_fd;
-	char base[32];          /* "CPU" */
-	char name[64];          /* "CPU.json" */
+	char base[32];            /* "CPU" */
+	char name[64];            /* "CPU.json" */
 	char hidden_names[2][64]; /* ".CPU.json.0" and ".1" */
-	int hidden; /* which of them the hidden file has now */
+	int hidden;               /* which of them the hidden file has now */
 	char bracket;
 	bool in_place;
 	char last_key[64];
@@ -235,11 +235,13 @@ static int repair(struct jsonfile *f, bool usable, uint64_t good, char *note, si
 	f->fd = fd;
 	f->body = usable ? good : 1;
 	if (usable)
-		snprintf(note, n, "%s was torn: repaired to its last whole entry, the torn file is %s",
+		snprintf(note, n,
+			"%s was torn: repaired to its last whole entry, the torn file is %s",
 			f->name, aside);
 	else
-		snprintf(note, n, "%s was no log of this kind: a new one begins, the old file is %s",
-			f->name, aside);
+		snprintf(note, n,
+			"%s was no log of this kind: a new one begins, the old file is %s", f->name,
+			aside);
 	return 0;
 }
 
@@ -271,10 +273,8 @@ static int look_at(struct jsonfile *f, char *note, size_t n)
 	got = pread(f->fd, tail, have, (off_t) from);
 	if (got < 0)
 		return -errno;
-	r = got == (ssize_t) have ? jsontail_find(tail, have, whole, f->bracket, &found)
-				  : -EBADMSG;
-	if (r == 0 && !whole &&
-		(pread(f->fd, &head, 1, 0) != 1 || head != f->bracket))
+	r = got == (ssize_t) have ? jsontail_find(tail, have, whole, f->bracket, &found) : -EBADMSG;
+	if (r == 0 && !whole && (pread(f->fd, &head, 1, 0) != 1 || head != f->bracket))
 		r = -EBADMSG;
 	if (r < 0)
 		found = (struct jsontail) { 0 };

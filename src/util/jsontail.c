@@ -52,8 +52,7 @@ static bool eat_word(struct cursor *c)
 {
 	size_t from = c->at;
 
-	while (c->at < c->n &&
-		strchr("+-.0123456789abcdefghijklmnopqrstuvwxyzE", c->text[c->at]) &&
+	while (c->at < c->n && strchr("+-.0123456789abcdefghijklmnopqrstuvwxyzE", c->text[c->at]) &&
 		c->text[c->at] != '\0')
 		c->at++;
 	return c->at > from && c->at < c->n;

@@ -10,10 +10,10 @@
 #include <stddef.h>
 
 struct jsontail {
-	bool sound;      /* nothing is wrong from the place where reading began to the end */
-	bool any;        /* there is at least one whole entry */
-	size_t end;      /* offset in the text behind the last whole entry (or the opening bracket) */
-	char key[64];    /* the last whole entry's key, cut to fit; "" if there is none */
+	bool sound;   /* nothing is wrong from the place where reading began to the end */
+	bool any;     /* there is at least one whole entry */
+	size_t end;   /* offset in the text behind the last whole entry (or the opening bracket) */
+	char key[64]; /* the last whole entry's key, cut to fit; "" if there is none */
 };
 
 /* text is the log's last n bytes, or all of it (whole). bracket is '{' for one object whose

@@ -11,9 +11,9 @@ struct procstat {
 	char comm[64];
 	char state; /* R S D T t Z X I */
 	pid_t ppid;
-	uint64_t cpu_ticks;       /* user and system, all threads, ended ones too; USER_HZ */
-	uint64_t children_ticks;  /* of children that were waited for */
-	uint64_t start_ticks;     /* since boot; with the pid it names a process for ever */
+	uint64_t cpu_ticks;      /* user and system, all threads, ended ones too; USER_HZ */
+	uint64_t children_ticks; /* of children that were waited for */
+	uint64_t start_ticks;    /* since boot; with the pid it names a process for ever */
 	uint32_t n_threads;
 };
 

@@ -15,8 +15,8 @@
 
 struct ring {
 	char *data;
-	size_t size;    /* a power of two */
-	size_t reserve; /* bytes that ordinary blocks leave free */
+	size_t size;         /* a power of two */
+	size_t reserve;      /* bytes that ordinary blocks leave free */
 	_Atomic size_t head; /* bytes ever written; the producer's */
 	_Atomic size_t tail; /* bytes ever taken; the consumer's */
 	size_t pending;      /* of the block being written, with its header */

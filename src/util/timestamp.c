@@ -56,8 +56,8 @@ void timestamp_rfc3339(int64_t wall_ns, char *ret, size_t n)
 	size_t len = strftime(ret, n, "%Y-%m-%dT%H:%M:%S", &tm);
 
 	offset = labs(tm.tm_gmtoff) / 60;
-	snprintf(ret + len, n - len, ".%06ld%c%02ld:%02ld", ns / 1000,
-		tm.tm_gmtoff < 0 ? '-' : '+', offset / 60, offset % 60);
+	snprintf(ret + len, n - len, ".%06ld%c%02ld:%02ld", ns / 1000, tm.tm_gmtoff < 0 ? '-' : '+',
+		offset / 60, offset % 60);
 }
 
 void timestamp_utc_naive(int64_t wall_ns, char *ret, size_t n)

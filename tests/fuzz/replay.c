@@ -50,8 +50,8 @@ static void load_corpus(void)
 	for (int i = 0; i < n; i++) {
 		if (names[i]->d_name[0] != '.') {
 			assert_true(n_files < MAX_FILES);
-			files[n_files].bytes =
-				(uint8_t *) file_get(corpus, names[i]->d_name, &files[n_files].n);
+			files[n_files].bytes = (uint8_t *) file_get(
+				corpus, names[i]->d_name, &files[n_files].n);
 			assert_non_null(files[n_files].bytes);
 			n_files++;
 		}
@@ -80,7 +80,8 @@ static void test_cuts(void **state)
 
 static size_t mutate(struct rng *r, uint8_t *b, size_t n)
 {
-	size_t at = n ? rng_below(r, n) : 0, len = 1 + rng_below(r, 16), other = rng_below(r, n_files);
+	size_t at = n ? rng_below(r, n) : 0, len = 1 + rng_below(r, 16),
+	       other = rng_below(r, n_files);
 
 	switch (rng_below(r, 7)) {
 	case 0: /* another bit */
@@ -162,8 +163,7 @@ int main(int argc, char **argv)
 	corpus = argv[1];
 	if (argc > 2) {
 		size_t n;
-		uint8_t *bytes = (uint8_t *) file_get(
-			argv[2][0] == '/' ? "/" : ".", argv[2], &n);
+		uint8_t *bytes = (uint8_t *) file_get(argv[2][0] == '/' ? "/" : ".", argv[2], &n);
 
 		if (!bytes)
 			return 2;

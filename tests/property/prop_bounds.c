@@ -68,13 +68,15 @@ static u128 sum_at(const struct course *c, uint64_t t_ns)
 {
 	size_t i = segment_at(c, t_ns);
 
-	return c->segments[i].before + (u128) c->segments[i].value * (t_ns - c->segments[i].from_ns);
+	return c->segments[i].before +
+		(u128) c->segments[i].value * (t_ns - c->segments[i].from_ns);
 }
 
 /* What a CPU clock shows: the time up to the last tick or the last change. */
 static uint64_t clock_at(const struct course *c, uint64_t t_ns)
 {
-	uint64_t tick_ns = t_ns - t_ns % TICK_NS, change_ns = c->segments[segment_at(c, t_ns)].from_ns;
+	uint64_t tick_ns = t_ns - t_ns % TICK_NS,
+		 change_ns = c->segments[segment_at(c, t_ns)].from_ns;
 
 	return (uint64_t) sum_at(c, tick_ns > change_ns ? tick_ns : change_ns);
 }
@@ -83,7 +85,7 @@ static uint64_t clock_at(const struct course *c, uint64_t t_ns)
 struct view {
 	uint64_t update_ns; /* between updates */
 	uint64_t quantum_uj;
-	bool stamped;       /* the time of the update is told; else the time of the read is */
+	bool stamped; /* the time of the update is told; else the time of the read is */
 };
 
 struct tally {
@@ -139,8 +141,8 @@ static void check_case(uint64_t seed, uint64_t number, uint64_t n_threads, struc
 			.t_ns = v->stamped ? shown_ns : m.t_ns,
 			.t_err_ns = v->stamped ? 0 : v->update_ns,
 			.since_ns = 1,
-			.energy_uj = (uint64_t) (sum_at(&power, shown_ns) / 1000000) / v->quantum_uj *
-				v->quantum_uj,
+			.energy_uj = (uint64_t) (sum_at(&power, shown_ns) / 1000000) /
+				v->quantum_uj * v->quantum_uj,
 		};
 		account_enter(a, machine_snapshot(&m, step ? 0 : SNAPSHOT_FIRST));
 		read_ns[0] = read_ns[1];
@@ -154,7 +156,8 @@ static void check_case(uint64_t seed, uint64_t number, uint64_t n_threads, struc
 			continue;
 		}
 		/* The machine: what it used between the times of the two readings. */
-		truth_uj = (uint64_t) ((sum_at(&power, read_ns[1]) - sum_at(&power, read_ns[0])) / 1000000);
+		truth_uj = (uint64_t) ((sum_at(&power, read_ns[1]) - sum_at(&power, read_ns[0])) /
+			1000000);
 		account_since(a, marks[N_TARGETS], ACCOUNT_NO_SLOT, KIND_CPU, &span);
 		assert_true(span.known);
 		domain->n++;
@@ -164,8 +167,8 @@ static void check_case(uint64_t seed, uint64_t number, uint64_t n_threads, struc
 		for (uint32_t slot = 0; slot < N_TARGETS; slot++) {
 			u128 used_ns = sum_at(&threads[slot], seen_ns[1]) -
 				sum_at(&threads[slot], seen_ns[0]);
-			uint64_t part_uj =
-				(uint64_t) (used_ns * truth_uj / (m.n_cpu * (seen_ns[1] - seen_ns[0])));
+			uint64_t part_uj = (uint64_t) (used_ns * truth_uj /
+				(m.n_cpu * (seen_ns[1] - seen_ns[0])));
 
 			account_since(a, marks[slot], slot, KIND_CPU, &span);
 			targets->n++;
@@ -191,8 +194,9 @@ static void test_bounds(void **state)
 	/* Where all CPUs are busy, what a clock shows too late is given in the next interval: now and
 	 * then that is more than its range knows of. */
 	if (domain.outside > 0 || targets.outside * 1000 > targets.n)
-		fail_msg("seed %" PRIu64 ": %" PRIu64 " of %" PRIu64 " figures of the machine and %" PRIu64
-			 " of %" PRIu64 " of processes are outside of their ranges",
+		fail_msg("seed %" PRIu64 ": %" PRIu64 " of %" PRIu64
+			 " figures of the machine and %" PRIu64 " of %" PRIu64
+			 " of processes are outside of their ranges",
 			seed, domain.outside, domain.n, targets.outside, targets.n);
 }
 
@@ -207,8 +211,9 @@ static void test_bounds_of_threads(void **state)
 	for (uint64_t i = 0; i < cases; i++)
 		check_case(seed, 1000000 + i, 4, &domain, &targets);
 	if (domain.outside > 0 || targets.outside * 10 > targets.n)
-		fail_msg("seed %" PRIu64 ": %" PRIu64 " of %" PRIu64 " figures of the machine and %" PRIu64
-			 " of %" PRIu64 " of processes are outside of their ranges",
+		fail_msg("seed %" PRIu64 ": %" PRIu64 " of %" PRIu64
+			 " figures of the machine and %" PRIu64 " of %" PRIu64
+			 " of processes are outside of their ranges",
 			seed, domain.outside, domain.n, targets.outside, targets.n);
 }
 

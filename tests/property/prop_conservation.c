@@ -36,13 +36,14 @@ static void on_slice(void *ctx, const struct slice *slice)
 
 		sum_uj += p->energy.uj;
 		if (p->energy.low_uj > p->energy.uj || p->energy.uj > p->energy.high_uj)
-			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": a range that is none", s->seed,
-				s->number);
+			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": a range that is none",
+				s->seed, s->number);
 		if (p->who == SLICE_TARGET)
 			s->targets_uj[p->slot][slice->domain] += p->energy.uj;
 	}
 	if (sum_uj != slice->energy_uj || slice->interval_ns == 0)
-		fail_msg("seed %" PRIu64 ", case %" PRIu64 ": parts of %" PRIu64 " uJ add up to %" PRIu64,
+		fail_msg("seed %" PRIu64 ", case %" PRIu64 ": parts of %" PRIu64
+			 " uJ add up to %" PRIu64,
 			s->seed, s->number, slice->energy_uj, sum_uj);
 	s->total_uj[slice->domain] += slice->energy_uj;
 	s->parts_uj[slice->domain] += sum_uj;
@@ -92,8 +93,7 @@ static void enter(struct account *a, struct story *s, unsigned flags)
 	account_enter(a, machine_snapshot(&s->m, flags));
 }
 
-static struct account *open_books(
-	const struct story *s, enum idle_policy idle, struct sums *sums)
+static struct account *open_books(const struct story *s, enum idle_policy idle, struct sums *sums)
 {
 	const struct account_options options = { .idle = idle, .tick_ns = 4 * NS_PER_MS };
 	const struct account_listener listener = { .slice = on_slice, .ctx = sums };
@@ -139,7 +139,8 @@ static void check_conserved(uint64_t seed, uint64_t number)
 			struct span span;
 
 			account_domain_since(a, begin, ACCOUNT_NO_SLOT, d, &span);
-			if (sums.total_uj[d] != s.drawn_uj[d] || sums.parts_uj[d] != s.drawn_uj[d] ||
+			if (sums.total_uj[d] != s.drawn_uj[d] ||
+				sums.parts_uj[d] != s.drawn_uj[d] ||
 				span.energy.uj != s.drawn_uj[d])
 				fail_msg("seed %" PRIu64 ", case %" PRIu64 ", step %d: %" PRIu64
 					 " uJ were used, %" PRIu64 " are in the books",
@@ -159,8 +160,9 @@ static void check_conserved(uint64_t seed, uint64_t number)
 				rest_uj -= sums.targets_uj[slot][d];
 		}
 		if (idle_uj + other_uj != rest_uj)
-			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": idle %" PRIu64 " and other %" PRIu64
-				 " are not %" PRIu64, seed, number, idle_uj, other_uj, rest_uj);
+			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": idle %" PRIu64
+				 " and other %" PRIu64 " are not %" PRIu64,
+				seed, number, idle_uj, other_uj, rest_uj);
 	}
 	account_mark_free(begin);
 	account_destroy(a);
@@ -210,8 +212,8 @@ static void check_loss(uint64_t seed, uint64_t number)
 	}
 	for (size_t d = 0; d < s.m.n_domains; d++)
 		if (all.total_uj[d] != s.drawn_uj[d] || few.total_uj[d] != s.drawn_uj[d])
-			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": of %" PRIu64 " uJ there are %" PRIu64
-				 " and %" PRIu64,
+			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": of %" PRIu64
+				 " uJ there are %" PRIu64 " and %" PRIu64,
 				seed, number, s.drawn_uj[d], all.total_uj[d], few.total_uj[d]);
 	account_destroy(sees_all);
 	account_destroy(sees_few);
@@ -263,8 +265,9 @@ static void check_steady_loss(uint64_t seed, uint64_t number)
 			uint64_t a = all.targets_uj[slot][d], b = few.targets_uj[slot][d];
 
 			if ((a > b ? a - b : b - a) > 1)
-				fail_msg("seed %" PRIu64 ", case %" PRIu64 ": target %u got %" PRIu64
-					 " or %" PRIu64 " uJ", seed, number, slot, a, b);
+				fail_msg("seed %" PRIu64 ", case %" PRIu64
+					 ": target %u got %" PRIu64 " or %" PRIu64 " uJ",
+					seed, number, slot, a, b);
 		}
 	account_destroy(sees_all);
 	account_destroy(sees_few);

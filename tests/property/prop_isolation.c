@@ -94,8 +94,8 @@ static void run(struct rng life, struct rng *company, struct outcome *ret)
 			if (company) {
 				pid = others[rng_below(company, N_OTHERS)];
 				if (rng_one_in(company, 2))
-					studio_start_one(&s, pid, CPU,
-						(uint32_t) rng_below(company, 4));
+					studio_start_one(
+						&s, pid, CPU, (uint32_t) rng_below(company, 4));
 				else
 					sessions_stop(s.ss, &pid, 1);
 			}

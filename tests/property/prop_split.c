@@ -110,8 +110,10 @@ static void check_case(uint64_t seed, uint64_t number)
 		cut(&cuts[i], a);
 		if (memcmp(cuts[i].uj, whole.uj, sizeof(whole.uj)) != 0 ||
 			memcmp(cuts[i].cpu_ns, whole.cpu_ns, sizeof(whole.cpu_ns)) != 0 ||
-			memcmp(cuts[i].measured_ns, whole.measured_ns, sizeof(whole.measured_ns)) != 0)
-			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": cut in %zu ways", seed, number, i);
+			memcmp(cuts[i].measured_ns, whole.measured_ns, sizeof(whole.measured_ns)) !=
+				0)
+			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": cut in %zu ways", seed,
+				number, i);
 		end(&cuts[i]);
 	}
 	end(&whole);

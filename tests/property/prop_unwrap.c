@@ -15,10 +15,10 @@
 
 struct counter {
 	struct domain d;
-	uint64_t max_mw;  /* what it really draws at most */
-	u128 counts;      /* since the beginning, unwrapped */
-	u128 zero;        /* counts when it last began at 0 */
-	u128 rest;        /* of a count, in 1 / (unit_num * 10^6) of one */
+	uint64_t max_mw; /* what it really draws at most */
+	u128 counts;     /* since the beginning, unwrapped */
+	u128 zero;       /* counts when it last began at 0 */
+	u128 rest;       /* of a count, in 1 / (unit_num * 10^6) of one */
 };
 
 static struct counter make_counter(struct rng *r)
@@ -173,12 +173,13 @@ static void test_garbage(void **state)
 					2 * c.d.unit_num / c.d.unit_den + 2;
 				if (got.energy_uj < last.energy_uj ||
 					got.energy_uj - last.energy_uj > most_uj)
-					fail_msg("seed %" PRIu64 ", case %" PRIu64 ", reading %d: from %"
-						 PRIu64 " to %" PRIu64 " uJ",
+					fail_msg("seed %" PRIu64 ", case %" PRIu64
+						 ", reading %d: from %" PRIu64 " to %" PRIu64 " uJ",
 						seed, i, k, last.energy_uj, got.energy_uj);
 			} else if (got.energy_uj != 0 || got.since_ns != got.t_ns) {
-				fail_msg("seed %" PRIu64 ", case %" PRIu64 ", reading %d: an epoch begins with %"
-					 PRIu64 " uJ", seed, i, k, got.energy_uj);
+				fail_msg("seed %" PRIu64 ", case %" PRIu64
+					 ", reading %d: an epoch begins with %" PRIu64 " uJ",
+					seed, i, k, got.energy_uj);
 			}
 			last = got;
 		}

@@ -18,7 +18,8 @@ struct tmpdir tmpdir_make(void)
 {
 	const char *base = getenv("TMPDIR");
 	struct tmpdir t;
-	int n = snprintf(t.path, sizeof(t.path), "%s/pm-test-XXXXXX", base && *base ? base : "/tmp");
+	int n = snprintf(
+		t.path, sizeof(t.path), "%s/pm-test-XXXXXX", base && *base ? base : "/tmp");
 
 	if (n < 0 || (size_t) n >= sizeof(t.path) || !mkdtemp(t.path))
 		fail_msg("no temporary directory %s: %s", t.path, strerror(errno));

@@ -32,9 +32,8 @@ size_t machine_add_domain(struct machine *m, const char *name, enum kind kind)
 		.quality = FLAG_MEASURED };
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	m->list[i] = d;
-	m->readings[i] = (struct reading) {
-		.t_ns = m->t_ns, .since_ns = m->t_ns, .flags = FLAG_MEASURED
-	};
+	m->readings[i] =
+		(struct reading) { .t_ns = m->t_ns, .since_ns = m->t_ns, .flags = FLAG_MEASURED };
 	return i;
 }
 

@@ -33,7 +33,8 @@ uint64_t rng_seed(void)
 		struct rng r;
 
 		clock_gettime(CLOCK_REALTIME, &now);
-		r.state = (uint64_t) now.tv_sec ^ (uint64_t) now.tv_nsec << 20 ^ (uint64_t) getpid();
+		r.state = (uint64_t) now.tv_sec ^ (uint64_t) now.tv_nsec << 20 ^
+			(uint64_t) getpid();
 		seed = rng_u64(&r) % 1000000000; /* short enough to be typed */
 	}
 	printf("# PM_SEED=%" PRIu64 "\n", seed);

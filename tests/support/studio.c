@@ -50,9 +50,9 @@ static void on_want(void *ctx, uint32_t kinds)
 	s->m.restarted |= more;
 	for (size_t d = 0; d < s->m.n_domains; d++)
 		if (more & KIND_BIT(s->m.domains[d].kind))
-			s->m.readings[d] = (struct reading) { .t_ns = s->m.t_ns,
-				.since_ns = s->m.t_ns,
-				.flags = FLAG_MEASURED };
+			s->m.readings[d] = (struct reading) {
+				.t_ns = s->m.t_ns, .since_ns = s->m.t_ns, .flags = FLAG_MEASURED
+			};
 	s->kinds = kinds;
 	s->wants++;
 }

@@ -742,7 +742,8 @@ static void test_early_without_energy(void **state)
 	enter(&x, SNAPSHOT_FIRST);
 	all = mark(&x, ACCOUNT_NO_SLOT);
 	machine_pass(&x.m, 500 * MS, 0);
-	x.m.readings[0] = (struct reading) { .t_ns = x.m.t_ns - 5 * MS, .since_ns = x.m.t_ns - 5 * MS };
+	x.m.readings[0] = (struct reading) { .t_ns = x.m.t_ns - 5 * MS,
+		.since_ns = x.m.t_ns - 5 * MS };
 	enter(&x, 0);
 	assert_int_equal(x.n_slices, 0);
 	assert_false(since(&x, all, ACCOUNT_NO_SLOT).known);

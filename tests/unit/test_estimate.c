@@ -72,7 +72,8 @@ static void test_known_processors(void **state)
 		uint64_t idle_uw, full_uw; /* of each thread */
 	} cases[] = {
 #define INTEL(model) "vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: " model "\n"
-#define AMD(family, model) "vendor_id\t: AuthenticAMD\ncpu family\t: " family "\nmodel\t\t: " model "\n"
+#define AMD(family, model) \
+	"vendor_id\t: AuthenticAMD\ncpu family\t: " family "\nmodel\t\t: " model "\n"
 		{ INTEL("45"), "SPECpower Sandy Bridge, ", 2169400, 8575400 },
 		{ INTEL("62"), "SPECpower Ivy Bridge, ", 3036900, 8248600 },
 		{ INTEL("63"), "SPECpower Haswell, ", 1900600, 6012900 },
@@ -81,14 +82,17 @@ static void test_known_processors(void **state)
 		{ INTEL("142"), "SPECpower Coffee Lake, ", 1138400, 5421800 },
 		{ INTEL("85") "stepping\t: 4\n", "SPECpower Skylake, ", 644600, 4193400 },
 		{ INTEL("85") "stepping\t: 7\n", "SPECpower Cascade Lake, ", 638900, 3967300 },
-		{ INTEL("207"), "SPECpower Cascade Lake (nearest known to this CPU), ", 638900, 3967300 },
+		{ INTEL("207"), "SPECpower Cascade Lake (nearest known to this CPU), ", 638900,
+			3967300 },
 		{ AMD("23", "1"), "SPECpower EPYC 1st gen, ", 822700, 2553100 },
 		{ AMD("23", "49"), "SPECpower EPYC 2nd gen, ", 474300, 1693000 },
 		{ AMD("25", "1"), "SPECpower EPYC 3rd gen, ", 445400, 2019300 },
-		{ AMD("26", "2"), "SPECpower EPYC 3rd gen (nearest known to this CPU), ", 445400, 2019300 },
-		{ "vendor_id : HygonGenuine\ncpu family : 24\nmodel : 1\n", "SPECpower EPYC 1st gen, ",
-			822700, 2553100 },
-		{ "CPU implementer : 0x41\nCPU part : 0xd0c\n", "SPECpower Graviton, ", 474300, 1693000 },
+		{ AMD("26", "2"), "SPECpower EPYC 3rd gen (nearest known to this CPU), ", 445400,
+			2019300 },
+		{ "vendor_id : HygonGenuine\ncpu family : 24\nmodel : 1\n",
+			"SPECpower EPYC 1st gen, ", 822700, 2553100 },
+		{ "CPU implementer : 0x41\nCPU part : 0xd0c\n", "SPECpower Graviton, ", 474300,
+			1693000 },
 		{ "CPU implementer : 0x43\nCPU part : 0x0af\n",
 			"SPECpower Graviton (nearest known to this CPU), ", 474300, 1693000 },
 		{ "", "SPECpower Cascade Lake (nearest known to this CPU), ", 638900, 3967300 },
@@ -174,7 +178,8 @@ static void test_sum_and_bounds(void **state)
 	(void) state;
 	for (uint64_t i = 0; i < 50; i++) {
 		struct rng r = rng_make(seed, i);
-		uint64_t idle_mw = rng_below(&r, 20000), full_mw = idle_mw + 1 + rng_below(&r, 50000);
+		uint64_t idle_mw = rng_below(&r, 20000),
+			 full_mw = idle_mw + 1 + rng_below(&r, 50000);
 		uint64_t span_ns = 0, idle_ns = 0;
 		struct fixture x;
 		struct reading got = { 0 };
@@ -193,11 +198,13 @@ static void test_sum_and_bounds(void **state)
 			nj = got.raw - before;
 			if (nj + 1 < (u128) 4 * ns * idle_mw / 1000 ||
 				nj > (u128) 4 * ns * full_mw / 1000 + 1)
-				fail_msg("seed %" PRIu64 ", case %" PRIu64 ": %" PRIu64 " nJ in %" PRIu64
-					 " ns", seed, i, nj, ns);
+				fail_msg("seed %" PRIu64 ", case %" PRIu64 ": %" PRIu64
+					 " nJ in %" PRIu64 " ns",
+					seed, i, nj, ns);
 		}
 		exact_nj = ((u128) 4 * span_ns * idle_mw +
-				   (u128) (4 * span_ns - idle_ns) * (full_mw - idle_mw)) / 1000;
+				   (u128) (4 * span_ns - idle_ns) * (full_mw - idle_mw)) /
+			1000;
 		assert_int_equal(got.raw, exact_nj);
 		shut(&x);
 	}

@@ -122,10 +122,9 @@ static void test_start_times(void **state)
 
 static void test_stop(void **state)
 {
-	struct wire_event w = { .type = WIRE_MONITOR_STOP,
-		.create_ts = text("x"),
-		.pids = some_pids,
-		.n_pids = 2 };
+	struct wire_event w = {
+		.type = WIRE_MONITOR_STOP, .create_ts = text("x"), .pids = some_pids, .n_pids = 2
+	};
 
 	(void) state;
 	assert_int_equal(decode(encode(&w)), 0);
@@ -319,7 +318,10 @@ static void test_texts(void **state)
 static void test_truncation(void **state)
 {
 	struct wire_event events[] = { start_event(),
-		{ .type = WIRE_MONITOR_STOP, .create_ts = text("x"), .pids = some_pids, .n_pids = 3 },
+		{ .type = WIRE_MONITOR_STOP,
+			.create_ts = text("x"),
+			.pids = some_pids,
+			.n_pids = 3 },
 		{ .type = WIRE_PLUGIN_TERMINATE, .name = text("*"), .uuid = text("u") } };
 
 	(void) state;
@@ -387,8 +389,8 @@ static void test_flipped_bytes(void **state)
 
 		memcpy(message, good, n);
 		for (uint64_t k = rng_between(&r, 1, 8); k > 0; k--)
-			message[rng_below(&r, n)] = (uint8_t) (rng_one_in(&r, 2) ? rng_u64(&r)
-										  : rng_below(&r, 8));
+			message[rng_below(&r, n)] =
+				(uint8_t) (rng_one_in(&r, 2) ? rng_u64(&r) : rng_below(&r, 8));
 		result = decode(rng_one_in(&r, 4) ? rng_between(&r, 0, n) : n);
 		taken += result == 0;
 		check_sane(result);
@@ -482,7 +484,8 @@ static const struct vector vectors[] = {
 
 static void check_vector(const struct vector *v)
 {
-	const char *name = "ext_power_monitor_plugin", *uuid = "4a0fca25-1935-472a-8674-58f22c3a32b3";
+	const char *name = "ext_power_monitor_plugin",
+		   *uuid = "4a0fca25-1935-472a-8674-58f22c3a32b3";
 
 	if (event.kind != v->kind)
 		fail_msg("%s: kind %d", v->name, (int) event.kind);

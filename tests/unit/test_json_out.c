@@ -185,8 +185,11 @@ static void test_string(void **state)
 		{ "line\nand\ttab", "\"line\\nand\\ttab\"" },
 		{ "\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\"" },
 		{ "caf\xc3\xa9", "\"caf\xc3\xa9\"" },
-		{ "\xff" "ab", "\"\xef\xbf\xbd" "ab\"" },
-		{ "x\xe2\x82y", "\"x\xef\xbf\xbdy\"" },     /* one mark for two bytes */
+		{ "\xff"
+		  "ab",
+			"\"\xef\xbf\xbd"
+			"ab\"" },
+		{ "x\xe2\x82y", "\"x\xef\xbf\xbdy\"" }, /* one mark for two bytes */
 		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
 		{ "\xe2\x82", "\"\xef\xbf\xbd\"" },
 	};
@@ -220,8 +223,9 @@ static void test_string_random(void **state)
 		rng_bytes(&r, bytes, n);
 		if (rng_one_in(&r, 2)) /* mostly bytes that characters are made of */
 			for (size_t k = 0; k < n; k++)
-				bytes[k] = (char) "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0 \\\"\n"
-					[rng_below(&r, 15)];
+				bytes[k] =
+					(char) "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0 \\\"\n"
+						[rng_below(&r, 15)];
 		buf_reset(&b);
 		json_put_string(&b, bytes, n);
 		wrong = json_wrong(b.data, b.len);

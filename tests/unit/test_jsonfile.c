@@ -80,7 +80,8 @@ static void expect_file(const struct fixture *x, const char *name, int first, in
 	expected[at++] = '{';
 	for (int i = first; i <= last; i++)
 		at += (size_t) snprintf(expected + at, sizeof(expected) - at,
-			"%s\"2023-08-25 05:50:59.%06d\": [%d.5, \"7\"]", i > first ? ", " : "", i, i);
+			"%s\"2023-08-25 05:50:59.%06d\": [%d.5, \"7\"]", i > first ? ", " : "", i,
+			i);
 	snprintf(expected + at, sizeof(expected) - at, "}\n");
 	assert_string_equal(text, expected);
 	free(text);
@@ -276,7 +277,7 @@ static void test_torn_anywhere(void **state)
 
 	(void) state;
 	for (size_t cut = 1; cut <= n; cut++) {
-		int have = cut < 1 + entry ? 0
+		int have = cut < 1 + entry        ? 0
 			: cut < 1 + 2 * entry + 2 ? 1
 			: cut < 1 + 3 * entry + 4 ? 2
 						  : 3;
@@ -413,8 +414,8 @@ static void test_cannot_open(void **state)
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(try_open(&x, '{'), -EINVAL);
 	file_remove(x.dir.path, "CPU.json");
-	assert_int_equal(jsonfile_open(&x.f, "/nonexistent/directory", "CPU", '{', x.note,
-				 sizeof(x.note)),
+	assert_int_equal(
+		jsonfile_open(&x.f, "/nonexistent/directory", "CPU", '{', x.note, sizeof(x.note)),
 		-ENOENT);
 	assert_non_null(strstr(x.note, "/nonexistent/directory"));
 	x.f = NULL;

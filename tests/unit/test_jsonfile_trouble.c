@@ -175,10 +175,10 @@ static void test_turn_over_without_room(void **state)
  * Returns the line that went wrong, 0, or -1 where mounting is not allowed. */
 static int fill_tmpfs(const char *dir, bool in_place)
 {
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			return __LINE__;                                                           \
+#define CHECK(condition)                 \
+	do {                             \
+		if (!(condition))        \
+			return __LINE__; \
 	} while (0)
 	struct jsonfile *f;
 	char note[256];

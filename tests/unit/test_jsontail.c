@@ -223,8 +223,8 @@ static void test_every_cut(void **state)
 				closed[found.end] = bracket == '{' ? '}' : ']';
 				closed[found.end + 1] = '\n';
 				if (json_wrong(closed, found.end + 2))
-					fail_msg("seed %" PRIu64 ", case %" PRIu64 ": %.*s", seed, i,
-						(int) found.end + 2, closed);
+					fail_msg("seed %" PRIu64 ", case %" PRIu64 ": %.*s", seed,
+						i, (int) found.end + 2, closed);
 				free(closed);
 			}
 			free(exact);
@@ -255,9 +255,10 @@ static void test_every_rear(void **state)
 
 			if (from > last ? result != -EBADMSG
 					: result != 0 || !found.sound ||
-						    found.end + from != s.ends[s.n - 1] ||
-						    strcmp(found.key, s.keys[s.n - 1]) != 0)
-				fail_msg("seed %" PRIu64 ", case %" PRIu64 ": from %zu: %d, end %zu",
+						found.end + from != s.ends[s.n - 1] ||
+						strcmp(found.key, s.keys[s.n - 1]) != 0)
+				fail_msg("seed %" PRIu64 ", case %" PRIu64
+					 ": from %zu: %d, end %zu",
 					seed, i, from, result, found.end);
 		}
 	}

@@ -97,7 +97,7 @@ static struct run run_session(
 		uint64_t t_ns = last ? end_ns : tick_ns, ns = t_ns - l.last_ns;
 
 		if (line_is_due(&l, t_ns, tick_ns == t_ns, known ? end_ns : 0,
-			    !last	? LINE_GOES_ON
+			    !last           ? LINE_GOES_ON
 				    : known ? LINE_ENDS_AS_KNOWN
 					    : LINE_ENDS_EARLY)) {
 			l.last_ns = t_ns;
@@ -125,8 +125,8 @@ static void test_any_phase(void **state)
 		uint64_t n = rng_between(&r, 1, 30);
 		uint64_t begin_ns = 100 * NS_PER_S + rng_below(&r, period_ns);
 		uint64_t end_ns = begin_ns + n * period_ns;
-		struct run run = run_session(
-			period_ns, 99 * NS_PER_S + rng_below(&r, period_ns), begin_ns, end_ns, true);
+		struct run run = run_session(period_ns, 99 * NS_PER_S + rng_below(&r, period_ns),
+			begin_ns, end_ns, true);
 
 		/* So many periods, so many lines; no time is left out, none is too short. */
 		if ((uint64_t) run.n != n || run.covered_ns != n * period_ns ||

@@ -18,7 +18,7 @@
 struct world {
 	double period_ns;
 	double phase_ns;
-	double jitter_ns; /* an update is up to this much late */
+	double jitter_ns;  /* an update is up to this much late */
 	double latency_ns; /* as is a read ... */
 	double stall_part; /* ... and this part of them by up to */
 	double stall_ns;
@@ -70,7 +70,8 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
-static double deviation(const struct world *w, const double *at_ns, const long *n, size_t i, size_t d)
+static double deviation(
+	const struct world *w, const double *at_ns, const long *n, size_t i, size_t d)
 {
 	if (i < d)
 		return 0;
@@ -147,10 +148,10 @@ static void test_steady(void **state)
 	(void) state;
 	for (size_t i = 0; i < sizeof(periods_ms) / sizeof(periods_ms[0]); i++) {
 		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++) {
-			struct outcome o = follow_often((struct world) {
-				.period_ns = periods_ms[i] * MS,
-				.latency_ns = 0.1 * MS,
-				.known = known[k] });
+			struct outcome o = follow_often(
+				(struct world) { .period_ns = periods_ms[i] * MS,
+					.latency_ns = 0.1 * MS,
+					.known = known[k] });
 
 			assert_below(o.one, 0.005);
 			assert_below(o.five, 0.004);
@@ -213,8 +214,8 @@ static void test_wrong_pace(void **state)
 		}
 		assert_true(e.located);
 		assert_below(fabs((double) e.period_ns / w.period_ns - 1), 0.001);
-		assert_below(fabs((double) e.at_ns - update_ns(&w, last_update(&w, t_ns - MS))),
-			2 * MS);
+		assert_below(
+			fabs((double) e.at_ns - update_ns(&w, last_update(&w, t_ns - MS))), 2 * MS);
 	}
 }
 
@@ -235,8 +236,8 @@ static void test_changed_pace(void **state)
 		for (; t_ns < 8e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns))
 			edge_step(&e, (uint64_t) last_update(&before, t_ns), (uint64_t) t_ns);
 		for (; t_ns < 16e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns))
-			edge_step(&e, (uint64_t) (last_update(&after, t_ns) + 1000),
-				(uint64_t) t_ns);
+			edge_step(
+				&e, (uint64_t) (last_update(&after, t_ns) + 1000), (uint64_t) t_ns);
 		assert_true(e.located);
 		if (fabs((double) e.period_ns / after.period_ns - 1) > 0.005)
 			fail_msg("after %g ms: %g ms", periods_ms[i], (double) e.period_ns / MS);

@@ -301,8 +301,10 @@ static void test_masked(void **state)
 	expect_refusal(-ENOENT, "hidden", "--root /host");
 	tree_close(&t);
 	/* The same links with something behind them. */
-	file_put(t.dir.path, "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/name", "package-0\n");
-	file_put(t.dir.path, "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj", "5\n");
+	file_put(t.dir.path, "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/name",
+		"package-0\n");
+	file_put(t.dir.path, "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj",
+		"5\n");
 	expect_names("package-0");
 }
 
@@ -411,8 +413,7 @@ static void test_captured(void **state)
 			assert_int_equal(t.sensor->domains[d].unit_den, 16384);
 			assert_int_equal(t.sensor->domains[d].modulus, UINT64_C(1) << 32);
 		}
-		assert_int_equal(tree_read(&t, 0).raw,
-			UINT64_C(240422366267) * 1000 / 61035 + 1);
+		assert_int_equal(tree_read(&t, 0).raw, UINT64_C(240422366267) * 1000 / 61035 + 1);
 		tree_close(&t);
 	}
 }

@@ -68,7 +68,7 @@ static void run_wraps(uint64_t unit_nj, uint64_t num, uint64_t den, bool exact)
 		if (got.error || got.since_ns != begin_ns ||
 			(exact ? got.energy_uj != expected_uj
 			       : got.energy_uj + 1 + wraps < expected_uj ||
-				       got.energy_uj > expected_uj + 1 + wraps))
+						got.energy_uj > expected_uj + 1 + wraps))
 			fail_msg("seed %" PRIu64 ", unit %" PRIu64 " nJ, reading %d, %" PRIu64
 				 " wraps: %" PRIu64 " uJ, not %" PRIu64 " (error %d)",
 				seed, unit_nj, i, wraps, got.energy_uj, (uint64_t) expected_uj,
@@ -144,10 +144,7 @@ static void test_bad_values(void **state)
 		const char *text;
 		int error;
 	} values[] = {
-		{ "", -ENODATA },
-		{ "\n", -EINVAL },
-		{ "-5\n", -EINVAL },
-		{ "12 34\n", -EINVAL },
+		{ "", -ENODATA }, { "\n", -EINVAL }, { "-5\n", -EINVAL }, { "12 34\n", -EINVAL },
 		{ "99999999999999999999\n", -ERANGE },
 		{ "262143389886\n", -ERANGE }, /* more than the register holds */
 	};

@@ -19,8 +19,9 @@
 
 /* ---- /proc/PID/stat --------------------------------------------------------------------- */
 
-#define BEHIND " S 5392 7446 5392 34835 7446 4218880 32533 309516 26 82 1677 44 158 99 20 0 3 0 82375 "   \
-	       "56274944 1981 18446744073709551615 4194304 6294284 140736914091744\n"
+#define BEHIND                                                                                   \
+	" S 5392 7446 5392 34835 7446 4218880 32533 309516 26 82 1677 44 158 99 20 0 3 0 82375 " \
+	"56274944 1981 18446744073709551615 4194304 6294284 140736914091744\n"
 
 static int parse(const char *text, struct procstat *ret)
 {
@@ -62,8 +63,7 @@ static void test_stat_names(void **state)
 		struct procstat p;
 
 		snprintf(text, sizeof(text), "1 (%s)" BEHIND, names[i]);
-		if (parse(text, &p) != 0 || strcmp(p.comm, names[i]) != 0 ||
-			p.start_ticks != 82375)
+		if (parse(text, &p) != 0 || strcmp(p.comm, names[i]) != 0 || p.start_ticks != 82375)
 			fail_msg("\"%s\" was read as \"%s\"", names[i], p.comm);
 	}
 }
@@ -156,7 +156,7 @@ static void test_usage_bad(void **state)
 		"cpu  1 2 3\ncpu0 1 2 3\n",
 		"cpu  1 2 3 4\ncpu0 1 2 3 4\n",
 		"cpu  1 2 3 x 5\ncpu0 1 2 3 4 5\n",
-		"cpu  1 2 3 4 5\n",           /* no CPU at all */
+		"cpu  1 2 3 4 5\n", /* no CPU at all */
 		"cpu  1 2 3 4 5\nintr 5\n",
 		"cpu  1 2 3 18446744073709551615 1\ncpu0 1 1 1 1 1\n", /* too much */
 		"cpu  1 2 3 1844674407370955161 0\ncpu0 1 1 1 1 1\n",

@@ -126,8 +126,8 @@ static void test_ten_seconds(void **state)
 	assert_int_equal(sum_uj, 50 * J);
 	end = end_of(pids[0], 0);
 	assert_string_equal(ending_of(pids[0], 0), "time is up");
-	assert_string_equal(studio_record(&s, RECORD_END, pids[0], 0)->create_ts,
-		"2026-11-22T10:00:00.000000");
+	assert_string_equal(
+		studio_record(&s, RECORD_END, pids[0], 0)->create_ts, "2026-11-22T10:00:00.000000");
 	assert_int_equal(end->seconds_ns, 10 * NS_PER_S);
 	assert_int_equal(end->cpu_ns, 5 * NS_PER_S);
 	assert_int_equal(end->end_wall_ns - end->start_wall_ns, 10 * NS_PER_S);
@@ -162,11 +162,12 @@ static void test_details(void **state)
 				s.records[i - 1].r.domain == first->domain))
 			continue;
 		for (size_t k = i; k < s.n_records && s.records[k].r.type == RECORD_DETAIL &&
-			s.records[k].r.t_ns == first->t_ns && s.records[k].r.domain == first->domain;
+			s.records[k].r.t_ns == first->t_ns &&
+			s.records[k].r.domain == first->domain;
 			k++)
 			sum_uj += s.records[k].r.energy.uj;
-		assert_int_equal(sum_uj,
-			(first->kind == KIND_CPU ? 20 : 150) * first->interval_ns / 1000);
+		assert_int_equal(
+			sum_uj, (first->kind == KIND_CPU ? 20 : 150) * first->interval_ns / 1000);
 		n_intervals++;
 	}
 	assert_int_equal(n_intervals, 12);
@@ -492,7 +493,8 @@ static void test_scheduled(void **state)
 	assert_int_equal(s.adds, 2);
 	studio_run(&s, 30 * NS_PER_S);
 	assert_int_equal(lines_of(pids[1]), 20);
-	assert_int_equal(studio_record(&s, RECORD_BEGIN, pids[1], 0)->session.start_wall_ns, next_ns);
+	assert_int_equal(
+		studio_record(&s, RECORD_BEGIN, pids[1], 0)->session.start_wall_ns, next_ns);
 	assert_true(sessions_next_start(s.ss, &next_ns));
 	assert_int_equal(next_ns, now_ns + 60 * (int64_t) NS_PER_S);
 	sessions_begin_due(s.ss);

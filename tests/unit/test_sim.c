@@ -105,11 +105,12 @@ static void test_members(void **state)
 
 	(void) state;
 	set_up(&x);
-	assert_int_equal(try_open(&x, "sim",
-				 "{\"domains\": [{\"name\": \"psys\", \"kind\": \"platform\", \"curve\": [[1, 9]]},"
-				 "{\"name\": \"a\", \"kind\": \"cpu\", \"scope\": \"all of it\", \"curve\": [[1, 9]],"
-				 " \"unit\": [1000000, 16384], \"wrap\": 65536, \"update_ms\": 0.5, \"parent\": \"psys\"},"
-				 "{\"name\": \"b\", \"kind\": \"cpu\", \"curve\": [[1, 9]], \"parent\": \"a\"}]}"),
+	assert_int_equal(
+		try_open(&x, "sim",
+			"{\"domains\": [{\"name\": \"psys\", \"kind\": \"platform\", \"curve\": [[1, 9]]},"
+			"{\"name\": \"a\", \"kind\": \"cpu\", \"scope\": \"all of it\", \"curve\": [[1, 9]],"
+			" \"unit\": [1000000, 16384], \"wrap\": 65536, \"update_ms\": 0.5, \"parent\": \"psys\"},"
+			"{\"name\": \"b\", \"kind\": \"cpu\", \"curve\": [[1, 9]], \"parent\": \"a\"}]}"),
 		0);
 	assert_int_equal(x.sensor->n_domains, 3);
 	d = &x.sensor->domains[1];
@@ -127,9 +128,10 @@ static void test_members(void **state)
 	assert_int_equal(x.sensor->domains[0].modulus, 0);
 	assert_int_equal(x.sensor->domains[0].update_ns, MS);
 	shut(&x);
-	assert_int_equal(try_open(&x, "sim-polled",
-				 "{\"domains\": [{\"name\": \"a\", \"kind\": \"gpu\", \"curve\": [[1, 9]],"
-				 " \"wrap\": 100, \"update_ms\": 20}]}"),
+	assert_int_equal(
+		try_open(&x, "sim-polled",
+			"{\"domains\": [{\"name\": \"a\", \"kind\": \"gpu\", \"curve\": [[1, 9]],"
+			" \"wrap\": 100, \"update_ms\": 20}]}"),
 		0);
 	assert_true(x.sensor->domains[0].power_only);
 	assert_int_equal(x.sensor->domains[0].quality, FLAG_INTEGRATED);
@@ -139,7 +141,8 @@ static void test_members(void **state)
 	tear_down(&x);
 }
 
-#define DOMAIN(members) "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1, 9]]" members "}]}"
+#define DOMAIN(members) \
+	"{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1, 9]]" members "}]}"
 
 static void test_bad_scripts(void **state)
 {
@@ -159,14 +162,22 @@ static void test_bad_scripts(void **state)
 		{ "{\"domains\": [{\"name\": \"a\"}]}", "bad \"kind\"" },
 		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"npu\"}]}", "bad \"kind\"" },
 		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\"}]}", "bad \"curve\"" },
-		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": []}]}", "bad \"curve\"" },
-		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [5]}]}", "bad \"curve\"" },
-		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1]]}]}", "bad \"curve\"" },
-		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[0, 1]]}]}", "bad \"curve\"" },
-		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1e-12, 1]]}]}", "bad \"curve\"" },
-		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1, -1]]}]}", "bad \"curve\"" },
-		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1e9, 1]]}]}", "bad \"curve\"" },
-		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1, 1e300]]}]}", "bad \"curve\"" },
+		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": []}]}",
+			"bad \"curve\"" },
+		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [5]}]}",
+			"bad \"curve\"" },
+		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1]]}]}",
+			"bad \"curve\"" },
+		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[0, 1]]}]}",
+			"bad \"curve\"" },
+		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1e-12, 1]]}]}",
+			"bad \"curve\"" },
+		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1, -1]]}]}",
+			"bad \"curve\"" },
+		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1e9, 1]]}]}",
+			"bad \"curve\"" },
+		{ "{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1, 1e300]]}]}",
+			"bad \"curve\"" },
 		{ DOMAIN(", \"unit\": [0, 1]"), "bad \"unit\"" },
 		{ DOMAIN(", \"unit\": [1, 0]"), "bad \"unit\"" },
 		{ DOMAIN(", \"unit\": [1]"), "bad \"unit\"" },
@@ -207,8 +218,9 @@ static void test_no_script(void **state)
 	shut(&x);
 	file_remove(x.dir.path, "script.json");
 	x.sensor = calloc(1, sizeof(*x.sensor));
-	*x.sensor = (struct sensor) { .ops = sensor_find("sim"), .host = &x.host,
-		.options = &x.options };
+	*x.sensor = (struct sensor) {
+		.ops = sensor_find("sim"), .host = &x.host, .options = &x.options
+	};
 	assert_int_equal(x.sensor->ops->probe(x.sensor), -EINVAL);
 	assert_non_null(strstr(x.sensor->why.reason, "script.json"));
 	shut(&x);
@@ -371,7 +383,7 @@ static void test_polled_power(void **state)
 
 /* ---- faults ----------------------------------------------------------------------------- */
 
-#define WITH_FAULTS(faults)                                                                        \
+#define WITH_FAULTS(faults)                                                                              \
 	"{\"domains\": [{\"name\": \"a\", \"kind\": \"cpu\", \"curve\": [[1, 1]], \"wrap\": 1000000000," \
 	" \"start\": 5000, \"faults\": [" faults "]}]}"
 
@@ -431,8 +443,9 @@ static void test_slow(void **state)
 	set_up(&x);
 	host_finish(&x.host);
 	assert_int_equal(host_init(&x.host, NULL, &clock_system), 0);
-	assert_int_equal(try_open(&x, "sim",
-				 WITH_FAULTS("{\"at\": 0, \"for\": 100, \"what\": \"slow\", \"ms\": 30}")),
+	assert_int_equal(
+		try_open(&x, "sim",
+			WITH_FAULTS("{\"at\": 0, \"for\": 100, \"what\": \"slow\", \"ms\": 30}")),
 		0);
 	begun_ns = wait_now_ns();
 	assert_int_equal(read_one(&x, 0).error, 0);
@@ -440,7 +453,8 @@ static void test_slow(void **state)
 	shut(&x);
 	begun_ns = wait_now_ns();
 	assert_int_equal(
-		try_open(&x, "sim", WITH_FAULTS("{\"at\": 0, \"for\": 0.1, \"what\": \"hang\"}")), 0);
+		try_open(&x, "sim", WITH_FAULTS("{\"at\": 0, \"for\": 0.1, \"what\": \"hang\"}")),
+		0);
 	assert_int_equal(read_one(&x, 0).error, 0);
 	assert_true(wait_now_ns() - begun_ns >= 100 * MS);
 	shut(&x);

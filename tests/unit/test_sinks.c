@@ -132,8 +132,9 @@ static void test_readme(void **state)
 	write_device(T0 - 2 * S, KIND_GPU, 48570000);
 	write_device(T0 + 1 * S, KIND_GPU, 47490000);
 	flush();
-	expect_file("CPU.json", "{\"2023-08-25 05:50:59\": [8.369286, \"337263\", \"python\"], "
-				"\"2023-08-25 05:51:02\": [8.153751, \"337263\", \"python\"]}\n");
+	expect_file("CPU.json",
+		"{\"2023-08-25 05:50:59\": [8.369286, \"337263\", \"python\"], "
+		"\"2023-08-25 05:51:02\": [8.153751, \"337263\", \"python\"]}\n");
 	expect_file("GPU.json",
 		"{\"2023-08-25 05:50:57\": 48.570000, \"2023-08-25 05:51:00\": 47.490000}\n");
 	assert_false(file_exists(dir.path, "DRAM.json"));
@@ -150,10 +151,11 @@ static void test_readme(void **state)
 	write_process(T0 + 3 * S + 500 * MS, 1, "a", 0);
 	write_process(T0 + 3 * S + 500 * MS, 2, "b", 0);
 	flush();
-	expect_file("CPU.json", "{\"2023-08-25 05:50:59\": [8.369286, \"337263\", \"python\"], "
-				"\"2023-08-25 05:51:02\": [8.153751, \"337263\", \"python\"], "
-				"\"2023-08-25 05:51:02.500000\": [0.000000, \"1\", \"a\"], "
-				"\"2023-08-25 05:51:02.500001\": [0.000000, \"2\", \"b\"]}\n");
+	expect_file("CPU.json",
+		"{\"2023-08-25 05:50:59\": [8.369286, \"337263\", \"python\"], "
+		"\"2023-08-25 05:51:02\": [8.153751, \"337263\", \"python\"], "
+		"\"2023-08-25 05:51:02.500000\": [0.000000, \"1\", \"a\"], "
+		"\"2023-08-25 05:51:02.500001\": [0.000000, \"2\", \"b\"]}\n");
 }
 
 static void test_readme_names(void **state)
@@ -222,7 +224,8 @@ static void test_readme_reopen(void **state)
 	open_sink(&sink_readme, dir.path);
 	write_process(T0, 7, "a", 1000000);
 	flush();
-	assert_int_equal(rename(path_in(dir.path, "CPU.json", a), path_in(dir.path, "CPU.1", b)), 0);
+	assert_int_equal(
+		rename(path_in(dir.path, "CPU.json", a), path_in(dir.path, "CPU.1", b)), 0);
 	assert_int_equal(sink.ops->reopen(&sink), 0);
 	expect_file("CPU.json", "{}\n");
 	write_process(T0 + 500 * MS, 7, "a", 2000000);
@@ -243,8 +246,9 @@ static void test_readme_repairs(void **state)
 	assert_non_null(strstr(note, "GPU.json was no log"));
 	write_process(T0 + S, 7, "a", 1000000);
 	flush();
-	expect_file("CPU.json", "{\"2023-08-25 05:50:59\": [1.000000, \"7\", \"a\"], "
-				"\"2023-08-25 05:51:00\": [1.000000, \"7\", \"a\"]}\n");
+	expect_file("CPU.json",
+		"{\"2023-08-25 05:50:59\": [1.000000, \"7\", \"a\"], "
+		"\"2023-08-25 05:51:00\": [1.000000, \"7\", \"a\"]}\n");
 	expect_file("GPU.torn.json", "something else");
 }
 

@@ -73,8 +73,8 @@ static void write_line(int64_t wall_ns, enum kind kind, int pid, uint64_t power_
 	sink.ops->write(&sink, &r);
 }
 
-static void write_session(
-	enum record_type type, uint32_t id, int pid, uint32_t kinds, const struct session_total *totals)
+static void write_session(enum record_type type, uint32_t id, int pid, uint32_t kinds,
+	const struct session_total *totals)
 {
 	struct session_report report = { .session_id = id,
 		.pid = pid,
@@ -85,11 +85,9 @@ static void write_session(
 		.seconds_ns = type == RECORD_END ? 10 * (uint64_t) S : 0,
 		.ending = "time is up",
 		.create_ts = "" };
-	const struct record r = { .type = type,
-		.who = WHO_PROCESS,
-		.pid = pid,
-		.name = "worker",
-		.session = &report };
+	const struct record r = {
+		.type = type, .who = WHO_PROCESS, .pid = pid, .name = "worker", .session = &report
+	};
 
 	if (totals)
 		memcpy(report.totals, totals, sizeof(report.totals));
@@ -139,8 +137,9 @@ static void test_logs(void **state)
 		write_line(T0 + tick * S, KIND_GPU, 0, 48570000);
 	}
 	flush();
-	expect_file("cpu.json", "[{\"2023-08-25 05:51:00\": [[1.500000, \"11\"], [2.500000, \"12\"]]},\n"
-				"{\"2023-08-25 05:51:01\": [[1.500000, \"11\"], [2.500000, \"12\"]]}]\n");
+	expect_file("cpu.json",
+		"[{\"2023-08-25 05:51:00\": [[1.500000, \"11\"], [2.500000, \"12\"]]},\n"
+		"{\"2023-08-25 05:51:01\": [[1.500000, \"11\"], [2.500000, \"12\"]]}]\n");
 	expect_file("gpu.json",
 		"[{\"2023-08-25 05:51:00\": [[48.570000, \"11\"], [48.570000, \"13\"]]},\n"
 		"{\"2023-08-25 05:51:01\": [[48.570000, \"11\"], [48.570000, \"13\"]]}]\n");
@@ -164,9 +163,10 @@ static void test_logs(void **state)
 	open_sink(&sink_camera_traps);
 	write_line(T0 + 9 * S, KIND_CPU, 12, 1);
 	flush();
-	expect_file("cpu.json", "[{\"2023-08-25 05:51:00\": [[1.500000, \"11\"], [2.500000, \"12\"]]},\n"
-				"{\"2023-08-25 05:51:01\": [[1.500000, \"11\"], [2.500000, \"12\"]]},\n"
-				"{\"2023-08-25 05:51:08\": [[0.000001, \"12\"]]}]\n");
+	expect_file("cpu.json",
+		"[{\"2023-08-25 05:51:00\": [[1.500000, \"11\"], [2.500000, \"12\"]]},\n"
+		"{\"2023-08-25 05:51:01\": [[1.500000, \"11\"], [2.500000, \"12\"]]},\n"
+		"{\"2023-08-25 05:51:08\": [[0.000001, \"12\"]]}]\n");
 }
 
 /* ---- metadata and summary --------------------------------------------------------------- */
@@ -197,10 +197,10 @@ static void expect_in(const char *name, const char *const *parts, size_t n)
 	free(text);
 }
 
-#define EXPECT_IN(name, ...)                                                                       \
-	do {                                                                                       \
-		static const char *const parts_[] = { __VA_ARGS__ };                               \
-		expect_in(name, parts_, sizeof(parts_) / sizeof(parts_[0]));                       \
+#define EXPECT_IN(name, ...)                                                 \
+	do {                                                                 \
+		static const char *const parts_[] = { __VA_ARGS__ };         \
+		expect_in(name, parts_, sizeof(parts_) / sizeof(parts_[0])); \
 	} while (0)
 
 static void test_reports(void **state)
@@ -220,9 +220,10 @@ static void test_reports(void **state)
 	open_sink(&sink_camera_traps_report);
 	assert_false(file_exists(dir.path, "power_summary_report.json"));
 	assert_int_equal(sink.types, 1u << RECORD_BEGIN | 1u << RECORD_END);
-	EXPECT_IN(metadata_name(), "\"plugins\": []", "\"start_time\": \"20", "\"last_update_time\": \"20",
-		"\"device_type\": \"cpu\"", "\"tool_name\": \"scaphandre\"",
-		"\"tool_name\": \"nvidia-smi\"", "\"power_units\": \"watts\"", "/cpu.json\"");
+	EXPECT_IN(metadata_name(), "\"plugins\": []", "\"start_time\": \"20",
+		"\"last_update_time\": \"20", "\"device_type\": \"cpu\"",
+		"\"tool_name\": \"scaphandre\"", "\"tool_name\": \"nvidia-smi\"",
+		"\"power_units\": \"watts\"", "/cpu.json\"");
 	write_session(RECORD_BEGIN, 1, pid, CPU | GPU, NULL);
 	write_session(RECORD_BEGIN, 2, getpid(), CPU, NULL);
 	flush();
@@ -305,8 +306,8 @@ static void test_csv(void **state)
 	open_sink(&sink_system_csv); /* continued: one head only */
 	flush();
 	assert_int_equal(count_rows(&last), 3);
-	assert_int_equal(sscanf(strchr(last, ','), ",\"%lf\",\"%llu\",\"%llu\",\"%lf\"", &cpu, &total,
-				 &available, &used),
+	assert_int_equal(sscanf(strchr(last, ','), ",\"%lf\",\"%llu\",\"%llu\",\"%lf\"", &cpu,
+				 &total, &available, &used),
 		4);
 	assert_true(cpu >= 0 && cpu <= 100);
 	assert_true(available > 0 && available <= total);

@@ -186,11 +186,13 @@ static void test_there_and_back(void **state)
 		wall_ns -= (wall_ns % 1000 + 1000) % 1000;
 		timestamp_rfc3339(wall_ns, text, sizeof(text));
 		if (timestamp_parse(text, strlen(text), &read_ns) != 0 || read_ns != wall_ns)
-			fail_msg("seed %" PRIu64 ": %" PRId64 " was written as %s and read as %" PRId64,
+			fail_msg("seed %" PRIu64 ": %" PRId64
+				 " was written as %s and read as %" PRId64,
 				seed, wall_ns, text, read_ns);
 		timestamp_utc_naive(wall_ns, text, sizeof(text));
 		if (timestamp_parse(text, strlen(text), &read_ns) != 0 || read_ns != wall_ns)
-			fail_msg("seed %" PRIu64 ": %" PRId64 " was written as %s and read as %" PRId64,
+			fail_msg("seed %" PRIu64 ": %" PRId64
+				 " was written as %s and read as %" PRId64,
 				seed, wall_ns, text, read_ns);
 	}
 	set_zone("UTC0");

@@ -138,10 +138,14 @@ static void test_absurd_jump(void **state)
 	unwrap_restart(&u);
 	struct reading r = { .raw = 0, .t_ns = NS_PER_S, .t_err_ns = 100 * NS_PER_MS };
 	unwrap_step(&u, &rapl, &r);
-	r = (struct reading) { .raw = 1219 * joule, .t_ns = 2 * NS_PER_S, .t_err_ns = 100 * NS_PER_MS };
+	r = (struct reading) {
+		.raw = 1219 * joule, .t_ns = 2 * NS_PER_S, .t_err_ns = 100 * NS_PER_MS
+	};
 	unwrap_step(&u, &rapl, &r);
 	assert_int_equal(r.energy_uj, 1219000000);
-	r = (struct reading) { .raw = 2441 * joule, .t_ns = 3 * NS_PER_S, .t_err_ns = 100 * NS_PER_MS };
+	r = (struct reading) {
+		.raw = 2441 * joule, .t_ns = 3 * NS_PER_S, .t_err_ns = 100 * NS_PER_MS
+	};
 	unwrap_step(&u, &rapl, &r);
 	assert_int_equal(r.since_ns, 3 * NS_PER_S);
 	/* Where no limit is known anything is believed. */
