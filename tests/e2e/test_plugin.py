@@ -196,7 +196,7 @@ def test_idle_proportional_gives_idle_energy_to_whoever_ran(plugin, load, tmp_pa
     assert whole == pytest.approx(40e6 * 4, rel=0.01)
     assert sum(x["energy_uj"] for x in lines if x["name"] == "idle") == 0
     # Its share of whatever ran is never below its share of all CPU time that there was. (Exactly
-    # how much it is depends on what else ran in each interval: prop_conservation has that.)
+    # how much it is depends on what else ran in each interval: test_account has that.)
     assert 1 >= mine / whole >= 0.95 * used / (4 * os.cpu_count())
     assert {x["attribution"] for x in lines if x["pid"]} == {"busy-share"}
 
