@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#include "util/cgroupfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+#include "util/parse.h"
+
+#define LINE_BYTES 4608
+
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = list; (at = strstr(at, word)); at += n)
+		if ((at == list || at[-1] == ',') &&
+			(at[n] == ',' || at[n] == '\0' || at[n] == '\n'))
+			return true;
+	return false;
+}
+
+/* Where a hierarchy is mounted: version 2, or version 1 with the cpuacct controller. A line of
+ * mountinfo is "... ROOT POINT OPTIONS ... - TYPE SOURCE SUPEROPTIONS" (proc(5)). */
+static int find_mount(bool v2, char *ret, size_t n)
+{
+	char line[LINE_BYTES];
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	int r = -ENOENT;
+
+	if (!f)
+		return -errno;
+	while (r < 0 && fgets(line, sizeof(line), f)) {
+		char point[CGROUP_PATH_MAX], type[32], super[512];
+		const char *tail = strstr(line, " - ");
+
+		if (!tail || sscanf(line, "%*s %*s %*s %*s %4095s", point) != 1 ||
+			sscanf(tail, " - %31s %*s %511s", type, super) != 2)
+			continue;
+		if (v2 ? strcmp(type, "cgroup2") == 0
+		       : strcmp(type, "cgroup") == 0 && has_word(super, "cpuacct")) {
+			snprintf(ret, n, "%s", point);
+			r = 0;
+		}
+	}
+	fclose(f);
+	return r;
+}
+
+/* This process's group in a hierarchy, from "0::/path" or "N:cpu,cpuacct:/path". */
+static int find_own(bool v2, char *ret, size_t n)
+{
+	char line[LINE_BYTES];
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	int r = -ENOENT;
+
+	if (!f)
+		return -errno;
+	while (r < 0 && fgets(line, sizeof(line), f)) {
+		char *controllers = strchr(line, ':');
+		char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+
+		if (!path)
+			continue;
+		*path++ = '\0';
+		controllers++;
+		if (v2 ? *controllers != '\0' : !has_word(controllers, "cpuacct"))
+			continue;
+		path[strcspn(path, "\n")] = '\0';
+		snprintf(ret, n, "%s", path);
+		r = 0;
+	}
+	fclose(f);
+	return r;
+}
+
+static int open_usage_in(const char *directory)
+{
+	static const char *const names[] = { "cpu.stat", "cpuacct.usage" };
+	CLEANUP_FD int dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t ns;
+
+	if (dir_fd < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		CLEANUP_FD int fd = openat(dir_fd, names[i], O_RDONLY | O_CLOEXEC);
+
+		/* In version 1 there is a cpu.stat too, which tells something else. */
+		if (fd >= 0 && cgroup_read_ns(fd, &ns) == 0)
+			return take_fd(&fd);
+	}
+	return -EOPNOTSUPP;
+}
+
+int cgroup_open_usage(const char *group)
+{
+	char mount[CGROUP_PATH_MAX], path[2 * CGROUP_PATH_MAX];
+	int r = open_usage_in(group);
+
+	if (r >= 0)
+		return r;
+	for (int v2 = 1; v2 >= 0; v2--) {
+		int fd;
+
+		if (find_mount(v2, mount, sizeof(mount)) < 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", mount, group);
+		fd = open_usage_in(path);
+		if (fd >= 0)
+			return fd;
+		if (fd != -ENOENT)
+			r = fd;
+	}
+	return r;
+}
+
+int cgroup_parse_ns(const char *text, uint64_t *ret_ns)
+{
+	const char *at = strstr(text, "usage_usec ");
+	uint64_t us;
+
+	if (!at)
+		return parse_u64(text, ret_ns);
+	if (sscanf(at, "usage_usec %" SCNu64, &us) != 1 ||
+		__builtin_mul_overflow(us, UINT64_C(1000), &us))
+		return -EINVAL;
+	*ret_ns = us;
+	return 0;
+}
+
+int cgroup_read_ns(int fd, uint64_t *ret_ns)
+{
+	char text[1024];
+	ssize_t n;
+
+	do
+		n = pread(fd, text, sizeof(text) - 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return cgroup_parse_ns(text, ret_ns);
+}
+
+static int create_in(bool v2, struct cgroup_own *ret)
+{
+	char mount[CGROUP_PATH_MAX], own[CGROUP_PATH_MAX], path[2 * CGROUP_PATH_MAX + 64];
+	int r = find_mount(v2, mount, sizeof(mount));
+
+	if (r == 0)
+		r = find_own(v2, own, sizeof(own));
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s%s/powermeasure-%d", mount, strcmp(own, "/") ? own : "",
+		(int) getpid());
+	if (strlen(path) + 16 >= sizeof(ret->path))
+		return -ENAMETOOLONG;
+	strcpy(ret->path, path);
+	if (mkdir(path, 0755) < 0)
+		return -errno;
+	ret->usage_fd = open_usage_in(path);
+	strcat(path, "/cgroup.procs");
+	ret->procs_fd = open(path, O_RDWR | O_CLOEXEC);
+	if (ret->usage_fd >= 0 && ret->procs_fd >= 0)
+		return 0;
+	r = ret->usage_fd < 0 ? ret->usage_fd : -errno;
+	cgroup_own_remove(ret);
+	return r;
+}
+
+int cgroup_own_create(struct cgroup_own *ret)
+{
+	int r;
+
+	*ret = (struct cgroup_own) { .procs_fd = -1, .usage_fd = -1 };
+	r = create_in(true, ret);
+	return r < 0 ? create_in(false, ret) : r;
+}
+
+static int move_in(int procs_fd, pid_t pid)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d", (int) pid);
+
+	return pwrite(procs_fd, text, (size_t) n, 0) < 0 ? -errno : 0;
+}
+
+int cgroup_own_enter(const struct cgroup_own *g)
+{
+	return move_in(g->procs_fd, 0);
+}
+
+int cgroup_own_list(const struct cgroup_own *g, pid_t *ret, size_t max)
+{
+	char path[CGROUP_PATH_MAX + 32], line[32];
+	uint64_t pid;
+	FILE *f;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", g->path);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (parse_u64(line, &pid) < 0)
+			continue;
+		if ((size_t) n < max)
+			ret[n] = (pid_t) pid;
+		n++;
+	}
+	fclose(f);
+	return n;
+}
+
+/* The group above takes what is left, so that nothing of ours stays behind. */
+static void move_out(const struct cgroup_own *g)
+{
+	char path[CGROUP_PATH_MAX + 32];
+	CLEANUP_FD int above = -1;
+	pid_t pids[64];
+	char *slash;
+	int n;
+
+	snprintf(path, sizeof(path), "%s", g->path);
+	slash = strrchr(path, '/');
+	strcpy(slash, "/cgroup.procs");
+	above = open(path, O_WRONLY | O_CLOEXEC);
+	/* They may fork while they are moved. */
+	for (int attempt = 0; above >= 0 && attempt < 100; attempt++) {
+		n = cgroup_own_list(g, pids, ARRAY_SIZE(pids));
+		if (n <= 0)
+			return;
+		for (int i = 0; i < n && i < (int) ARRAY_SIZE(pids); i++)
+			move_in(above, pids[i]);
+	}
+}
+
+void cgroup_own_remove(struct cgroup_own *g)
+{
+	if (g->path[0] == '\0')
+		return;
+	move_out(g);
+	rmdir(g->path);
+	close_fd(&g->procs_fd);
+	close_fd(&g->usage_fd);
+	*g = (struct cgroup_own) { .procs_fd = -1, .usage_fd = -1 };
+}

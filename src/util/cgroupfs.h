@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Control groups, as far as a power meter needs them: where a group's CPU time is told, and a group
+ * of one's own for a command. A group counts the CPU time of everything that ever ran in it, ended
+ * processes included, and one read tells it.
+ */
+#ifndef PM_UTIL_CGROUPFS_H
+#define PM_UTIL_CGROUPFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CGROUP_PATH_MAX 4096
+
+/* Opens the file that tells a group's CPU time: cpu.stat (version 2) or cpuacct.usage (version 1).
+ * group is a directory, or a path as /proc/PID/cgroup shows it. Returns a descriptor for
+ * cgroup_read_ns(), or -errno: -ENOENT where there is no such group, -EOPNOTSUPP where it tells no
+ * CPU time. */
+int cgroup_open_usage(const char *group);
+
+/* Reads the CPU time in nanoseconds from such a descriptor. Returns 0 or -errno; -ENODEV when the
+ * group was removed. */
+int cgroup_read_ns(int fd, uint64_t *ret_ns);
+
+/* Parses either file's text. Returns 0 or -EINVAL. */
+int cgroup_parse_ns(const char *text, uint64_t *ret_ns);
+
+/* A group of one's own, below the one that this process is in. */
+struct cgroup_own {
+	char path[CGROUP_PATH_MAX]; /* its directory */
+	int procs_fd;               /* writing "0" to it moves the writer in */
+	int usage_fd;
+};
+
+/* Makes the group. Returns 0 or -errno: as an ordinary user one mostly has no right to. */
+int cgroup_own_create(struct cgroup_own *ret);
+
+/* Moves the calling process into it; for a child between fork and exec. Returns 0 or -errno. */
+int cgroup_own_enter(const struct cgroup_own *g);
+
+/* The processes that are in it now: up to max pids into ret. Returns how many there are, or -errno. */
+int cgroup_own_list(const struct cgroup_own *g, pid_t *ret, size_t max);
+
+/* Moves what is left in it to the group above, removes it and closes the descriptors. Takes a
+ * zeroed one. */
+void cgroup_own_remove(struct cgroup_own *g);
+
+#endif
