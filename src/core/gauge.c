@@ -154,6 +154,17 @@ uint64_t gauge_t_ns(const struct gauge *g)
 	return g->snapshot->t_ns;
 }
 
+bool gauge_is_ready(const struct gauge *g)
+{
+	const struct reading *readings = snapshot_readings(g->snapshot);
+
+	for (size_t i = 0; i < g->snapshot->n_domains; i++)
+		if ((g->kinds & KIND_BIT(rig_domain(g->rig, i)->kind)) &&
+			readings[i].error == -EAGAIN)
+			return false;
+	return true;
+}
+
 uint64_t gauge_capacity_ns(const struct gauge *g)
 {
 	return g->snapshot->capacity_ns;

@@ -47,6 +47,10 @@ bool gauge_has_ended(const struct gauge *g, uint32_t slot);
 void gauge_read(struct gauge *g);
 uint64_t gauge_t_ns(const struct gauge *g);
 
+/* Whether every sensor had something to tell at that reading: one that is read in a thread of its
+ * own may need a moment at first. */
+bool gauge_is_ready(const struct gauge *g);
+
 /* CPU time that the machine could have given since the first reading. */
 uint64_t gauge_capacity_ns(const struct gauge *g);
 

@@ -213,6 +213,19 @@ int rig_parent(const struct rig *rig, size_t i)
 	return -1;
 }
 
+bool rig_is_outermost(const struct rig *rig, size_t i)
+{
+	const struct domain *d = rig_domain(rig, i);
+
+	if (!d->counted || d->parent >= 0)
+		return false;
+	for (size_t k = 0; k < rig_n_domains(rig); k++)
+		if (k != i && (rig_domain(rig, k)->covers & KIND_BIT(d->kind)) &&
+			rig_domain(rig, k)->counted)
+			return false;
+	return true;
+}
+
 size_t rig_n_verdicts(const struct rig *rig)
 {
 	return rig->n_verdicts;

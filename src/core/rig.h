@@ -43,6 +43,9 @@ const struct domain *rig_domain(const struct rig *rig, size_t i);
 /* Where the domain's sensor's domains begin: domain.parent counts from there. */
 int rig_parent(const struct rig *rig, size_t i);
 
+/* Whether no other domain contains this one, so that it is part of the machine's total. */
+bool rig_is_outermost(const struct rig *rig, size_t i);
+
 size_t rig_n_verdicts(const struct rig *rig);
 const struct rig_verdict *rig_verdict(const struct rig *rig, size_t i);
 

@@ -32,6 +32,8 @@ struct target {
 	uint64_t kept_ns;     /* the kept clock's value at the last mark ... */
 	uint64_t mark_cpu_ns; /* ... the process clock's then ... */
 	uint64_t mark_ns;     /* ... and when that was */
+	void *state;          /* a tree */
+	int usage_fd;         /* of a control group */
 };
 
 struct target_ops {
@@ -55,6 +57,18 @@ int target_open_process(struct target *t, pid_t pid);
 /* Gives it a clock that outlives the process, for its last CPU time; ownership goes over. Apart
  * from opening, because the first perf event on a machine takes the kernel milliseconds. */
 void target_keep(struct target *t, struct taskclock clock);
+
+/* Prepares a process with everything that it starts as a target: its descendants of now, those to
+ * come, and those that have ended, from now on. It ends when the process itself does. Returns 0,
+ * -ESRCH or another -errno; *ret_exact tells whether children that live for less than the time
+ * between two readings are counted whatever becomes of them (perf events), or only if their parent
+ * waits for them (/proc). */
+int target_open_tree(struct target *t, pid_t pid, bool *ret_exact);
+
+/* Prepares a control group as a target: everything that ran in it, from now on. group is its
+ * directory, or its path as /proc/PID/cgroup shows it. Returns 0 or -errno: -ENOENT where there is
+ * no such group, -EOPNOTSUPP where it tells no CPU time. */
+int target_open_cgroup(struct target *t, const char *group);
 
 /* Takes a zeroed target too. */
 void target_close(struct target *t);

@@ -48,7 +48,7 @@ static int list_threads(pid_t pid, unsigned max, struct thread_list *ret)
 	return dirscan(fd, add_thread, ret);
 }
 
-static int open_event(pid_t tid)
+static int open_event(pid_t tid, bool with_children)
 {
 	struct perf_event_attr attr = { 0 };
 	long fd;
@@ -60,18 +60,18 @@ static int open_event(pid_t tid)
 	attr.exclude_kernel = 1;
 	attr.exclude_hv = 1;
 	attr.inherit = 1;
-	attr.inherit_thread = 1; /* children are targets of their own; Linux 5.13 */
+	attr.inherit_thread = !with_children; /* Linux 5.13 */
 	fd = syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	return fd < 0 ? -errno : (int) fd;
 }
 
-static int open_all(struct taskclock *t, const struct thread_list *list)
+static int open_all(struct taskclock *t, const struct thread_list *list, bool with_children)
 {
 	t->fds = calloc(list->n ? list->n : 1, sizeof(*t->fds));
 	if (!t->fds)
 		return -ENOMEM;
 	for (unsigned i = 0; i < list->n; i++) {
-		int fd = open_event(list->tids[i]);
+		int fd = open_event(list->tids[i], with_children);
 
 		if (fd < 0)
 			return fd;
@@ -85,7 +85,7 @@ static bool same_threads(const struct thread_list *a, const struct thread_list *
 	return a->n == b->n && memcmp(a->tids, b->tids, a->n * sizeof(a->tids[0])) == 0;
 }
 
-int taskclock_init(struct taskclock *t, pid_t pid, unsigned max_threads)
+static int init(struct taskclock *t, pid_t pid, unsigned max_threads, bool with_children)
 {
 	struct thread_list before, after;
 	int r;
@@ -95,7 +95,7 @@ int taskclock_init(struct taskclock *t, pid_t pid, unsigned max_threads)
 		*t = (struct taskclock) { 0 };
 		r = list_threads(pid, max_threads, &before);
 		if (r == 0)
-			r = open_all(t, &before);
+			r = open_all(t, &before, with_children);
 		if (r == 0)
 			r = list_threads(pid, TASKCLOCK_MAX_THREADS, &after);
 		if (r == 0 && same_threads(&before, &after))
@@ -105,6 +105,16 @@ int taskclock_init(struct taskclock *t, pid_t pid, unsigned max_threads)
 			return r == -ENOENT ? -ESRCH : r;
 	}
 	return -EBUSY;
+}
+
+int taskclock_init(struct taskclock *t, pid_t pid, unsigned max_threads)
+{
+	return init(t, pid, max_threads, false);
+}
+
+int taskclock_init_tree(struct taskclock *t, pid_t pid, unsigned max_threads)
+{
+	return init(t, pid, max_threads, true);
 }
 
 void taskclock_finish(struct taskclock *t)

@@ -26,6 +26,9 @@ struct taskclock {
  * allows, -EBUSY where threads come and go too fast to be sure of counting each once. */
 int taskclock_init(struct taskclock *t, pid_t pid, unsigned max_threads);
 
+/* The same, counting the children too that the threads make from now on, and theirs. */
+int taskclock_init_tree(struct taskclock *t, pid_t pid, unsigned max_threads);
+
 void taskclock_finish(struct taskclock *t);
 
 /* CPU time in nanoseconds since taskclock_init(). Returns 0 or -errno. */
