@@ -16,6 +16,7 @@ enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 /* Each command gets its own name as argv[0] and returns the process's exit status. */
 int cmd_plugin(int argc, char **argv);
 int cmd_list(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "cli/engine.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A driver that hangs is not waited for longer. */
+#define CLOSE_NS (2 * NS_PER_S)
+
+static int open_host(struct host *host, const char *command, const char *root)
+{
+	int r = host_init(host, root, &clock_system);
+
+	if (r == -ENOSYS)
+		return cli_fail(command, "/proc is not mounted: mount -t proc proc /proc");
+	if (r < 0)
+		return cli_fail(command, "--root %s: %s", root ? root : "/", strerror(-r));
+	return CLI_DONE;
+}
+
+static int open_rig(struct engine *e, const char *command, struct cli_sensors *sensors)
+{
+	struct rig_options options = cli_rig_options(sensors);
+	const char *bad_name;
+	int r = rig_open(&e->rig, e->host, &options, &bad_name);
+
+	if (r == -EINVAL)
+		return cli_usage(command, "--sensors: \"%.*s\" is no sensor",
+			(int) strcspn(bad_name, ","), bad_name);
+	if (r < 0)
+		return cli_fail(command, "%s", strerror(-r));
+	if (rig_n_domains(e->rig) == 0)
+		return cli_fail(command,
+			"no sensor can be used%s%s; `powermeasure list` tells why and what helps",
+			options.sensors ? " of --sensors " : "",
+			options.sensors ? options.sensors : "");
+	return CLI_DONE;
+}
+
+/* What the tool itself used is its own column. */
+static int open_gauge(struct engine *e, const char *command)
+{
+	const struct gauge_options options = { .kinds = rig_kinds(e->rig) };
+	struct target self;
+	int r = gauge_create(&e->gauge, e->host, e->rig, &options);
+
+	if (r == 0)
+		r = target_open_process(&self, getpid());
+	if (r == 0) {
+		r = gauge_add(e->gauge, &self, &e->tool);
+		if (r < 0)
+			target_close(&self);
+	}
+	return r < 0 ? cli_fail(command, "%s", strerror(-r)) : CLI_DONE;
+}
+
+int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors)
+{
+	static struct host host; /* a thread that was left behind may use it to the end */
+	int r;
+
+	*e = (struct engine) { 0 };
+	r = open_host(&host, command, sensors->root);
+	if (r != CLI_DONE)
+		return r;
+	e->host = &host;
+	r = open_rig(e, command, sensors);
+	if (r == CLI_DONE)
+		r = open_gauge(e, command);
+	if (r != CLI_DONE)
+		engine_close(e);
+	return r;
+}
+
+void engine_close(struct engine *e)
+{
+	gauge_destroy(e->gauge);
+	if (e->host && rig_close(e->rig, CLOSE_NS))
+		host_finish(e->host);
+	*e = (struct engine) { 0 };
+}

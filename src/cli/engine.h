@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The machine, its sensors and a gauge on them, opened for a command that measures by itself.
+ */
+#ifndef PM_CLI_ENGINE_H
+#define PM_CLI_ENGINE_H
+
+#include "cli/cli.h"
+#include "core/gauge.h"
+
+struct engine {
+	struct host *host;
+	struct rig *rig;
+	struct gauge *gauge;
+	uint32_t tool; /* this program's own slot */
+};
+
+/* Opens all of it. Returns CLI_DONE; or CLI_FAILED or CLI_USAGE after saying what is wrong. */
+int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors);
+
+/* Takes a zeroed engine, too. */
+void engine_close(struct engine *e);
+
+#endif

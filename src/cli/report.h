@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What `run` and `stat` tell: as text for people, or as one JSON document (docs/run.schema.json).
+ */
+#ifndef PM_CLI_REPORT_H
+#define PM_CLI_REPORT_H
+
+#include <stdio.h>
+
+#include "cli/run.h"
+#include "util/buf.h"
+#include "util/json_out.h"
+
+#define REPORT_SCHEMA_VERSION 1
+#define REPORT_MAX_WARNINGS 32
+
+/* Sentences about what to beware of, each told once. */
+struct warnings {
+	char text[REPORT_MAX_WARNINGS][320];
+	size_t n;
+};
+
+__attribute__((format(printf, 2, 3))) void warnings_add(
+	struct warnings *w, const char *format, ...);
+
+/* Looks through figures for what makes them doubtful. interval_ns: of rows that were asked for. */
+void warnings_judge(struct warnings *w, const struct rig *rig, const struct measurement *m,
+	uint64_t interval_ns);
+
+struct run_record {
+	struct run_result result;
+	struct warnings warnings;
+	struct run_row *rows;
+	size_t n_rows;
+	size_t cap_rows;
+};
+
+/* All runs of a command. */
+struct run_report {
+	const struct rig *rig;
+	char *const *argv;
+	struct run_record *runs;
+	size_t n_runs;
+	struct measurement total; /* over all runs */
+	int exit_status;
+	double units; /* over all runs; 0: not asked for */
+	struct warnings warnings;
+};
+
+void report_text(const struct run_report *r, FILE *out);
+void report_json(const struct run_report *r, FILE *out);
+
+/* The head of the columns that report_row() fills, and one row. end_ns since the start. */
+void report_row_head(const struct rig *rig, FILE *out);
+void report_row(const struct rig *rig, const struct run_row *row, FILE *out);
+
+/* The parts that `stat` has, too: the table of a measurement; where the figures come from; what to
+ * beware of; and the same as members of an open JSON object. asked: what the column is called. */
+void report_figures(
+	const struct rig *rig, const struct measurement *m, const char *asked, FILE *out);
+void report_sources(const struct rig *rig, const struct measurement *m, FILE *out);
+void report_warnings(const struct warnings *w, FILE *out);
+void report_json_figures(
+	struct json *j, const struct rig *rig, const struct measurement *m, const char *asked);
+void report_json_sensors(struct json *j, const struct rig *rig, const struct measurement *m);
+void report_json_warnings(struct json *j, const struct warnings *w);
+void report_json_rows(struct json *j, const struct rig *rig, const struct run_row *rows, size_t n);
+
+#endif
