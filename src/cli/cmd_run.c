@@ -111,8 +111,8 @@ static void take_row(void *ctx, const struct run_row *row)
 		return;
 	if (!r->plan->json) {
 		if (record->n_rows++ == 0)
-			report_row_head(r->engine.rig, r->out);
-		report_row(r->engine.rig, row, r->out);
+			report_row_head(r->engine.rig, "command", r->out);
+		report_row(r->engine.rig, row, true, r->out);
 		return;
 	}
 	if (record->n_rows == record->cap_rows) {
@@ -169,7 +169,7 @@ static int do_run(struct runner *r, struct run_record *record)
 		status = RUN_FAILED;
 	}
 	if (status == 0)
-		status = run_once(&r->run, r->engine.rig, r->engine.gauge, r->engine.tool, result);
+		status = run_once(&r->run, &r->engine, result);
 	if (status == 0)
 		status = shell("post", r->plan->post);
 	if (status != 0)

@@ -3,10 +3,15 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A driver that hangs is not waited for longer. */
 #define CLOSE_NS (2 * NS_PER_S)
+
+/* How long a sensor with a thread of its own may take for its first reading. */
+#define READY_NS (250 * NS_PER_MS)
+#define READY_STEP_NS (5 * NS_PER_MS)
 
 static int open_host(struct host *host, const char *command, const char *root)
 {
@@ -71,6 +76,17 @@ int engine_open(struct engine *e, const char *command, struct cli_sensors *senso
 	if (r != CLI_DONE)
 		engine_close(e);
 	return r;
+}
+
+void engine_read_ready(const struct engine *e)
+{
+	const struct timespec step = { .tv_nsec = (long) READY_STEP_NS };
+
+	gauge_read(e->gauge);
+	for (uint64_t ns = 0; !gauge_is_ready(e->gauge) && ns < READY_NS; ns += READY_STEP_NS) {
+		nanosleep(&step, NULL);
+		gauge_read(e->gauge);
+	}
 }
 
 void engine_close(struct engine *e)

@@ -18,6 +18,9 @@ struct engine {
 /* Opens all of it. Returns CLI_DONE; or CLI_FAILED or CLI_USAGE after saying what is wrong. */
 int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors);
 
+/* Reads, and again until every sensor has something to tell, but not for long. */
+void engine_read_ready(const struct engine *e);
+
 /* Takes a zeroed engine, too. */
 void engine_close(struct engine *e);
 

@@ -127,6 +127,11 @@ static void add_energy(struct energy *sum, struct energy e)
 	sum->high_uj += e.high_uj;
 }
 
+static uint64_t mean_uw(uint64_t uj, uint64_t ns)
+{
+	return ns ? muldiv_u64(uj, NS_PER_S, ns) : 0;
+}
+
 /* CPU and DRAM energy goes by CPU time; of others the CPUs' clocks tell nothing. */
 static bool is_shared(enum kind kind)
 {
@@ -174,6 +179,9 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 	struct span span;
 
 	k->peak_uw = b->peak_uw[kind];
+	/* The looks leave out what was shorter than one. */
+	if (k->peak_uw && mean_uw(k->whole.uj, ret->elapsed_ns) > k->peak_uw)
+		k->peak_uw = mean_uw(k->whole.uj, ret->elapsed_ns);
 	k->shared = k->known && is_shared(kind);
 	if (!k->shared) {
 		k->other_uj = k->whole.uj;

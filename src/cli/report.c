@@ -110,7 +110,8 @@ static void print_range(struct energy e, FILE *out)
 	fprintf(out, " (%s to %s J)", low, high);
 }
 
-static void print_kind(const struct kind_figures *k, enum kind kind, uint64_t ns, FILE *out)
+static void print_kind(
+	const struct kind_figures *k, enum kind kind, uint64_t ns, bool with_asked, FILE *out)
 {
 	char asked[48] = "-", idle[48] = "-", other[48], tool[48] = "-", whole[48], mean[32];
 	char peak[32] = "-";
@@ -125,12 +126,13 @@ static void print_kind(const struct kind_figures *k, enum kind kind, uint64_t ns
 	format_micro(mean_uw(k->whole.uj, ns), mean, sizeof(mean));
 	if (k->peak_uw)
 		format_micro(k->peak_uw, peak, sizeof(peak));
-	fprintf(out, "%-9s%11s%12s%12s%12s%12s%10s%10s\n", kind_title(kind), asked, idle, other,
-		tool, whole, mean, peak);
+	fprintf(out, "%-9s", kind_title(kind));
+	if (with_asked)
+		fprintf(out, "%11s", asked);
+	fprintf(out, "%12s%12s%12s%12s%10s%10s\n", idle, other, tool, whole, mean, peak);
 }
 
-void report_figures(
-	const struct rig *rig, const struct measurement *m, const char *asked, FILE *out)
+void report_figures(const struct measurement *m, const char *asked, FILE *out)
 {
 	char text[48];
 	size_t n = 0;
@@ -141,17 +143,19 @@ void report_figures(
 		fprintf(out, "No energy is known.\n");
 		return;
 	}
-	(void) rig;
-	fprintf(out, "         %11s%12s%12s%12s%12s%10s%10s\n", asked, "idle", "other", "tool",
-		"whole", "mean W", "peak W");
+	fprintf(out, "%-9s", "");
+	if (asked)
+		fprintf(out, "%11s", asked);
+	fprintf(out, "%12s%12s%12s%12s%10s%10s\n", "idle", "other", "tool", "whole", "mean W",
+		"peak W");
 	for (int k = 0; k < KIND_COUNT; k++)
 		if (m->kinds[k].known)
-			print_kind(&m->kinds[k], (enum kind) k, m->elapsed_ns, out);
+			print_kind(&m->kinds[k], (enum kind) k, m->elapsed_ns, asked != NULL, out);
 	fputc('\n', out);
 	for (int k = 0; k < KIND_COUNT; k++) {
 		const struct kind_figures *f = &m->kinds[k];
 
-		if (!f->shared)
+		if (!f->shared || !asked)
 			continue;
 		fprintf(out, "%s, %s: %s", asked, kind_title((enum kind) k),
 			joules(f->asked.uj, text, sizeof(text)));
@@ -163,6 +167,25 @@ void report_figures(
 		print_range(m->machine, out);
 		fputc('\n', out);
 	}
+}
+
+void report_one(pid_t pid, const char *name, const struct measurement *m, FILE *out)
+{
+	char text[48];
+
+	if (pid)
+		fprintf(out, "pid %d (%s): ", (int) pid, name);
+	else
+		fprintf(out, "%s: ", name);
+	fprintf(out, "CPU time %.3f s", (double) m->asked_cpu_ns / 1e9);
+	for (int k = 0; k < KIND_COUNT; k++) {
+		if (!m->kinds[k].shared)
+			continue;
+		fprintf(out, ", %s %s", kind_title((enum kind) k),
+			joules(m->kinds[k].asked.uj, text, sizeof(text)));
+		print_range(m->kinds[k].asked, out);
+	}
+	fputc('\n', out);
 }
 
 static const char *quality_of(const struct domain *d)
@@ -264,7 +287,7 @@ void report_text(const struct run_report *r, FILE *out)
 		(double) m->elapsed_ns / 1e9, (double) m->asked_cpu_ns / 1e9,
 		m->elapsed_ns ? (double) m->asked_cpu_ns / (double) m->elapsed_ns : 0,
 		r->exit_status);
-	report_figures(r->rig, m, "command", out);
+	report_figures(m, "command", out);
 	if (r->n_runs > 1)
 		print_spreads(r, out);
 	print_units(r, out);
@@ -273,32 +296,49 @@ void report_text(const struct run_report *r, FILE *out)
 	report_warnings(&r->warnings, out);
 }
 
-void report_row_head(const struct rig *rig, FILE *out)
+static bool is_shared(int kind)
+{
+	return kind == KIND_CPU || kind == KIND_DRAM;
+}
+
+void report_row_head(const struct rig *rig, const char *asked, FILE *out)
 {
 	fprintf(out, "%10s", "s");
-	for (int k = 0; k < KIND_COUNT; k++)
-		if (rig_kinds(rig) & KIND_BIT(k))
-			fprintf(out, "%12s W%14s W", kind_title((enum kind) k),
-				k == KIND_CPU || k == KIND_DRAM ? "of it asked" : "");
+	for (int k = 0; k < KIND_COUNT; k++) {
+		char text[32];
+
+		if (!(rig_kinds(rig) & KIND_BIT(k)))
+			continue;
+		snprintf(text, sizeof(text), "%s W", kind_title((enum kind) k));
+		fprintf(out, "%12s", text);
+		if (asked && is_shared(k))
+			fprintf(out, "%12s", asked);
+	}
 	fputc('\n', out);
 }
 
-void report_row(const struct rig *rig, const struct run_row *row, FILE *out)
+static void print_watts(bool known, uint64_t uj, uint64_t ns, FILE *out)
+{
+	char text[32] = "-";
+
+	if (known)
+		format_micro(mean_uw(uj, ns), text, sizeof(text));
+	fprintf(out, "%12s", text);
+}
+
+void report_row(const struct rig *rig, const struct run_row *row, bool with_asked, FILE *out)
 {
 	const struct measurement *m = &row->figures;
 
 	fprintf(out, "%10.3f", (double) row->end_ns / 1e9);
 	for (int i = 0; i < KIND_COUNT; i++) {
 		const struct kind_figures *k = &m->kinds[i];
-		char whole[32] = "-", asked[32] = "-";
 
 		if (!(rig_kinds(rig) & KIND_BIT(i)))
 			continue;
-		if (k->known)
-			format_micro(mean_uw(k->whole.uj, m->elapsed_ns), whole, sizeof(whole));
-		if (k->shared)
-			format_micro(mean_uw(k->asked.uj, m->elapsed_ns), asked, sizeof(asked));
-		fprintf(out, "%14s%16s", whole, asked);
+		print_watts(k->known, k->whole.uj, m->elapsed_ns, out);
+		if (with_asked && is_shared(i))
+			print_watts(k->shared, k->asked.uj, m->elapsed_ns, out);
 	}
 	fputc('\n', out);
 	fflush(out);
@@ -426,20 +466,29 @@ void report_json_figures(
 		put_domain(j, rig_domain(rig, i), &m->domains[i]);
 	json_close(j, ']');
 	put_machine(j, rig, m);
-	snprintf(key, sizeof(key), "%s_energy_j", asked);
-	put_part(j, key, m, PART_ASKED);
-	snprintf(key, sizeof(key), "%s_energy_range_j", asked);
-	put_range(j, key, m);
+	if (asked) {
+		snprintf(key, sizeof(key), "%s_energy_j", asked);
+		put_part(j, key, m, PART_ASKED);
+		snprintf(key, sizeof(key), "%s_energy_range_j", asked);
+		put_range(j, key, m);
+		snprintf(key, sizeof(key), "%s_cpu_s", asked);
+		json_kv_micro(j, key, (int64_t) (m->asked_cpu_ns / 1000));
+	}
 	put_part(j, "idle_energy_j", m, PART_IDLE);
 	put_part(j, "other_energy_j", m, PART_OTHER);
 	put_watts(j, m);
-	snprintf(key, sizeof(key), "%s_cpu_s", asked);
-	json_kv_micro(j, key, (int64_t) (m->asked_cpu_ns / 1000));
 	json_key(j, "tool");
 	json_open(j, '{');
 	json_kv_micro(j, "cpu_s", (int64_t) (m->tool_cpu_ns / 1000));
 	put_part(j, "energy_j", m, PART_TOOL);
 	json_close(j, '}');
+}
+
+void report_json_one(struct json *j, const struct measurement *m)
+{
+	json_kv_micro(j, "cpu_s", (int64_t) (m->asked_cpu_ns / 1000));
+	put_part(j, "energy_j", m, PART_ASKED);
+	put_range(j, "energy_range_j", m);
 }
 
 void report_json_sensors(struct json *j, const struct rig *rig, const struct measurement *m)
@@ -470,9 +519,8 @@ void report_json_warnings(struct json *j, const struct warnings *w)
 	json_close(j, ']');
 }
 
-void report_json_rows(struct json *j, const struct rig *rig, const struct run_row *rows, size_t n)
+void report_json_rows(struct json *j, const struct run_row *rows, size_t n)
 {
-	(void) rig;
 	json_key(j, "intervals");
 	json_open(j, '[');
 	for (size_t i = 0; i < n; i++) {
@@ -588,7 +636,7 @@ void report_json(const struct run_report *r, FILE *out)
 		json_open(&j, '{');
 		json_kv_i64(&j, "exit_status", run->result.status);
 		report_json_figures(&j, r->rig, &run->result.figures, "command");
-		report_json_rows(&j, r->rig, run->rows, run->n_rows);
+		report_json_rows(&j, run->rows, run->n_rows);
 		report_json_warnings(&j, &run->warnings);
 		json_close(&j, '}');
 	}

@@ -50,20 +50,23 @@ struct run_report {
 void report_text(const struct run_report *r, FILE *out);
 void report_json(const struct run_report *r, FILE *out);
 
-/* The head of the columns that report_row() fills, and one row. end_ns since the start. */
-void report_row_head(const struct rig *rig, FILE *out);
-void report_row(const struct rig *rig, const struct run_row *row, FILE *out);
+/* The head of the columns that report_row() fills, and one row. asked: as in
+ * report_figures(). */
+void report_row_head(const struct rig *rig, const char *asked, FILE *out);
+void report_row(const struct rig *rig, const struct run_row *row, bool with_asked, FILE *out);
 
 /* The parts that `stat` has, too: the table of a measurement; where the figures come from; what to
- * beware of; and the same as members of an open JSON object. asked: what the column is called. */
-void report_figures(
-	const struct rig *rig, const struct measurement *m, const char *asked, FILE *out);
+ * beware of; and the same as members of an open JSON object. asked: what the column is called;
+ * NULL where nobody was asked about. */
+void report_figures(const struct measurement *m, const char *asked, FILE *out);
+void report_one(pid_t pid, const char *name, const struct measurement *m, FILE *out);
 void report_sources(const struct rig *rig, const struct measurement *m, FILE *out);
 void report_warnings(const struct warnings *w, FILE *out);
 void report_json_figures(
 	struct json *j, const struct rig *rig, const struct measurement *m, const char *asked);
+void report_json_one(struct json *j, const struct measurement *m);
 void report_json_sensors(struct json *j, const struct rig *rig, const struct measurement *m);
 void report_json_warnings(struct json *j, const struct warnings *w);
-void report_json_rows(struct json *j, const struct rig *rig, const struct run_row *rows, size_t n);
+void report_json_rows(struct json *j, const struct run_row *rows, size_t n);
 
 #endif

@@ -16,10 +16,6 @@
 /* Power is looked at this often, for peaks; counters would not need it. */
 #define LOOK_NS (100 * NS_PER_MS)
 
-/* How long a sensor with a thread of its own may take for its first reading. */
-#define READY_NS (250 * NS_PER_MS)
-#define READY_STEP_NS (5 * NS_PER_MS)
-
 int run_hold_signals(sigset_t *ret_mask, void (**ret_old_sigchld)(int))
 {
 	static const int held[] = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2,
@@ -69,17 +65,6 @@ static int say_not_executed(const char *name, int error)
 	}
 	cli_fail("run", "%s: cannot be executed: %s", name, strerror(-error));
 	return RUN_NOT_EXECUTABLE;
-}
-
-static void sleep_until_ready(struct gauge *g)
-{
-	const struct timespec step = { .tv_nsec = (long) READY_STEP_NS };
-
-	gauge_read(g);
-	for (uint64_t ns = 0; !gauge_is_ready(g) && ns < READY_NS; ns += READY_STEP_NS) {
-		nanosleep(&step, NULL);
-		gauge_read(g);
-	}
 }
 
 struct follower {
@@ -158,16 +143,17 @@ static void follow(struct follower *f)
 		end_row(f);
 }
 
-static int measure(const struct run_options *o, const struct rig *rig, struct gauge *g,
-	uint32_t tool, uint32_t slot, struct command *c, struct run_result *ret)
+static int measure(const struct run_options *o, const struct engine *e, uint32_t slot,
+	struct command *c, struct run_result *ret)
 {
+	struct gauge *g = e->gauge;
 	struct follower f = { .options = o, .command = c, .gauge = g };
 	int r;
 
-	sleep_until_ready(g);
-	r = measurement_begin(&f.whole, g, rig, &slot, 1, tool);
+	engine_read_ready(e);
+	r = measurement_begin(&f.whole, g, e->rig, &slot, 1, e->tool);
 	if (r == 0 && o->interval_ns)
-		r = measurement_begin(&f.rows, g, rig, &slot, 1, tool);
+		r = measurement_begin(&f.rows, g, e->rig, &slot, 1, e->tool);
 	if (r < 0) {
 		measurement_free(f.whole);
 		cli_fail("run", "%s", strerror(-r));
@@ -199,8 +185,7 @@ static int measure(const struct run_options *o, const struct rig *rig, struct ga
 	return r;
 }
 
-int run_once(const struct run_options *o, const struct rig *rig, struct gauge *g, uint32_t tool,
-	struct run_result *ret)
+int run_once(const struct run_options *o, const struct engine *e, struct run_result *ret)
 {
 	const struct command_options options = { .argv = o->argv,
 		.user = o->user,
@@ -225,14 +210,14 @@ int run_once(const struct run_options *o, const struct rig *rig, struct gauge *g
 		return RUN_FAILED;
 	r = command_target(c, &target);
 	if (r == 0)
-		r = gauge_add(g, &target, &slot);
+		r = gauge_add(e->gauge, &target, &slot);
 	if (r < 0) {
 		command_destroy(c);
 		cli_fail("run", "%s", strerror(-r));
 		return RUN_FAILED;
 	}
-	r = measure(o, rig, g, tool, slot, c, ret);
-	gauge_drop(g, slot);
+	r = measure(o, e, slot, c, ret);
+	gauge_drop(e->gauge, slot);
 	command_destroy(c);
 	return r;
 }

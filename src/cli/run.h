@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "cli/engine.h"
 #include "cli/measurement.h"
 #include "cli/units.h"
 #include "core/command.h"
@@ -51,7 +52,6 @@ int run_hold_signals(sigset_t *ret_mask, void (**ret_old_sigchld)(int));
 
 /* Runs it. Returns 0; or RUN_FAILED, RUN_NOT_EXECUTABLE or RUN_NOT_FOUND after saying on standard
  * error what happened. */
-int run_once(const struct run_options *o, const struct rig *rig, struct gauge *g, uint32_t tool,
-	struct run_result *ret);
+int run_once(const struct run_options *o, const struct engine *e, struct run_result *ret);
 
 #endif
