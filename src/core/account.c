@@ -682,6 +682,38 @@ static uint64_t used_between(uint64_t power_mw, uint64_t from_ns, uint64_t to_ns
 	return to_ns > from_ns ? muldiv_u64(power_mw, to_ns - from_ns, 1000000) : 0;
 }
 
+static uint64_t distance(uint64_t x, uint64_t y)
+{
+	return x > y ? x - y : y - x;
+}
+
+/* Nothing is told of the time between a reading and its snapshot: the mean over the readings stands
+ * for it, as long as they cover most of the time; else nothing is known. */
+static void extend(const struct account *a, const struct account_mark *m,
+	const struct domain_book *b, uint64_t from_ns, struct span *span)
+{
+	uint64_t want_ns = a->t_ns - m->t_ns, have_ns = span->interval_ns;
+	uint64_t off_ns = distance(a->t_ns, b->point.t_ns) + distance(m->t_ns, from_ns);
+	uint64_t mw = power_of(span->energy.uj, have_ns), doubt_uj;
+
+	if (off_ns == 0)
+		return;
+	if (have_ns == 0 || off_ns > want_ns / 2) {
+		span->known = false;
+		return;
+	}
+	doubt_uj = muldiv_u64(b->peak_mw > mw ? b->peak_mw : mw, off_ns, 1000000);
+	span->energy.uj = muldiv_u64(span->energy.uj, want_ns, have_ns);
+	if (span->energy.low_uj > span->energy.uj)
+		span->energy.low_uj = span->energy.uj;
+	span->energy.low_uj -= doubt_uj < span->energy.low_uj ? doubt_uj : span->energy.low_uj;
+	if (span->energy.high_uj < span->energy.uj)
+		span->energy.high_uj = span->energy.uj;
+	span->energy.high_uj += doubt_uj;
+	span->interval_ns = want_ns;
+	span->power_uw = muldiv_u64(span->energy.uj, UINT64_C(1000000000), want_ns);
+}
+
 void account_domain_total_since(
 	const struct account *a, const struct account_mark *m, size_t domain, struct span *ret)
 {
@@ -692,8 +724,12 @@ void account_domain_total_since(
 	uint64_t more_uj, less_uj, most_mw, most_uj;
 
 	account_domain_since(a, m, ACCOUNT_NO_SLOT, domain, ret);
-	if (!ret->known || !b->point.power_mw || b->failing_since_ns)
+	if (!ret->known || b->failing_since_ns)
 		return;
+	if (!b->point.power_mw) {
+		extend(a, m, b, from_ns, ret);
+		return;
+	}
 	more_uj = used_between(b->point.power_mw, b->point.t_ns, a->t_ns) +
 		used_between(from_mw, m->t_ns, from_ns);
 	less_uj = used_between(from_mw, from_ns, m->t_ns) +

@@ -761,7 +761,7 @@ static void test_early_without_energy(void **state)
 static void test_total_of_lagging_sensor(void **state)
 {
 	struct fixture x;
-	struct account_mark *all;
+	struct account_mark *later, *all;
 	struct span span;
 
 	(void) state;
@@ -782,13 +782,23 @@ static void test_total_of_lagging_sensor(void **state)
 	assert_int_equal(span.energy.uj, 95 * J - 3 * J + 4 * J);
 	assert_int_equal(span.interval_ns, NS_PER_S);
 	assert_int_equal(span.power_uw, 96 * J);
-	/* Without power there is nothing to put in. */
+	/* Without power the mean between the readings stands for the rest: they are 2.03 s apart. */
 	x.m.readings[0].power_mw = 0;
 	machine_pass(&x.m, NS_PER_S, 0);
 	machine_draw(&x.m, 0, 50 * J);
 	enter(&x, SNAPSHOT_EDGE);
 	account_total_since(x.a, all, KIND_CPU, &span);
-	assert_int_equal(span.energy.uj, 145 * J);
+	assert_int_equal(span.energy.uj, 145 * J * 200 / 203);
+	assert_true(span.known && span.energy.low_uj < 143 * J && span.energy.high_uj > 145 * J);
+	assert_int_equal(span.interval_ns, 2 * NS_PER_S);
+	/* Too little of the time is covered: nothing is known. */
+	later = account_mark_new(x.a, ACCOUNT_NO_SLOT);
+	machine_pass(&x.m, 100 * MS, 0);
+	x.m.readings[0].t_ns = x.m.t_ns - 60 * MS;
+	enter(&x, SNAPSHOT_EDGE);
+	account_total_since(x.a, later, KIND_CPU, &span);
+	assert_false(span.known);
+	account_mark_free(later);
 	account_mark_free(all);
 	account_destroy(x.a);
 }
