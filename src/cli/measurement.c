@@ -175,7 +175,7 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 {
 	const struct account *a = gauge_account(b->gauge);
 	struct kind_figures *k = &ret->kinds[kind];
-	uint64_t other_uj, given_uj;
+	uint64_t other_uj, given_uj, rest_uj;
 	struct span span;
 
 	k->peak_uw = b->peak_uw[kind];
@@ -198,8 +198,11 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 	if (span.known)
 		k->tool_uj = span.energy.uj;
 	account_rest_since(a, b->machine, kind, &k->idle_uj, &other_uj);
-	given_uj = k->asked.uj + k->tool_uj + k->idle_uj;
-	k->other_uj = k->whole.uj > given_uj ? k->whole.uj - given_uj : 0;
+	given_uj = k->asked.uj + k->tool_uj;
+	rest_uj = k->whole.uj > given_uj ? k->whole.uj - given_uj : 0;
+	if (k->idle_uj > rest_uj)
+		k->idle_uj = rest_uj;
+	k->other_uj = rest_uj - k->idle_uj;
 }
 
 static void take(const struct measurement_base *b, size_t first, size_t n, struct measurement *ret)

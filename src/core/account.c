@@ -574,7 +574,9 @@ void account_mark_renew(const struct account *a, struct account_mark *m)
 	m->missed_ticks = a->missed_ticks;
 	for (size_t d = 0; d < a->n_domains; d++) {
 		const struct domain_book *b = &a->books[d];
+		struct domain_book settled = *b;
 
+		settle(&settled);
 		m->domains[d] = (struct mark_domain) {
 			.have = b->have,
 			.t_ns = b->point.t_ns,
@@ -582,8 +584,8 @@ void account_mark_renew(const struct account *a, struct account_mark *m)
 			.power_mw = b->point.power_mw,
 			.capacity_ns = b->point.capacity_ns,
 			.total_uj = b->total_uj,
-			.idle_uj = b->idle_uj,
-			.other_uj = b->other_uj,
+			.idle_uj = settled.idle_uj,
+			.other_uj = settled.other_uj,
 			.resets = b->resets,
 			.gaps = b->gaps,
 			.target_cpu_ns = t ? t->books[d].base_cpu_ns : 0,
@@ -782,7 +784,11 @@ void account_rest_since(const struct account *a, const struct account_mark *m, e
 		if (b->domain->kind != kind || !b->domain->counted)
 			continue;
 		settle(&settled);
-		*ret_idle_uj += settled.idle_uj - m->domains[d].idle_uj;
-		*ret_other_uj += settled.other_uj - m->domains[d].other_uj;
+		/* What was settled for the mark is settled together with more now: a part may be
+		 * less than it seemed then. */
+		if (settled.idle_uj > m->domains[d].idle_uj)
+			*ret_idle_uj += settled.idle_uj - m->domains[d].idle_uj;
+		if (settled.other_uj > m->domains[d].other_uj)
+			*ret_other_uj += settled.other_uj - m->domains[d].other_uj;
 	}
 }

@@ -119,7 +119,8 @@ void account_domain_total_since(
 /* CPU time of a target since the mark. */
 uint64_t account_cpu_since(const struct account *a, const struct account_mark *m, uint32_t slot);
 
-/* Settled idle and other energy of a kind since the mark. */
+/* Idle and other energy of a kind since the mark. Over less than ACCOUNT_SETTLE_NS they may be off
+ * by what the two cannot be told apart by, also in their sum. */
 void account_rest_since(const struct account *a, const struct account_mark *m, enum kind kind,
 	uint64_t *ret_idle_uj, uint64_t *ret_other_uj);
 

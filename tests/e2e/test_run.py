@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: MIT
+"""powermeasure run: a command and all that it starts."""
+
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from conftest import BUILD, PATIENCE, POWERMEASURE, TOP, run, sim_script, wait_for
+
+SIM = ("--sensors", "sim")
+EXACT = {"unit": [1, 1], "update_ms": 1, "stamped": True}
+CHILDREN = BUILD / "tests" / "fake" / "children"
+NOBODY = 65534
+KINDS = ("cpu", "dram", "gpu")
+IS_ROOT = os.geteuid() == 0
+
+
+@pytest.fixture(scope="module")
+def public():
+    """A directory that any user can read, with the programs in it."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="pm-run-"))
+    path.chmod(0o755)
+    for program in (POWERMEASURE, CHILDREN):
+        shutil.copy(program, path)
+        (path / program.name).chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(params=["as oneself", "as nobody"])
+def measured(request, public, tmp_path):
+    """Runs a command and returns (process, report); by root, and by a user without any right."""
+    prefix = []
+    if request.param == "as nobody":
+        if not IS_ROOT:
+            pytest.skip("only root can become somebody else")
+        prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+    def measure(*command, options=SIM, **keywords):
+        report = tempfile.NamedTemporaryFile(dir=public, suffix=".json", delete=False)
+        report.close()
+        os.chmod(report.name, 0o666)
+        done = subprocess.run(
+            [*prefix, str(public / "powermeasure"), "run", *map(str, options), "--json", "-o",
+             report.name, "--", *map(str, command)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120 * PATIENCE, cwd="/",
+            **keywords)
+        text = pathlib.Path(report.name).read_text()
+        return done, json.loads(text) if text else None
+
+    measure.children = public / "children"
+    measure.prefix = prefix
+    measure.public = public
+    return measure
+
+
+def check_sums(figures):
+    """Command, idle, other and tool are what the counted domains have, exactly."""
+    for kind in KINDS:
+        whole = [d["energy_j"] for d in figures["domains"] if d["kind"] == kind and d["counted"]]
+        parts = [figures["command_energy_j"][kind], figures["idle_energy_j"][kind],
+                 figures["other_energy_j"][kind], figures["tool"]["energy_j"][kind]]
+        micro = [round(x * 1e6) for x in parts if x is not None]
+        if whole and None not in whole:
+            assert sum(micro) == sum(round(x * 1e6) for x in whole), (kind, figures)
+        elif not whole:
+            assert micro == [] and figures["other_energy_j"][kind] is None
+    total = figures["machine_energy_j"]
+    assert total["low_j"] <= total["energy_j"] <= total["high_j"]
+
+
+# ---- the command is itself -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command, status", [
+    ("exit 0", 0), ("exit 1", 1), ("exit 3", 3), ("exit 255", 255), ("exit 125", 125),
+    ("kill -KILL $$", 137), ("kill -TERM $$", 143), ("kill -SEGV $$", 139), ("kill -INT $$", 130),
+])
+def test_exit_status(measured, command, status):
+    done, report = measured("sh", "-c", command)
+    assert done.returncode == status, done.stderr
+    assert report["exit_status"] == status
+
+
+def test_what_cannot_be_executed(measured, tmp_path):
+    done, report = measured("/no/such/command")
+    assert done.returncode == 127 and b"there is no such command" in done.stderr
+    done, report = measured("no-such-command-anywhere", env={"PATH": "/usr/bin:/bin"})
+    assert done.returncode == 127 and b"no-such-command-anywhere" in done.stderr
+    done, report = measured("/etc/passwd")
+    assert done.returncode == 126 and b"/etc/passwd: cannot be executed" in done.stderr
+    done, report = measured("/")
+    assert done.returncode == 126
+    assert report is None
+
+
+@pytest.mark.parametrize("arguments, said", [
+    ([], "no command"),
+    (["--nonsense", "true"], "wrong option"),
+    (["-r", "0", "true"], "-r: \"0\""),
+    (["-I", "x", "true"], "-I: \"x\""),
+    (["--units", "0", "true"], "--units"),
+    (["--units-regex", "(", "true"], "--units-regex"),
+    (["--units", "2", "--units-regex", "x", "true"], "exclude each other"),
+    (["--cooldown", "-1", "true"], "--cooldown"),
+    (["--sensors", "nonsense", "true"], "nonsense"),
+    (["-o", "/no/such/place/report", "true"], "/no/such/place/report"),
+    (["--user", "nobody-of-that-name", "true"], "nobody-of-that-name"),
+    (["--root", "/no/such/root", "true"], "/no/such/root"),
+])
+def test_what_was_not_run(arguments, said, tmp_path):
+    """It is said before the command runs, not after."""
+    mark = tmp_path / "ran"
+    arguments = [str(mark) if x == "true" else x for x in arguments]
+    mark.write_text("#!/bin/sh\ntouch \"$0.done\"\n")
+    mark.chmod(0o755)
+    first = [] if "--sensors" in arguments else SIM
+    done = run("run", *first, *arguments)
+    assert done.returncode == 125 and said in done.stderr, done.stderr
+    assert not (tmp_path / "ran.done").exists()
+
+
+SHOW = """
+import os, resource, signal, sys
+status = dict(line.split(':', 1) for line in open('/proc/self/status') if ':' in line)
+print([status[k].strip() for k in ('SigBlk', 'SigIgn', 'SigCgt', 'Umask', 'CapInh', 'CapAmb',
+                                   'CapEff', 'Uid', 'Gid', 'Groups', 'NoNewPrivs')])
+print(sorted(os.listdir('/proc/self/fd')), os.getcwd(), os.getpgrp() == os.getpid())
+print(sorted(os.environ.items()), os.nice(0), resource.getrlimit(resource.RLIMIT_NOFILE))
+sys.stdout.buffer.write(sys.stdin.buffer.read())
+sys.stderr.write('an error')
+"""
+
+
+def test_nothing_of_the_command_is_touched(measured):
+    program = ["/usr/bin/python3", "-c", SHOW]
+    given = bytes(range(256)) * 1000
+    bare = subprocess.run([*measured.prefix, *program], input=given, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, cwd="/")
+    done, _ = measured(*program, input=given)
+    assert done.stdout == bare.stdout
+    assert done.stderr == bare.stderr == b"an error"
+
+
+def test_signals_that_were_ignored_stay_so(measured):
+    """Whoever starts it with SIGCHLD ignored gets a command that has it ignored, and a status."""
+    def ignore():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    done, report = measured("sh", "-c", "grep SigIgn /proc/self/status; exit 4",
+                            preexec_fn=ignore, start_new_session=True)
+    assert done.returncode == 4
+    ignored = int(done.stdout.split()[1], 16)
+    assert ignored >> (signal.SIGHUP - 1) & 1
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can hand on rights")
+def test_rights_to_read_sensors_do_not_reach_the_command(public):
+    done = subprocess.run(
+        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+         "--inh-caps=+perfmon,+sys_rawio", "--ambient-caps=+perfmon,+sys_rawio",
+         str(public / "powermeasure"), "run", *SIM, "--", "grep", "Cap", "/proc/self/status"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/")
+    if done.returncode == 1 and b"setpriv" in done.stderr:
+        pytest.skip("rights cannot be handed on here")
+    rights = dict(line.split() for line in done.stdout.decode().splitlines())
+    assert int(rights["CapEff:"], 16) == int(rights["CapPrm:"], 16) == 0
+    assert int(rights["CapAmb:"], 16) == 0
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can become somebody else")
+def test_user(public):
+    show = ["sh", "-c", "id -u; id -G; echo $HOME $USER; cat /proc/self/cgroup >/dev/null"]
+    done = subprocess.run([str(public / "powermeasure"), "run", *SIM, "--user", "nobody", "--", *show],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")
+    assert done.returncode == 0, done.stderr
+    uid, groups, rest = done.stdout.splitlines()
+    assert int(uid) == NOBODY and rest.endswith("nobody")
+    refused = subprocess.run(
+        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+         str(public / "powermeasure"), "run", *SIM, "--user", "root", "--", "true"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")
+    assert refused.returncode == 125 and "only root" in refused.stderr
+
+
+def test_signals_reach_the_command(tmp_path):
+    ready = tmp_path / "ready"
+    script = f"trap 'echo told; exit 7' TERM; trap '' HUP; touch {ready}; while :; do sleep 0.01; done"
+    process = subprocess.Popen([str(POWERMEASURE), "run", *SIM, "--", "sh", "-c", script],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(ready.exists)
+    process.send_signal(signal.SIGHUP)  # which it ignores: so it goes on
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20 * PATIENCE)
+    assert process.returncode == 7 and out == "told\n" and "exit status 7" in err
+
+
+def test_a_command_that_ignores_signals_is_waited_for(tmp_path):
+    ready, go = tmp_path / "ready", tmp_path / "go"
+    script = f"trap '' TERM INT; touch {ready}; while ! [ -e {go} ]; do sleep 0.01; done; exit 9"
+    process = subprocess.Popen([str(POWERMEASURE), "run", *SIM, "--", "sh", "-c", script],
+                               stderr=subprocess.PIPE, text=True)
+    wait_for(ready.exists)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    go.touch()
+    assert process.communicate(timeout=20 * PATIENCE)[1].count("exit status 9") == 1
+    assert process.returncode == 9
+
+
+def test_ctrl_c_reaches_the_command_and_the_report_still_comes(tmp_path):
+    ready = tmp_path / "ready"
+    script = f"trap 'echo told; exit 5' INT; touch {ready}; while :; do sleep 0.01; done"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(POWERMEASURE, [str(POWERMEASURE), "run", *SIM, "--", "sh", "-c", script])
+    wait_for(ready.exists)
+    os.write(terminal, b"\x03")
+    said = b""
+    while True:
+        if not select.select([terminal], [], [], 20 * PATIENCE)[0]:
+            raise AssertionError(said)
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # as a terminal tells that nobody is there any more
+            break
+        if not part:
+            break
+        said += part
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    os.close(terminal)
+    own, report = said.split(b"sh -c trap")
+    assert own.count(b"told") == 1 and report.count(b"exit status 5") == 1
+
+
+# ---- energy --------------------------------------------------------------------------------------
+
+
+def test_json_is_as_its_schema_says(measured):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((TOP / "docs" / "run.schema.json").read_text())
+    jsonschema.Draft7Validator.check_schema(schema)
+    done, report = measured("sh", "-c", "echo 3 images", options=[
+        *SIM, "-r", "2", "-w", "1", "-I", "5", "--units-regex", "([0-9]+) images"])
+    assert done.stdout == b"3 images\n" * 3
+    jsonschema.validate(report, schema)
+    assert len(report["runs"]) == 2
+    assert report["units"]["count"] == 6
+    for figures in [report, *report["runs"]]:
+        check_sums(figures)
+    assert report["command_energy_j"]["gpu"] is None
+    done, report = measured("true", options=["--sensors", "estimate"])
+    jsonschema.validate(report, schema)
+    check_sums(report)
+    assert report["domains"][0]["quality"] == "estimated"
+    assert report["other_energy_j"]["gpu"] is None
+    assert any("estimate" in x for x in report["warnings"])
+
+
+def test_energy_follows_from_cpu_time(measured, tmp_path):
+    script = sim_script(measured.public / "flat.json",
+                        {"name": "package-0", "kind": "cpu", "curve": [[1, 40.0]], **EXACT})
+    done, report = measured(measured.children, 50, 20000, "wait", options=["--sensors", script])
+    n_cpu = os.sysconf("SC_NPROCESSORS_ONLN")
+    cpu_s, elapsed_s = float(done.stdout), report["elapsed_s"]
+    assert report["command_cpu_s"] == pytest.approx(cpu_s, rel=0.01)
+    assert report["machine_energy_j"]["energy_j"] == pytest.approx(40 * elapsed_s, rel=0.01)
+    assert report["command_energy_j"]["cpu"] == pytest.approx(40 * cpu_s / n_cpu, rel=0.01)
+    ends = report["command_energy_range_j"]["cpu"]
+    assert ends["low_j"] <= 40 * report["command_cpu_s"] / n_cpu <= ends["high_j"]
+    check_sums(report)
+
+
+@pytest.mark.parametrize("mode, least", [("wait", 0.999), ("orphan", 0.999), ("ignore", 0.95)])
+def test_short_children_are_counted(measured, mode, least):
+    """10,000 children of at most 2 ms; all but those that nobody waits for exactly (for these,
+    only a control group of one's own is exact)."""
+    n = 10000 if mode == "wait" else 2000
+    done, report = measured(measured.children, n, 200, mode)
+    used_s = float(done.stdout)
+    assert report["command_cpu_s"] >= least * used_s, (report["command_cpu_s"], used_s)
+
+
+def test_what_is_left_behind_is_named(measured):
+    done, report = measured("sh", "-c", "sleep 300 >/dev/null 2>&1 & echo $!")
+    left = int(done.stdout)
+    try:
+        named = [x for x in report["warnings"] if f"pid {left} (" in x]
+        assert done.returncode == 0 and len(named) == 1, report["warnings"]
+    finally:
+        os.kill(left, signal.SIGKILL)
+
+
+def test_a_daemon_is_counted_until_the_end(measured):
+    """It leaves its session and its parent, and burns while the command goes on."""
+    daemon = ("import os, time\n"
+              "if os.fork() == 0:\n"
+              "    os.setsid()\n"
+              "    if os.fork() == 0:\n"
+              "        for fd in range(3): os.close(fd)\n"
+              "        while time.process_time() < 0.3: pass\n"
+              "    os._exit(0)\n"
+              "os.wait()\n"
+              "time.sleep(1.0)\n")
+    done, report = measured("/usr/bin/python3", "-c", daemon)
+    assert done.returncode == 0
+    assert report["command_cpu_s"] >= 0.3
+
+
+def test_closed_descriptors():
+    done = subprocess.run(["sh", "-c", f"{POWERMEASURE} run {' '.join(SIM)} -- sh -c 'exit 6' 0<&- 1>&- "
+                                       "2>&-"], timeout=20 * PATIENCE)
+    assert done.returncode == 6
+    done = run("run", *SIM, "--", "sh", "-c", "exec 0<&- 1>&- 2>&-; exit 8")
+    assert done.returncode == 8 and "exit status 8" in done.stderr
+
+
+# ---- repetition ----------------------------------------------------------------------------------
+
+
+def test_repetition(tmp_path):
+    count = tmp_path / "count"
+    script = f"cat; echo x >>{count}; [ $(wc -l <{count}) -ne 3 ]"
+    done = run("run", *SIM, "-r", "5", "--", "sh", "-c", script, input="given\n")
+    assert done.returncode == 1 and done.stdout == "given\n"
+    assert count.read_text() == "x\n" * 3
+    assert "3 runs" in done.stderr and "run 3 failed with status 1" in done.stderr
+    count.unlink()
+    done = run("run", *SIM, "-r", "5", "-i", "-w", "1", "--json", "--", "sh", "-c", script, input="")
+    report = json.loads(done.stderr)
+    assert done.returncode == 1 and len(report["runs"]) == 5
+    assert [x["exit_status"] for x in report["runs"]] == [0, 1, 0, 0, 0]
+    spread = report["statistics"]["elapsed_s"]
+    each = sorted(x["elapsed_s"] for x in report["runs"])
+    assert spread["min"] == pytest.approx(each[0], abs=2e-6)
+    assert spread["max"] == pytest.approx(each[-1], abs=2e-6)
+    assert spread["median"] == pytest.approx(each[2], abs=2e-6)
+    assert spread["mean"] == pytest.approx(sum(each) / 5, abs=2e-6)
+    assert report["elapsed_s"] == pytest.approx(sum(each), abs=1e-5)
+    for kind in ("cpu", "dram"):
+        assert report["command_energy_j"][kind] == pytest.approx(
+            sum(x["command_energy_j"][kind] for x in report["runs"]), abs=1e-9)
+
+
+def test_before_and_after(tmp_path):
+    log = tmp_path / "log"
+    done = run("run", *SIM, "-r", "2", "--pre", f"echo pre >>{log}", "--post", f"echo post >>{log}",
+               "--cooldown", "0.01", "--", "sh", "-c", f"echo run >>{log}")
+    assert done.returncode == 0
+    assert log.read_text().split() == ["pre", "run", "post"] * 2
+    done = run("run", *SIM, "--pre", "exit 3", "--", "touch", tmp_path / "ran")
+    assert done.returncode == 125 and "--pre" in done.stderr
+    assert not (tmp_path / "ran").exists()
+    # What was measured before something failed is told.
+    done = run("run", *SIM, "--post", "exit 3", "-r", "2", "-o", tmp_path / "report", "--",
+               "sh", "-c", "exit 0")
+    assert done.returncode == 125 and "--post" in done.stderr
+
+
+def test_units():
+    done = run("run", *SIM, "--units", "4", "--", "sleep", "0.1")
+    assert re.search(r"^4 units: .* J for the machine", done.stderr, re.M)
+    done = run("run", *SIM, "--units-regex", "nothing", "--json", "--", "echo", "something")
+    report = json.loads(done.stderr)
+    assert report["units"] is None
+    assert any("nothing that matches" in x for x in report["warnings"])
+    done = run("run", *SIM, "--units-regex", "img", "--json", "--", "printf", "img img\nimg no newline")
+    assert done.stdout == "img img\nimg no newline"
+    assert json.loads(done.stderr)["units"]["count"] == 3
+
+
+def test_interval_rows():
+    done = run("run", *SIM, "-I", "100", "--json", "--", "sleep", "0.55")
+    report = json.loads(done.stderr)
+    rows = report["runs"][0]["intervals"]
+    assert 5 <= len(rows) <= 6
+    assert sum(x["interval_s"] for x in rows) == pytest.approx(report["elapsed_s"], abs=1e-4)
+    assert [x["end_s"] for x in rows] == sorted(x["end_s"] for x in rows)
+    text = run("run", *SIM, "-I", "100", "--", "sleep", "0.35").stderr
+    assert re.search(r"^ +s +CPU W +command", text, re.M)
+    assert len(re.findall(r"^ +0\.\d{3} ", text, re.M)) >= 3
+
+
+def test_too_short_for_a_slow_counter(tmp_path):
+    script = sim_script(tmp_path / "slow.json", {"name": "package-0", "kind": "cpu",
+                                                 "curve": [[1, 40.0]], "update_ms": 500})
+    done = run("run", "--sensors", script, "--json", "-I", "20", "--", "sleep", "0.05")
+    said = " ".join(json.loads(done.stderr)["warnings"])
+    assert "too short" in said or "no energy is known" in said
+    assert "faster than" in said or "no energy is known" in said
+
+
+def test_help_and_stat():
+    assert "usage: powermeasure run" in run("run", "--help").stdout
+    done = run("stat", *SIM, "--", "sh", "-c", "exit 3")
+    assert done.returncode == 3 and "exit status 3" in done.stderr
+    assert run("stat", *SIM, "-r", "2", "sh", "-c", "exit 0").returncode == 0
