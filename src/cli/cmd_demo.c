@@ -36,8 +36,12 @@ static const char help[] =
 	"usage: powermeasure demo [--seconds N] [--log-dir DIR] [OPTIONS]\n"
 	"\n"
 	"Starts the plugin and a process that keeps half a CPU busy, asks for the power of both for\n"
-	"10 s with a real event, and shows what was measured.\n"
-	"\n" CLI_SENSOR_HELP;
+	"10 s with a real event, and shows what was measured. It is what ./run does.\n"
+	"\n"
+	"  --seconds N        how long (default: 10)\n"
+	"  --log-dir DIR      default: $TRAPS_POWER_LOG_PATH, else ~/logs\n"
+	"\n" CLI_SENSOR_HELP "\n"
+	"Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
 enum { OPT_SECONDS = CLI_OPT_NEXT, OPT_LOG_DIR };
 
@@ -199,6 +203,7 @@ static void show_live(const struct figures *f, uint64_t begun_ns)
 static void show_table(const struct figures *f)
 {
 	bool estimated = strcmp(f->quality, "ESTIMATED") == 0;
+	bool simulated = rig_is_simulated(f->sensor);
 	char gpu[32] = "-";
 
 	if (f->gpu_ns)
@@ -214,10 +219,15 @@ static void show_table(const struct figures *f)
 		format_micro(p->max_uw, high, sizeof(high));
 		format_micro(p->uj, joules, sizeof(joules));
 		printf("%8d  %-15s %10s %9s %9s %10s %10s  %s, %s\n", (int) p->pid, p->name, mean,
-			low, high, joules, gpu, f->sensor, estimated ? "ESTIMATED" : "measured");
+			low, high, joules, gpu, f->sensor,
+			simulated           ? "SIMULATED"
+				: estimated ? "ESTIMATED"
+					    : "measured");
 	}
 	if (f->gpu_ns)
 		printf("GPU W is the whole device's.\n");
+	if (simulated)
+		printf("SIMULATED: the figures are made up, as --sensors asked for.\n");
 	if (estimated)
 		printf("ESTIMATED: there is no power sensor that can be read here, so the figures come "
 		       "from a model\n(%s). `powermeasure list` says what would help.\n",
@@ -358,7 +368,7 @@ int cmd_demo(int argc, char **argv)
 	int option, r = CLI_DONE;
 	uint64_t number;
 
-	while (r == CLI_DONE && (option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+	while (r == CLI_DONE && (option = cli_next_option("demo", argc, argv, options)) != -1) {
 		switch (option) {
 		case 'h':
 			fputs(help, stdout);
@@ -372,9 +382,11 @@ int cmd_demo(int argc, char **argv)
 			break;
 		case OPT_LOG_DIR:
 			log_dir = optarg;
+			if (!*log_dir)
+				r = cli_usage("demo", "--log-dir: the name is empty");
 			break;
-		case '?':
-			r = cli_usage("demo", "wrong option");
+		case CLI_OPT_BAD:
+			r = CLI_USAGE;
 			break;
 		default:
 			r = cli_take_sensor_option(&sensors, "demo", option, optarg);
