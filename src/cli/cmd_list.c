@@ -103,6 +103,8 @@ static const char *state_of(const struct rig_verdict *v)
 
 static const char *quality_of(const struct domain *d)
 {
+	if (rig_is_simulated(d->sensor))
+		return "simulated";
 	switch (d->quality) {
 	case FLAG_MEASURED:
 		return "measured";

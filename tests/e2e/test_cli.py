@@ -171,6 +171,12 @@ def test_a_powercap_tree_is_measured(plugin, load, tmp_path, counter):
     assert float(found.group(2)) == pytest.approx(16, rel=0.05)
 
 
+def test_list_says_that_the_simulated_is_not_measured():
+    _, sensors = listed("/", "--sensors", "sim")
+    assert {d["quality"] for d in sensors["sim"]["domains"]} == {"simulated"}
+    assert "used: simulated, no measurement" in run("list", "--sensors", "sim").stdout
+
+
 def test_list_refuses_what_it_does_not_know(tmp_path):
     assert run("list", "--nonsense").returncode == 2
     assert run("list", "word").returncode == 2
