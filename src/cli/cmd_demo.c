@@ -24,7 +24,6 @@
 #include "util/cleanup.h"
 #include "util/format.h"
 #include "util/parse.h"
-#include "util/self.h"
 #include "util/timestamp.h"
 
 #define DEFAULT_SECONDS 10
@@ -90,21 +89,21 @@ static void work_for_ever(void)
 	}
 }
 
-static void exec_plugin(const struct demo *d, int log_fd)
+/* Not by execve(): a program file with capabilities, which is how `list` says to get at the
+ * sensors, would forget there that it is to end with its parent. */
+static void be_plugin(const struct demo *d, int log_fd)
 {
-	char self[4096];
-	const char *args[ARRAY_SIZE(d->plugin_args) + 16] = { "powermeasure", "plugin", "--listen",
+	const char *args[ARRAY_SIZE(d->plugin_args) + 16] = { "plugin", "--listen",
 		"tcp://127.0.0.1:*", "--log-dir", d->log_dir, "--record", d->record };
-	size_t n = 8;
+	size_t n = 7;
 
 	for (size_t i = 0; i < d->n_plugin_args; i++)
 		args[n++] = d->plugin_args[i];
 	args[n] = NULL;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	dup2(log_fd, STDERR_FILENO);
-	self_path(self, sizeof(self));
-	execv(self, (char **) (uintptr_t) args);
-	_exit(127);
+	optind = 0; /* read a command line from its begin */
+	_exit(cmd_plugin((int) n, (char **) (uintptr_t) args));
 }
 
 static int start_children(struct demo *d)
@@ -114,8 +113,10 @@ static int start_children(struct demo *d)
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return -errno;
 	d->plugin = fork();
-	if (d->plugin == 0)
-		exec_plugin(d, pipe_fds[1]);
+	if (d->plugin == 0) {
+		close(pipe_fds[0]);
+		be_plugin(d, pipe_fds[1]);
+	}
 	close(pipe_fds[1]);
 	d->plugin_log = pipe_fds[0];
 	d->worker = fork();
