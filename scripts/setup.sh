@@ -32,8 +32,9 @@ need_packages() {
     elif command -v sudo >/dev/null; then
         as_root=sudo
     else
-        echo "Packages are missing. As root, type:" >&2
-        echo "  apt-get install --no-install-recommends $missing" >&2
+        echo "Packages are missing, and installing them takes root or sudo. As root, type:" >&2
+        echo "  apt-get update && apt-get install --no-install-recommends $missing" >&2
+        echo "and then start this again." >&2
         exit 1
     fi
     echo "Installing: $missing" >&2

@@ -1,18 +1,117 @@
 # SPDX-License-Identifier: MIT
-"""The man pages and the --help texts name the same options."""
+"""What the documents say is so: options, environment variables, commands, files and the Python call."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 
 import pytest
 
 from conftest import TOP, run
+
+COMMANDS = ["plugin", "list", "send", "demo"]
+PAGES = sorted(TOP.glob("docs/man/*.scd"))
+DOCUMENTS = sorted([TOP / "README.md", *TOP.glob("docs/*.md"), TOP / "python" / "README.md"])
 
 
 def options_in(text):
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--help", "--version"}
 
 
+def blocks(text, language=r"\w*"):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
+def name_of(path):
+    return str(path.relative_to(TOP))
+
+
+# ---- man pages ------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("command", ["plugin", "list", "send"])
 def test_man_page_and_help_agree(command):
     page = (TOP / "docs" / "man" / f"powermeasure-{command}.1.scd").read_text()
     assert options_in(page) == options_in(run(command, "--help").stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_the_option_table_agree(command):
+    """What getopt takes is what the help shows, no more and no less."""
+    table = (TOP / "src" / "cli" / f"cmd_{command}.c").read_text()
+    if "CLI_SENSOR_OPTIONS" in table:
+        table += (TOP / "src" / "cli" / "cli.h").read_text()
+    taken = {"--" + name for name in re.findall(r'"([a-z-]+)", \w+_argument', table)}
+    assert taken - {"--help"} == options_in(run(command, "--help").stdout)
+
+
+def test_every_command_is_in_the_main_page_and_the_help():
+    page = (TOP / "docs" / "man" / "powermeasure.1.scd").read_text()
+    described = set(re.findall(r"^\*(\w+)\*\n\t", page, re.M))
+    assert described == set(COMMANDS)
+    helped = re.findall(r"^  (\w+) +\w", run("--help").stdout.split("Commands:")[1], re.M)
+    assert helped == COMMANDS
+
+
+# ---- command lines that readers copy --------------------------------------------------------------
+
+
+def command_lines():
+    for path in (*DOCUMENTS, *PAGES):
+        text = path.read_text()
+        lines = [line for block in blocks(text) for line in block.splitlines()]
+        if path.suffix == ".scd":
+            lines = [line.strip() for line in text.splitlines() if line.startswith("\tpower")]
+        lines += re.findall(r"`((?:powermeasure|\./run) [^`]*)`", text)
+        for line in lines:
+            if re.match(r"(powermeasure|\./run) +[a-z]", line):
+                yield pytest.param(line, id=f"{name_of(path)}: {line}")
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_a_command_line_in_the_documents_is_understood(line):
+    """With --help at its end a command reads all that stands before and does nothing."""
+    done = run(*shlex.split(line, comments=True)[1:], "--help", timeout=10)
+    assert done.returncode == 0 and done.stdout.startswith("usage: "), done.stderr
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_options_named_in_a_document_exist(path):
+    known = set().union(*(options_in(run(command, "--help").stdout) for command in COMMANDS))
+    named = set()
+    for code in re.findall(r"`(--[a-z][^`]*)`", path.read_text()):
+        named |= options_in(code)
+    assert named <= known
+
+
+# ---- environment, links, Python -------------------------------------------------------------------
+
+
+def test_the_environment_variables_are_those_of_the_source():
+    source = "".join(path.read_text() for path in sorted((TOP / "src").rglob("*.c")))
+    read = set(re.findall(r'(?:cli_env|env_is_on)\("(\w+)"\)', source)) - {"HOME"}
+    ours = re.compile(r"\b(?:POWER_MEASURING|POWERMEASURE|TRAPS)_[A-Z_]+\b")
+    assert set(ours.findall((TOP / "README.md").read_text())) == read
+    assert set(ours.findall((TOP / "docs/man/powermeasure-plugin.1.scd").read_text())) == read
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_the_readmes_python_call_works_as_it_stands(plugin):
+    p = plugin("--sensors", "sim")
+    code, = blocks((TOP / "README.md").read_text(), "python")
+    assert "tcp://127.0.0.1:6010" in code
+    code = code.replace("tcp://127.0.0.1:6010", p.address)
+    code = code.replace("send_power_measure_fb_event(socket,", "print(send_power_measure_fb_event(socket,")
+    code = re.sub(r"monitor_duration\)$", "monitor_duration))", code, flags=re.M)
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+                          timeout=30, env=dict(os.environ, PYTHONPATH=str(TOP / "python")))
+    assert done.returncode == 0
+    assert done.stdout == "event-engine: msg published\n"

@@ -24,7 +24,6 @@
 #include "util/cleanup.h"
 #include "util/format.h"
 #include "util/parse.h"
-#include "util/self.h"
 #include "util/timestamp.h"
 
 #define DEFAULT_SECONDS 10
@@ -36,8 +35,12 @@ static const char help[] =
 	"usage: powermeasure demo [--seconds N] [--log-dir DIR] [OPTIONS]\n"
 	"\n"
 	"Starts the plugin and a process that keeps half a CPU busy, asks for the power of both for\n"
-	"10 s with a real event, and shows what was measured.\n"
-	"\n" CLI_SENSOR_HELP;
+	"10 s with a real event, and shows what was measured. It is what ./run does.\n"
+	"\n"
+	"  --seconds N        how long (default: 10)\n"
+	"  --log-dir DIR      default: $TRAPS_POWER_LOG_PATH, else ~/logs\n"
+	"\n" CLI_SENSOR_HELP "\n"
+	"Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
 enum { OPT_SECONDS = CLI_OPT_NEXT, OPT_LOG_DIR };
 
@@ -86,21 +89,21 @@ static void work_for_ever(void)
 	}
 }
 
-static void exec_plugin(const struct demo *d, int log_fd)
+/* Not by execve(): a program file with capabilities, which is how `list` says to get at the
+ * sensors, would forget there that it is to end with its parent. */
+static void be_plugin(const struct demo *d, int log_fd)
 {
-	char self[4096];
-	const char *args[ARRAY_SIZE(d->plugin_args) + 16] = { "powermeasure", "plugin", "--listen",
+	const char *args[ARRAY_SIZE(d->plugin_args) + 16] = { "plugin", "--listen",
 		"tcp://127.0.0.1:*", "--log-dir", d->log_dir, "--record", d->record };
-	size_t n = 8;
+	size_t n = 7;
 
 	for (size_t i = 0; i < d->n_plugin_args; i++)
 		args[n++] = d->plugin_args[i];
 	args[n] = NULL;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	dup2(log_fd, STDERR_FILENO);
-	self_path(self, sizeof(self));
-	execv(self, (char **) (uintptr_t) args);
-	_exit(127);
+	optind = 0; /* read a command line from its begin */
+	_exit(cmd_plugin((int) n, (char **) (uintptr_t) args));
 }
 
 static int start_children(struct demo *d)
@@ -110,8 +113,10 @@ static int start_children(struct demo *d)
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return -errno;
 	d->plugin = fork();
-	if (d->plugin == 0)
-		exec_plugin(d, pipe_fds[1]);
+	if (d->plugin == 0) {
+		close(pipe_fds[0]);
+		be_plugin(d, pipe_fds[1]);
+	}
 	close(pipe_fds[1]);
 	d->plugin_log = pipe_fds[0];
 	d->worker = fork();
@@ -199,6 +204,7 @@ static void show_live(const struct figures *f, uint64_t begun_ns)
 static void show_table(const struct figures *f)
 {
 	bool estimated = strcmp(f->quality, "ESTIMATED") == 0;
+	bool simulated = rig_is_simulated(f->sensor);
 	char gpu[32] = "-";
 
 	if (f->gpu_ns)
@@ -214,10 +220,15 @@ static void show_table(const struct figures *f)
 		format_micro(p->max_uw, high, sizeof(high));
 		format_micro(p->uj, joules, sizeof(joules));
 		printf("%8d  %-15s %10s %9s %9s %10s %10s  %s, %s\n", (int) p->pid, p->name, mean,
-			low, high, joules, gpu, f->sensor, estimated ? "ESTIMATED" : "measured");
+			low, high, joules, gpu, f->sensor,
+			simulated           ? "SIMULATED"
+				: estimated ? "ESTIMATED"
+					    : "measured");
 	}
 	if (f->gpu_ns)
 		printf("GPU W is the whole device's.\n");
+	if (simulated)
+		printf("SIMULATED: the figures are made up, as --sensors asked for.\n");
 	if (estimated)
 		printf("ESTIMATED: there is no power sensor that can be read here, so the figures come "
 		       "from a model\n(%s). `powermeasure list` says what would help.\n",
@@ -358,7 +369,7 @@ int cmd_demo(int argc, char **argv)
 	int option, r = CLI_DONE;
 	uint64_t number;
 
-	while (r == CLI_DONE && (option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+	while (r == CLI_DONE && (option = cli_next_option("demo", argc, argv, options)) != -1) {
 		switch (option) {
 		case 'h':
 			fputs(help, stdout);
@@ -372,9 +383,11 @@ int cmd_demo(int argc, char **argv)
 			break;
 		case OPT_LOG_DIR:
 			log_dir = optarg;
+			if (!*log_dir)
+				r = cli_usage("demo", "--log-dir: the name is empty");
 			break;
-		case '?':
-			r = cli_usage("demo", "wrong option");
+		case CLI_OPT_BAD:
+			r = CLI_USAGE;
 			break;
 		default:
 			r = cli_take_sensor_option(&sensors, "demo", option, optarg);

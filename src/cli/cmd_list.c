@@ -94,14 +94,17 @@ static void look(struct host *host, struct rig *rig, struct look *ret)
 
 static const char *state_of(const struct rig_verdict *v)
 {
-	if (v->used)
-		return v->ops->role == SENSOR_MODEL ? "used: an estimate, no measurement"
-						    : "usable";
+	if (v->used && v->ops->role == SENSOR_MODEL)
+		return "used: an estimate, no measurement";
+	if (v->used && v->ops->role == SENSOR_SIMULATED)
+		return "used: simulated, no measurement";
 	return v->error == 0 ? "usable" : "not usable";
 }
 
 static const char *quality_of(const struct domain *d)
 {
+	if (rig_is_simulated(d->sensor))
+		return "simulated";
 	switch (d->quality) {
 	case FLAG_MEASURED:
 		return "measured";
@@ -231,6 +234,14 @@ static bool measures_something(const struct rig *rig)
 	return false;
 }
 
+static bool has_fix(const struct rig *rig)
+{
+	for (size_t i = 0; i < rig_n_verdicts(rig); i++)
+		if (rig_verdict(rig, i)->why.fix[0])
+			return true;
+	return false;
+}
+
 static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 {
 	static struct look looks[RIG_MAX_DOMAINS];
@@ -250,7 +261,8 @@ static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 	if (r < 0) {
 		host_finish(&host);
 		if (r == -EINVAL)
-			return cli_usage("list", "--sensors: \"%.*s\" is no sensor",
+			return cli_usage("list",
+				"--sensors: \"%.*s\" is no sensor; `powermeasure list` names them all",
 				(int) strcspn(bad_name, ","), bad_name);
 		return cli_fail("list", "%s", strerror(-r));
 	}
@@ -267,8 +279,9 @@ static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 			       "and a kill or a reader at the wrong moment may find them torn\n",
 				log_dir);
 		if (!measures)
-			printf("\nNothing can be measured here%s.\n",
-				rig_n_domains(rig) ? ": figures for the CPUs are estimates" : "");
+			printf("\nNothing %s measured here%s%s.\n", has_fix(rig) ? "is" : "can be",
+				rig_n_domains(rig) ? ": figures for the CPUs are estimates" : "",
+				has_fix(rig) ? "; see above for what would change that" : "");
 	}
 	if (rig_close(rig, CLOSE_NS))
 		host_finish(&host);
@@ -283,7 +296,7 @@ int cmd_list(int argc, char **argv)
 	bool json = false;
 	int option, r = CLI_DONE;
 
-	while (r == CLI_DONE && (option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+	while (r == CLI_DONE && (option = cli_next_option("list", argc, argv, options)) != -1) {
 		switch (option) {
 		case 'h':
 			fputs(help, stdout);
@@ -294,8 +307,8 @@ int cmd_list(int argc, char **argv)
 		case OPT_LOG_DIR:
 			log_dir = optarg;
 			break;
-		case '?':
-			r = cli_usage("list", "wrong option");
+		case CLI_OPT_BAD:
+			r = CLI_USAGE;
 			break;
 		default:
 			r = cli_take_sensor_option(&sensors, "list", option, optarg);

@@ -99,6 +99,8 @@ struct said {
 /* "2", or "cpu=2,gpu=10". */
 static int take_rate(struct said *said, const char *command, const char *text)
 {
+	if (!*text)
+		return cli_usage(command, "--rate: \"\" is not between 0.1 and 1000 Hz");
 	while (*text) {
 		char part[48];
 		const char *number = part, *equals;
@@ -157,6 +159,8 @@ static int take_option(struct said *said, const char *command, int option, const
 		c->self_test = true;
 		return CLI_DONE;
 	case OPT_LOG_DIR:
+		if (!*argument)
+			return cli_usage(command, "--log-dir: the name is empty");
 		c->log_dir = argument;
 		return CLI_DONE;
 	case OPT_LOG_FORMAT:
@@ -227,14 +231,15 @@ static int settle_formats(struct said *said, const char *command)
 	else if (strcmp(format, "camera-traps") == 0)
 		c->log_format = LOG_FORMAT_CAMERA_TRAPS;
 	else
-		return cli_usage(
-			command, "--log-format: \"%s\" is neither readme nor camera-traps", format);
+		return cli_usage(command, "%s: \"%s\" is neither readme nor camera-traps",
+			said->log_format ? "--log-format" : "POWERMEASURE_LOG_FORMAT", format);
 	/* Senders of that deployment number as its schema does. */
 	c->monitor_types = c->log_format == LOG_FORMAT_CAMERA_TRAPS ? MONITOR_TYPES_EVENTS
 								    : MONITOR_TYPES_README;
 	if (types && !cli_monitor_types(types, &c->monitor_types))
-		return cli_usage(
-			command, "--monitor-types: \"%s\" is neither readme nor events", types);
+		return cli_usage(command, "%s: \"%s\" is neither readme nor events",
+			said->monitor_types ? "--monitor-types" : "POWERMEASURE_MONITOR_TYPES",
+			types);
 	return CLI_DONE;
 }
 
@@ -280,13 +285,12 @@ int cmd_plugin(int argc, char **argv)
 
 	for (int k = 0; k < KIND_COUNT; k++)
 		said.config.period_ns[k] = UINT64_C(1000000000000000) / RATE_DEFAULT_UHZ;
-	while (r == CLI_DONE && (option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+	while (r == CLI_DONE && (option = cli_next_option(command, argc, argv, options)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return CLI_DONE;
 		}
-		r = option == '?' ? cli_usage(command, "wrong option")
-				  : take_option(&said, command, option, optarg);
+		r = option == CLI_OPT_BAD ? CLI_USAGE : take_option(&said, command, option, optarg);
 	}
 	if (r == CLI_DONE && optind < argc)
 		r = cli_usage(command, "\"%s\" is no option", argv[optind]);

@@ -89,7 +89,9 @@ static int take_option(struct request *q, int option, const char *argument)
 		return CLI_DONE;
 	case OPT_PID:
 		if (parse_i64(argument, &pid) < 0 || pid < INT32_MIN || pid > INT32_MAX)
-			return cli_usage("send", "--pid: \"%s\" is no number", argument);
+			return cli_usage("send",
+				"--pid: \"%s\" is no number; give --pid again for each process",
+				argument);
 		if (q->n_pids == MAX_PIDS)
 			return cli_usage("send", "--pid: more than %d", MAX_PIDS);
 		q->pids[q->n_pids++] = (int32_t) pid;
@@ -106,8 +108,8 @@ static int take_option(struct request *q, int option, const char *argument)
 		return CLI_DONE;
 	case OPT_SECONDS:
 		if (parse_u64(argument, &number) < 0 || number > UINT32_MAX)
-			return cli_usage(
-				"send", "--seconds: \"%s\" is no number of seconds", argument);
+			return cli_usage("send", "--seconds: \"%s\" is no whole number of seconds",
+				argument);
 		q->seconds = (uint32_t) number;
 		return CLI_DONE;
 	case OPT_AT:
@@ -123,7 +125,7 @@ static int take_option(struct request *q, int option, const char *argument)
 		q->uuid = argument;
 		return CLI_DONE;
 	}
-	return cli_usage("send", "wrong option");
+	return CLI_USAGE;
 }
 
 static struct wire_text text_of(const char *s)
@@ -257,8 +259,9 @@ int cmd_send(int argc, char **argv)
 	bool engine;
 	int option, r = CLI_DONE;
 
-	if (argc < 2)
-		return cli_usage("send", "what: start, stop or terminate?");
+	if (argc < 2 ||
+		(argv[1][0] == '-' && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0))
+		return cli_usage("send", "first comes what to send: start, stop or terminate");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		fputs(help, stdout);
 		return CLI_DONE;
@@ -268,12 +271,12 @@ int cmd_send(int argc, char **argv)
 		return cli_usage("send",
 			"POWERMEASURE_MONITOR_TYPES: \"%s\" is neither readme nor events", types);
 	optind = 2;
-	while (r == CLI_DONE && (option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+	while (r == CLI_DONE && (option = cli_next_option("send", argc, argv, options)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return CLI_DONE;
 		}
-		r = take_option(&q, option, optarg);
+		r = option == CLI_OPT_BAD ? CLI_USAGE : take_option(&q, option, optarg);
 	}
 	if (r != CLI_DONE)
 		return r;
@@ -285,6 +288,8 @@ int cmd_send(int argc, char **argv)
 		q.to = cli_default_address(address, sizeof(address), &engine);
 	if (!q.to)
 		return CLI_USAGE;
+	if (q.n_pids == 0 && (strcmp(what, "start") == 0 || strcmp(what, "stop") == 0))
+		return cli_usage("send", "%s which processes? Name each with --pid N", what);
 	if (strcmp(what, "start") == 0)
 		return send_start(&q);
 	if (strcmp(what, "stop") == 0)

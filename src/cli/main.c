@@ -31,7 +31,7 @@ static void print_help(FILE *out)
 		out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
-	fputs("\nEach has a --help of its own.\n", out);
+	fputs("\nEach has a --help of its own. `powermeasure --version` tells the version.\n", out);
 }
 
 int main(int argc, char **argv)
@@ -53,7 +53,10 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (strcmp(name, commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "powermeasure: there is no command \"%s\"\n", name);
-	print_help(stderr);
+	fprintf(stderr, "powermeasure: there is no %s \"%s\"; the commands are",
+		*name == '-' ? "option" : "command", name);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(stderr, "%s %s", i ? "," : "", commands[i].name);
+	fputs("\ntry: powermeasure --help\n", stderr);
 	return CLI_USAGE;
 }

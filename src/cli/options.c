@@ -31,10 +31,30 @@ int cli_usage(const char *command, const char *format, ...)
 	return CLI_USAGE;
 }
 
+int cli_next_option(const char *command, int argc, char **argv, const struct option *options)
+{
+	int option;
+
+	opterr = 0;
+	option = getopt_long(argc, argv, "+:h", options, NULL);
+	if (option == ':')
+		cli_usage(command, "%s needs a value", argv[optind - 1]);
+	else if (option == '?' && strncmp(argv[optind - 1], "--", 2) != 0 && optopt)
+		cli_usage(command, "there is no option -%c", optopt);
+	else if (option == '?' && optopt)
+		cli_usage(command, "%.*s takes no value", (int) strcspn(argv[optind - 1], "="),
+			argv[optind - 1]);
+	else if (option == '?')
+		cli_usage(command, "there is no option %s", argv[optind - 1]);
+	return option == ':' ? CLI_OPT_BAD : option;
+}
+
 int cli_fail(const char *command, const char *format, ...)
 {
 	va_list args;
 
+	/* What was said before stands before it, also where both go to one file. */
+	fflush(stdout);
 	va_start(args, format);
 	complain(command, format, args);
 	va_end(args);

@@ -36,6 +36,18 @@ int sender_bind_waiter(char *created, size_t n)
 	return -errno;
 }
 
+/* The reason stands behind words that are the same in every refusal. */
+static void tell_refusal(const char *command, const char *reply, size_t n)
+{
+	size_t head = strlen(BUS_BAD_MSG ": ");
+
+	if (n > head && memcmp(reply, BUS_BAD_MSG ": ", head) == 0) {
+		reply += head;
+		n -= head;
+	}
+	cli_fail(command, "refused: %.*s", (int) n, reply);
+}
+
 /* Sends the message and explains an answer that is not the good one. */
 static int exchange(const char *command, const char *to, const void *message, size_t n)
 {
@@ -62,8 +74,7 @@ static int exchange(const char *command, const char *to, const void *message, si
 			memcmp(zmq_msg_data(&reply), BUS_PUBLISHED, strlen(BUS_PUBLISHED)) == 0) {
 			r = CLI_DONE;
 		} else {
-			cli_fail(command, "refused: %.*s", (int) zmq_msg_size(&reply),
-				(const char *) zmq_msg_data(&reply));
+			tell_refusal(command, zmq_msg_data(&reply), zmq_msg_size(&reply));
 		}
 	}
 	zmq_msg_close(&reply);

@@ -236,6 +236,13 @@ const struct rig_verdict *rig_verdict(const struct rig *rig, size_t i)
 	return &rig->verdicts[i];
 }
 
+bool rig_is_simulated(const char *sensor)
+{
+	const struct sensor_ops *ops = sensor_find(sensor);
+
+	return ops && ops->role == SENSOR_SIMULATED;
+}
+
 uint32_t rig_kinds(const struct rig *rig)
 {
 	uint32_t kinds = 0;

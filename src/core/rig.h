@@ -49,6 +49,9 @@ bool rig_is_outermost(const struct rig *rig, size_t i);
 size_t rig_n_verdicts(const struct rig *rig);
 const struct rig_verdict *rig_verdict(const struct rig *rig, size_t i);
 
+/* Whether the backend of that name makes its figures up. */
+bool rig_is_simulated(const char *sensor);
+
 /* The kinds that at least one counted domain has, as KIND_BITs. */
 uint32_t rig_kinds(const struct rig *rig);
 

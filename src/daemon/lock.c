@@ -59,7 +59,9 @@ int lock_log_dir(const char *dir, char *ret_why, size_t n)
 	int r = make_dirs(dir);
 
 	if (r < 0) {
-		snprintf(ret_why, n, "cannot make the log directory %s: %s", dir, strerror(-r));
+		snprintf(ret_why, n,
+			"cannot make the log directory %s: %s; choose another with --log-dir", dir,
+			strerror(-r));
 		return r;
 	}
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -66,7 +66,8 @@ static void tell_verdict(const struct rig_verdict *v)
 {
 	if (v->used || v->error == 0 || v->error == -ECANCELED) {
 		if (v->used)
-			log_info("sensor %s: %zu domains", v->ops->name, v->n_domains);
+			log_info("sensor %s: %zu domain%s", v->ops->name, v->n_domains,
+				v->n_domains == 1 ? "" : "s");
 		if (v->used && v->why.reason[0])
 			log_warn("sensor %s: %s%s%s", v->ops->name, v->why.reason,
 				v->why.fix[0] ? "; to change that: " : "", v->why.fix);
@@ -80,10 +81,19 @@ static void tell_verdict(const struct rig_verdict *v)
 		log_info("sensor %s is not used: %s", v->ops->name, v->why.reason);
 }
 
+static const char *origin_of(const struct domain *d)
+{
+	return d->quality == FLAG_ESTIMATED   ? ", ESTIMATED: "
+		: rig_is_simulated(d->sensor) ? ", SIMULATED"
+					      : "";
+}
+
 static void tell_domain(const struct domain *d)
 {
 	if (d->quality == FLAG_ESTIMATED)
 		log_warn("%s power is ESTIMATED, not measured: %s", kind_title(d->kind), d->model);
+	else if (rig_is_simulated(d->sensor))
+		log_warn("%s power is SIMULATED, not measured", kind_title(d->kind));
 	else
 		log_debug("%s %s: %s, %s", d->sensor, d->name, kind_name(d->kind), d->scope);
 }
@@ -96,11 +106,8 @@ static void note_source(struct plugin *p, const struct domain *d)
 
 	if (!d->counted || strstr(source, d->sensor))
 		return;
-	if (d->quality == FLAG_ESTIMATED)
-		snprintf(source + len, room, "%s%s, ESTIMATED: %s", len ? ", " : "", d->sensor,
-			d->model);
-	else
-		snprintf(source + len, room, "%s%s", len ? ", " : "", d->sensor);
+	snprintf(
+		source + len, room, "%s%s%s%s", len ? ", " : "", d->sensor, origin_of(d), d->model);
 }
 
 static int open_rig(struct plugin *p)

@@ -299,7 +299,9 @@ static json_t *load_script(struct sensor *s)
 	json_t *script = file ? json_load_file(file, JSON_REJECT_DUPLICATES, &error)
 			      : json_loads(builtin_script, 0, &error);
 
-	if (!script)
+	if (!script && error.line < 0) /* it could not even be opened; the text names it */
+		sensor_refuse(s, -EINVAL, NULL, "%s", error.text);
+	else if (!script)
 		sensor_refuse(s, -EINVAL, NULL, "%.80s, line %d: %s",
 			file ? file : "built-in script", error.line, error.text);
 	return script;

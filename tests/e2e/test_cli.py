@@ -171,6 +171,12 @@ def test_a_powercap_tree_is_measured(plugin, load, tmp_path, counter):
     assert float(found.group(2)) == pytest.approx(16, rel=0.05)
 
 
+def test_list_says_that_the_simulated_is_not_measured():
+    _, sensors = listed("/", "--sensors", "sim")
+    assert {d["quality"] for d in sensors["sim"]["domains"]} == {"simulated"}
+    assert "used: simulated, no measurement" in run("list", "--sensors", "sim").stdout
+
+
 def test_list_refuses_what_it_does_not_know(tmp_path):
     assert run("list", "--nonsense").returncode == 2
     assert run("list", "word").returncode == 2
@@ -220,12 +226,11 @@ def test_send_tells_the_reason_of_a_refusal(plugin):
     for args, words in (
             (["--pid", 2 ** 31 - 1], "there is no process 2147483647"),
             (["--pid", os.getpid(), "--type", 9], "9 is no monitor type"),
-            (["--pid", os.getpid(), "--at", "noon"], "is no time"),
-            ([], "the event names no pids")):
+            (["--pid", os.getpid(), "--at", "noon"], "is no time")):
         for wait in [], ["--wait"]:
             done = run("send", "start", "--to", p.address, *args, *wait)
             assert done.returncode == 1
-            assert words in done.stderr
+            assert words in done.stderr and "bad msg" not in done.stderr
 
 
 def test_send_numbers_as_the_receiver_does(plugin, load):
@@ -253,12 +258,39 @@ def test_send_uses_the_environments_address(plugin, load):
 
 
 @pytest.mark.parametrize("args", [
-    [], ["dance"], ["start", "--pid", "x"], ["start", "--type", "x"], ["start", "--seconds", "-1"],
-    ["start", "--nonsense"], ["start", "word"], ["start", "--at", "+x"],
-    ["start", "--monitor-types", "x"], ["start", "--to", "nonsense"]])
+    [], ["dance"], ["start"], ["stop"], ["--wait", "start"], ["start", "--pid", "x"],
+    ["start", "--type", "x"], ["start", "--seconds", "-1"], ["start", "--nonsense"],
+    ["start", "word"], ["start", "--pid", 1, "--at", "+x"], ["start", "--monitor-types", "x"]])
 def test_send_wrong_usage(args):
-    done = run("send", *args)
-    assert done.returncode in ((1,) if "nonsense" in args[-1:] and "--to" in args else (2,))
+    assert run("send", *args).returncode == 2
+
+
+def test_send_to_what_is_no_address():
+    done = run("send", "start", "--pid", 1, "--to", "nonsense")
+    assert done.returncode == 1 and "an address looks like tcp://" in done.stderr
+
+
+@pytest.mark.parametrize("args, words", [
+    (["plugin", "--nonsense"], "powermeasure plugin: there is no option --nonsense"),
+    (["list", "-x"], "powermeasure list: there is no option -x"),
+    (["demo", "--seconds"], "powermeasure demo: --seconds needs a value"),
+    (["list", "--json=yes"], "powermeasure list: --json takes no value"),
+    (["send", "start", "--pid"], "powermeasure send: --pid needs a value"),
+    (["send", "start"], "Name each with --pid N"),
+    (["plugin", "--log-dir", ""], "--log-dir: the name is empty"),
+    (["plugin", "--rate", ""], 'is not between 0.1 and 1000 Hz')])
+def test_wrong_usage_is_named_and_help_offered(args, words):
+    done = run(*args)
+    assert done.returncode == 2 and not done.stdout
+    said = done.stderr.splitlines()
+    assert len(said) == 2 and words in said[0]
+    assert said[1] == f"try: powermeasure {args[0]} --help"
+
+
+def test_a_bad_variable_is_the_one_that_is_named():
+    for name in "POWERMEASURE_MONITOR_TYPES", "POWERMEASURE_LOG_FORMAT":
+        done = run("plugin", env={name: "x"})
+        assert done.returncode == 2 and f'{name}: "x" is neither' in done.stderr
 
 
 # ---- demo, and what ./run is ----------------------------------------------------------------------
@@ -267,7 +299,7 @@ def test_send_wrong_usage(args):
 def test_demo_shows_a_table_and_names_its_files(tmp_path):
     done = run("demo", "--seconds", 2, "--sensors", "sim", env={"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    rows = re.findall(r"^ +(\d+)  (\S+) +(\S+) +(\S+) +(\S+) +(\S+) +(\S+)  sim, measured$",
+    rows = re.findall(r"^ +(\d+)  (\S+) +(\S+) +(\S+) +(\S+) +(\S+) +(\S+)  sim, SIMULATED$",
                       done.stdout, re.M)
     assert [row[1] for row in rows] == ["half-a-core", "powermeasure"]
     for _, _, mean, low, high, joules, gpu in rows:

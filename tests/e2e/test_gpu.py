@@ -451,7 +451,7 @@ def test_a_driver_that_hangs_when_it_is_closed(meter, load):
 def test_a_slow_start_of_the_driver_is_waited_for(meter):
     """Without a persistence daemon the first call takes a second or two."""
     m = meter(gpu(100), faults=[{"call": "nvmlInit_v2", "what": "slow", "ms": 2500}])
-    assert "sensor nvml: 1 domains" in m.said
+    assert "sensor nvml: 1 domain\n" in m.said
 
 
 def test_a_driver_that_hangs_at_start_is_given_up(fake_nvml):  # noqa: F811

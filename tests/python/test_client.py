@@ -275,7 +275,9 @@ def test_without_a_timeout_it_is_the_plain_socket(unanswered):
 
 def test_a_call_that_waits_can_be_interrupted(unanswered):
     waiting = python(
-        "import sys, powermeasure\n"
+        "import signal, sys, powermeasure\n"
+        # A shell starts what runs in its background with this signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "socket = powermeasure.connect(sys.argv[1])\n"
         "print('ready', flush=True)\n"
         "powermeasure.send_monitor_power_stop_fb_event(socket, [1])\n", unanswered)
