@@ -24,8 +24,10 @@ int cmd_demo(int argc, char **argv);
 /* Says what is wrong with the command line and where help is. Returns CLI_USAGE. */
 __attribute__((format(printf, 2, 3))) int cli_usage(const char *command, const char *format, ...);
 
-/* The next option of the command line, -1 at its end, or CLI_OPT_BAD after saying what is wrong. */
-int cli_next_option(const char *command, int argc, char **argv, const struct option *options);
+/* The next option of the command line: one of getopt_long()'s letters (which begin with "+:") or of
+ * the table; -1 at its end, or CLI_OPT_BAD after saying what is wrong. */
+int cli_next_option(const char *command, int argc, char **argv, const char *letters,
+	const struct option *options);
 
 /* Says on standard error what failed. Returns CLI_FAILED. */
 __attribute__((format(printf, 2, 3))) int cli_fail(const char *command, const char *format, ...);

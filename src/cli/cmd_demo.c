@@ -369,7 +369,8 @@ int cmd_demo(int argc, char **argv)
 	int option, r = CLI_DONE;
 	uint64_t number;
 
-	while (r == CLI_DONE && (option = cli_next_option("demo", argc, argv, options)) != -1) {
+	while (r == CLI_DONE &&
+		(option = cli_next_option("demo", argc, argv, "+:h", options)) != -1) {
 		switch (option) {
 		case 'h':
 			fputs(help, stdout);

@@ -296,7 +296,8 @@ int cmd_list(int argc, char **argv)
 	bool json = false;
 	int option, r = CLI_DONE;
 
-	while (r == CLI_DONE && (option = cli_next_option("list", argc, argv, options)) != -1) {
+	while (r == CLI_DONE &&
+		(option = cli_next_option("list", argc, argv, "+:h", options)) != -1) {
 		switch (option) {
 		case 'h':
 			fputs(help, stdout);

@@ -285,7 +285,8 @@ int cmd_plugin(int argc, char **argv)
 
 	for (int k = 0; k < KIND_COUNT; k++)
 		said.config.period_ns[k] = UINT64_C(1000000000000000) / RATE_DEFAULT_UHZ;
-	while (r == CLI_DONE && (option = cli_next_option(command, argc, argv, options)) != -1) {
+	while (r == CLI_DONE &&
+		(option = cli_next_option(command, argc, argv, "+:h", options)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return CLI_DONE;

@@ -378,8 +378,8 @@ static int take_option(struct plan *p, int option, const char *argument)
 			return cli_usage(
 				"run", "--cooldown: \"%s\" is no number of seconds", argument);
 		return CLI_DONE;
-	case '?':
-		return cli_usage("run", "wrong option");
+	case CLI_OPT_BAD:
+		return CLI_USAGE;
 	}
 	return cli_take_sensor_option(&p->sensors, "run", option, argument);
 }
@@ -389,7 +389,7 @@ int cmd_run(int argc, char **argv)
 	struct plan plan = { .n_runs = 1 };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "+hio:r:w:I:", options, NULL)) != -1) {
+	while ((option = cli_next_option("run", argc, argv, "+:hio:r:w:I:", options)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return CLI_DONE;

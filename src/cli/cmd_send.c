@@ -271,7 +271,8 @@ int cmd_send(int argc, char **argv)
 		return cli_usage("send",
 			"POWERMEASURE_MONITOR_TYPES: \"%s\" is neither readme nor events", types);
 	optind = 2;
-	while (r == CLI_DONE && (option = cli_next_option("send", argc, argv, options)) != -1) {
+	while (r == CLI_DONE &&
+		(option = cli_next_option("send", argc, argv, "+:h", options)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return CLI_DONE;

@@ -496,8 +496,8 @@ static int take_option(struct plan *p, int option, const char *argument)
 			return cli_usage("stat", "--cgroup: more than %d", MAX_TARGETS);
 		p->groups[p->n_groups++] = argument;
 		return CLI_DONE;
-	case '?':
-		return cli_usage("stat", "wrong option");
+	case CLI_OPT_BAD:
+		return CLI_USAGE;
 	}
 	return cli_take_sensor_option(&p->sensors, "stat", option, argument);
 }
@@ -533,7 +533,7 @@ int cmd_stat(int argc, char **argv)
 		return cmd_run(argc, argv);
 	plan.interval_ns = DEFAULT_INTERVAL_NS;
 	while (r == CLI_DONE &&
-		(option = getopt_long(argc, argv, "+hap:d:I:o:", options, NULL)) != -1) {
+		(option = cli_next_option("stat", argc, argv, "+:hap:d:I:o:", options)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
 			return CLI_DONE;

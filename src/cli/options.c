@@ -31,12 +31,13 @@ int cli_usage(const char *command, const char *format, ...)
 	return CLI_USAGE;
 }
 
-int cli_next_option(const char *command, int argc, char **argv, const struct option *options)
+int cli_next_option(const char *command, int argc, char **argv, const char *letters,
+	const struct option *options)
 {
 	int option;
 
 	opterr = 0;
-	option = getopt_long(argc, argv, "+:h", options, NULL);
+	option = getopt_long(argc, argv, letters, options, NULL);
 	if (option == ':')
 		cli_usage(command, "%s needs a value", argv[optind - 1]);
 	else if (option == '?' && strncmp(argv[optind - 1], "--", 2) != 0 && optopt)

@@ -60,6 +60,8 @@ static void judge_domain(struct warnings *w, const struct domain *d, const struc
 			d->sensor, d->name);
 	if (f->flags & FLAG_GAP)
 		warnings_add(w, "%s %s: could not be read for a while", d->sensor, d->name);
+	if (rig_is_simulated(d->sensor))
+		warnings_add(w, "%s is simulated, as --sensors asked for", kind_title(d->kind));
 	if (f->flags & FLAG_ESTIMATED)
 		warnings_add(w,
 			"%s is an estimate, no measurement (%s); `powermeasure list` tells how to "
@@ -206,9 +208,10 @@ void report_sources(const struct rig *rig, const struct measurement *m, FILE *ou
 		fprintf(out, "%s %s (%s%s%s): %s%s\n", d->sensor, d->name, kind_title(d->kind),
 			d->scope[0] ? ", " : "", d->scope,
 			joules(m->domains[i].energy.uj, text, sizeof(text)),
-			d->quality & FLAG_ESTIMATED ? ", ESTIMATED"
-				: d->counted        ? ""
-						    : ", part of another");
+			d->quality & FLAG_ESTIMATED           ? ", ESTIMATED"
+				: rig_is_simulated(d->sensor) ? ", SIMULATED"
+				: d->counted                  ? ""
+							      : ", part of another");
 	}
 }
 

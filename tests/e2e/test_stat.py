@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""powermeasure stat: processes, trees, control groups and the machine, while they run."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+from conftest import BUILD, PATIENCE, POWERMEASURE, TOP, clock_of, run, sim_script, wait_for
+
+SIM = ("--sensors", "sim")
+EXACT = {"unit": [1, 1], "update_ms": 1, "stamped": True}
+CHILDREN = BUILD / "tests" / "fake" / "children"
+IS_ROOT = os.geteuid() == 0
+
+# Keeps its CPU busy for a part of the time in children that live for some milliseconds, until its
+# input ends; then tells the CPU time of all of them and itself since it was told to begin.
+FAMILY = """
+import os, resource, select, sys, time
+share = float(sys.argv[1])
+def used():
+    a, b = (resource.getrusage(x) for x in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return a.ru_utime + a.ru_stime + b.ru_utime + b.ru_stime
+print("ready", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    begun = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        while time.process_time() < 0.02 * share: pass
+        os._exit(0)
+    os.waitpid(pid, 0)
+    time.sleep(max(0, begun + 0.02 - time.monotonic()))
+print(used(), flush=True)
+"""
+
+
+@pytest.fixture
+def family():
+    started = []
+
+    def start(share):
+        process = subprocess.Popen([sys.executable, "-S", "-c", FAMILY, str(share)],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"ready\n"
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def stat_json(*args, **keywords):
+    done = run("stat", *args, "--json", **keywords)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stderr)
+
+
+def test_json_is_as_its_schema_says(load):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((TOP / "docs" / "stat.schema.json").read_text())
+    jsonschema.Draft7Validator.check_schema(schema)
+    one, two = load(0.5), load(0.1)
+    report = stat_json(*SIM, "-p", f"{one.pid},{two.pid}", "-d", "0.5", "-I", "100")
+    jsonschema.validate(report, schema)
+    assert [x["pid"] for x in report["targets"]] == [one.pid, two.pid]
+    assert len(report["intervals"]) == 5
+    for kind in ("cpu", "dram"):
+        micro = [round(x * 1e6) for x in (
+            report["targets_energy_j"][kind], report["idle_energy_j"][kind],
+            report["other_energy_j"][kind], report["tool"]["energy_j"][kind])]
+        whole = [d for d in report["domains"] if d["kind"] == kind and d["counted"]]
+        assert sum(micro) == sum(round(d["energy_j"] * 1e6) for d in whole)
+        assert report["targets_energy_j"][kind] == pytest.approx(
+            sum(x["energy_j"][kind] for x in report["targets"]), abs=1e-9)
+    report = stat_json(*SIM, "-a", "-d", "0.3", "-I", "0")
+    jsonschema.validate(report, schema)
+    assert report["targets"] == [] and "targets_energy_j" not in report
+    assert report["intervals"] == []
+
+
+def test_shares_of_trees(family, tmp_path):
+    """Three to one, in children that live for milliseconds: each tree gets what it used."""
+    script = sim_script(tmp_path / "flat.json",
+                        {"name": "package-0", "kind": "cpu", "curve": [[1, 40.0]], **EXACT})
+    big, small = family(0.6), family(0.2)
+    report = tmp_path / "report.json"
+    stat = subprocess.Popen([str(POWERMEASURE), "stat", "--sensors", script, "--tree", "--json", "-o",
+                             str(report), "-p", f"{big.pid},{small.pid}"], stderr=subprocess.PIPE)
+    wait_for(lambda: "pm-" in pathlib.Path(f"/proc/{stat.pid}/comm").read_text()
+             or signal_is_held(stat.pid))
+    begun = [cpu_of_tree(p.pid) for p in (big, small)]
+    start = time.monotonic()
+    wait_for(lambda: time.monotonic() > start + 5)
+    used = [cpu_of_tree(p.pid) - b for p, b in zip((big, small), begun)]
+    stat.send_signal(signal.SIGINT)
+    assert stat.wait(20 * PATIENCE) == 0
+    stat.stderr.close()
+    told = json.loads(report.read_text())
+    energy = [x["energy_j"]["cpu"] for x in told["targets"]]
+    cpu = [x["cpu_s"] for x in told["targets"]]
+    n_cpu = os.sysconf("SC_NPROCESSORS_ONLN")
+    for joules, seconds in zip(energy, cpu):
+        assert joules == pytest.approx(40 * seconds / n_cpu, rel=0.01)
+    # What it says that they used, against what they have used meanwhile (in steps of 10 ms).
+    for seconds, truth in zip(cpu, used):
+        assert seconds == pytest.approx(truth, rel=0.02, abs=0.04)
+    assert energy[0] / energy[1] == pytest.approx(used[0] / used[1], rel=0.05)
+
+
+def signal_is_held(pid):
+    blocked = re.search(r"SigBlk:\s*(\w+)", pathlib.Path(f"/proc/{pid}/status").read_text())
+    return int(blocked.group(1), 16) >> (signal.SIGINT - 1) & 1
+
+
+def cpu_of_tree(pid):
+    """CPU seconds of a process and the children that it has waited for."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return time.clock_gettime(clock_of(pid)) + sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_tree_without_any_right(family, tmp_path):
+    if not IS_ROOT:
+        pytest.skip("only root can become somebody else")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pm-stat-"))
+    try:
+        folder.chmod(0o755)
+        program = folder / "powermeasure"
+        program.write_bytes(POWERMEASURE.read_bytes())
+        program.chmod(0o755)
+        one = family(0.3)
+        before = cpu_of_tree(one.pid)
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                               str(program), "stat", *SIM, "--tree", "-p", str(one.pid), "-d", "3",
+                               "-I", "0", "--json"], stderr=subprocess.PIPE, cwd="/")
+        used = cpu_of_tree(one.pid) - before
+        report = json.loads(done.stderr)
+        assert report["targets"][0]["cpu_s"] == pytest.approx(used, rel=0.05, abs=0.05)
+        assert any("/proc" in x for x in report["warnings"])
+    finally:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+def test_it_ends_with_the_last_target(load):
+    one, two = load(0.3), load(0.3)
+    process = subprocess.Popen([str(POWERMEASURE), "stat", *SIM, "-p", str(one.pid), "-p",
+                                str(two.pid), "-I", "50"], stderr=subprocess.PIPE, text=True)
+    assert "targets" in process.stderr.readline()
+    one.end()
+    process.stderr.readline()
+    assert process.poll() is None
+    two.end()
+    said = process.communicate(timeout=20 * PATIENCE)[1]
+    assert process.returncode == 0 and f"pid {one.pid} (" in said
+
+
+def test_ctrl_c_ends_it_with_a_report(load):
+    process = subprocess.Popen([str(POWERMEASURE), "stat", *SIM, "-p", str(load(0.3).pid), "-I", "50"],
+                               stderr=subprocess.PIPE, text=True)
+    process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=20 * PATIENCE)[1]
+    assert process.returncode == 0 and "machine:" in said
+
+
+def test_control_group(tmp_path):
+    """A group of one's own, or the one that this test is in."""
+    group = None
+    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "" or "cpuacct" in controllers.split(","):
+            group = path
+            if controllers:
+                break
+    done = run("stat", *SIM, "--cgroup", group, "-d", "0.3", "--json")
+    if "tells no CPU time" in done.stderr or "no such control group" in done.stderr:
+        pytest.skip(f"{group}: {done.stderr}")
+    report = json.loads(done.stderr)
+    assert report["targets"][0] == dict(report["targets"][0], pid=None, name=group)
+    assert report["targets"][0]["cpu_s"] > 0
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["-p", "x"], "-p: \"x\" is no pid"),
+    (["-p", "0"], "-p: \"0\" is no pid"),
+    (["-p", "-5"], "is no pid"),
+    (["-p", "2147483646"], "there is no such process"),
+    (["--cgroup", "/no/such/group"], "there is no such control group"),
+    (["-p", "1", "sleep", "1"], "exclude each other"),
+    (["-a", "-d", "0"], "-d: \"0\""),
+    (["-a", "-I", "x"], "-I: \"x\""),
+    (["--tree", "-a"], "--tree goes with -p"),
+    (["-a", "-o", "/no/such/place/report"], "/no/such/place/report"),
+])
+def test_bad_input(arguments, said):
+    done = run("stat", *SIM, *arguments)
+    assert done.returncode in (1, 2) and said in done.stderr, done.stderr
+
+
+def test_a_pid_that_goes_at_once():
+    process = subprocess.Popen(["true"])
+    process.wait()
+    done = run("stat", *SIM, "-p", process.pid)
+    assert done.returncode == 1 and "there is no such process" in done.stderr
