@@ -164,6 +164,8 @@ static int create_in(bool v2, struct cgroup_own *ret)
 	if (mkdir(path, 0755) < 0)
 		return -errno;
 	ret->usage_fd = open_usage_in(path);
+	if (v2)
+		ret->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	strcat(path, "/cgroup.procs");
 	ret->procs_fd = open(path, O_RDWR | O_CLOEXEC);
 	if (ret->usage_fd >= 0 && ret->procs_fd >= 0)
@@ -177,7 +179,7 @@ int cgroup_own_create(struct cgroup_own *ret)
 {
 	int r;
 
-	*ret = (struct cgroup_own) { .procs_fd = -1, .usage_fd = -1 };
+	*ret = (struct cgroup_own) { .procs_fd = -1, .usage_fd = -1, .dir_fd = -1 };
 	r = create_in(true, ret);
 	return r < 0 ? create_in(false, ret) : r;
 }
@@ -248,5 +250,6 @@ void cgroup_own_remove(struct cgroup_own *g)
 	rmdir(g->path);
 	close_fd(&g->procs_fd);
 	close_fd(&g->usage_fd);
-	*g = (struct cgroup_own) { .procs_fd = -1, .usage_fd = -1 };
+	close_fd(&g->dir_fd);
+	*g = (struct cgroup_own) { .procs_fd = -1, .usage_fd = -1, .dir_fd = -1 };
 }

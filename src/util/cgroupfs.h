@@ -32,12 +32,14 @@ struct cgroup_own {
 	char path[CGROUP_PATH_MAX]; /* its directory */
 	int procs_fd;               /* writing "0" to it moves the writer in */
 	int usage_fd;
+	int dir_fd; /* its directory, for CLONE_INTO_CGROUP; -1 in version 1, which has no such thing */
 };
 
 /* Makes the group. Returns 0 or -errno: as an ordinary user one mostly has no right to. */
 int cgroup_own_create(struct cgroup_own *ret);
 
-/* Moves the calling process into it; for a child between fork and exec. Returns 0 or -errno. */
+/* Moves the calling process into it; for a child between fork and exec. Returns 0 or -errno. It
+ * makes the kernel wait for all its CPUs, for up to some 20 ms: to be born in it is better. */
 int cgroup_own_enter(const struct cgroup_own *g);
 
 /* The processes that are in it now: up to max pids into ret. Returns how many there are, or -errno. */
