@@ -2,7 +2,6 @@
 /*
  * A snapshot: which sessions begin and end with it, and what is written.
  */
-
 #include "core/clock.h"
 #include "core/session_lines.h"
 #include "core/session_records.h"

@@ -2,7 +2,6 @@
 /*
  * Requests to measure: which can be done, and how a session begins.
  */
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
