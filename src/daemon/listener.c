@@ -278,9 +278,12 @@ static void note_refused(struct listener *l, const char *why)
 		log_warn("message refused: %s", why);
 }
 
-static void on_refused(void *ctx, const char *why)
+static void on_refused(void *ctx, const char *create_ts, const char *why)
 {
-	note_refused(ctx, why);
+	struct listener *l = ctx;
+
+	note_refused(l, why);
+	waiter_tell(l->waiter_fd, create_ts, WAITER_REFUSED, "%s", why);
 }
 
 static int start_session(struct listener *l, const struct event *event, char *ret_why, size_t n)
@@ -289,8 +292,7 @@ static int start_session(struct listener *l, const struct event *event, char *re
 	int r = sessions_start(l->sessions, event, &n_accepted, ret_why, n);
 
 	if (r < 0) {
-		note_refused(l, ret_why);
-		waiter_tell(l->waiter_fd, event->create_ts, WAITER_REFUSED, "%s", ret_why);
+		on_refused(l, event->create_ts, ret_why);
 		return r;
 	}
 	waiter_tell(l->waiter_fd, event->create_ts, WAITER_ACCEPTED, "%zu", n_accepted);

@@ -194,7 +194,7 @@ static void take_event(struct source *s, const void *message, size_t size)
 	if (r == -ENOMSG) /* a good event for somebody else */
 		return;
 	if (r < 0) {
-		s->owner.refused(s->owner.ctx, why);
+		s->owner.refused(s->owner.ctx, e->event.create_ts, why);
 		return;
 	}
 	if (e->event.kind == EVENT_TERMINATE) {
@@ -218,7 +218,8 @@ static void work_on_replies(struct source *s)
 			return;
 		e->exchange = NOTHING_PENDING;
 		if (r == -EBADMSG) {
-			s->owner.refused(s->owner.ctx, "a message of several parts is no event");
+			s->owner.refused(
+				s->owner.ctx, "", "a message of several parts is no event");
 		} else {
 			if (exchange == ANNOUNCING)
 				e->announced = true;

@@ -172,6 +172,7 @@ int event_decode(const void *message, size_t n, enum monitor_types numbering, st
 	struct wire_event w;
 	int r;
 
+	ret->create_ts[0] = '\0';
 	if (n > EVENT_MAX_BYTES)
 		return refuse(ret_why, why_size, "%zu bytes, more than %d", n, EVENT_MAX_BYTES);
 	/* The buffer begins behind the two prefix bytes: put them right before an aligned place. */
