@@ -19,7 +19,7 @@ ALLOWED = {
     "attribution": {"util": None, "core": {"meter.h"}, "attribution": None},
     "sensors": {"util": None, "core": {"host.h", "meter.h", "clock.h"}, "sensors": {"sensor.h"}},
     "sinks": {"util": None, "core": {"host.h", "meter.h", "record.h", "clock.h"},
-              "sinks": {"sink.h"}},
+              "sinks": {"device_logs.h", "sink.h"}},
     "events": {"util": None, "core": {"host.h", "meter.h", "clock.h"},
                "events": {"source.h", "bus.h", "codec.h", "event.h"}},
     "daemon": {"util": None, "core": None, "daemon": None, "sensors": {"sensor.h"},
