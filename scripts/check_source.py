@@ -32,7 +32,8 @@ ALLOWED = {
 # parts is "session". The parts' headers are for the files of that name alone.
 FAMILIES = {
     "core": ("account", "session"),
-    "sensors": ("nvml",),
+    "sensors": ("nvml", "rapl_powercap"),
+    "util": ("jsonfile",),
 }
 
 NEEDS_LICENCE = (".c", ".h", ".cc", ".py", ".sh", ".build", ".fbs", ".rs", ".toml", ".scd", ".md",
