@@ -74,7 +74,8 @@ static void keep_text(struct wire_text text, char *ret, size_t n)
 	for (size_t i = 0; i < text.n; i++)
 		if (text.at[i] < 0x20 || text.at[i] > 0x7e)
 			return;
-	memcpy(ret, text.at, text.n);
+	if (text.n > 0) /* of an event that has no such text there is not even an empty one */
+		memcpy(ret, text.at, text.n);
 	ret[text.n] = '\0';
 }
 
