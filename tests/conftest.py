@@ -207,6 +207,35 @@ def run(*args, timeout=60, env=None, **keywords):
                           env=dict(clean, **(env or {})), **keywords)
 
 
+# ---- a machine whose name service hangs ------------------------------------------------------------
+
+SLOW_RESOLVER = """
+#include <netdb.h>
+#include <unistd.h>
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+	struct addrinfo **ret)
+{
+	pause();
+	return EAI_AGAIN;
+}
+"""
+
+
+@pytest.fixture
+def slow_resolver(tmp_path):
+    """The environment of a program for which no name is ever looked up to the end."""
+    if re.search(rb"__[at]san_init", POWERMEASURE.read_bytes()):
+        pytest.skip("a sanitizer wants to be the first to be loaded")
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("no C compiler to build a slow resolver with")
+    source, library = tmp_path / "slow_resolver.c", tmp_path / "slow_resolver.so"
+    source.write_text(SLOW_RESOLVER)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
 # ---- loads ---------------------------------------------------------------------------------------
 
 BURN = """

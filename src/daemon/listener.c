@@ -13,19 +13,13 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "daemon/flusher.h"
 #include "daemon/log.h"
 #include "daemon/report.h"
 #include "daemon/waiter.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
-
-/* A log file changes this often at most: about ten times a second, so that a reader who opened it
- * has a while before its file changes under it; at the end of a session sooner. */
-#define FLUSH_EVERY_NS (80 * NS_PER_MS)
-#define FLUSH_AT_END_NS (20 * NS_PER_MS)
-
-/* How soon a full disk is tried again when nothing else makes us. */
-#define FLUSH_RETRY_NS (5 * NS_PER_S)
+#include "util/grow.h"
 
 /* What is left to the sampler for its last snapshot. */
 #define LAST_SNAPSHOT_NS (2 * NS_PER_S)
@@ -53,15 +47,7 @@ struct listener {
 	int64_t start_armed_ns;
 	const char *leaving; /* why; NULL: not */
 
-	bool unwritten; /* records since the last flush */
-	bool unsynced;
-	bool sync_now;
-	uint64_t last_flush_ns;
-	uint64_t last_sync_ns;
-	bool sick; /* the last flush failed */
-	struct log_limit sick_limit;
-	uint64_t told_lost;
-
+	struct flusher flusher;
 	struct ending *endings;
 	size_t n_endings;
 	size_t cap_endings;
@@ -120,17 +106,11 @@ static void on_say(void *ctx, enum session_severity severity, const char *text)
 
 static void keep_ending(struct listener *l, const struct session_report *report)
 {
-	struct ending *e;
+	struct ending *e = grow_list(l->endings, l->n_endings, &l->cap_endings, sizeof(*e));
 
-	if (l->n_endings == l->cap_endings) {
-		size_t cap = l->cap_endings ? l->cap_endings * 2 : 8;
-
-		e = realloc(l->endings, cap * sizeof(*e));
-		if (!e)
-			return;
-		l->endings = e;
-		l->cap_endings = cap;
-	}
+	if (!e)
+		return;
+	l->endings = e;
 	e = &l->endings[l->n_endings++];
 	snprintf(e->create_ts, sizeof(e->create_ts), "%s", report->create_ts);
 	report_text(report, e->text, sizeof(e->text));
@@ -140,20 +120,13 @@ static void on_record(void *ctx, const struct record *r)
 {
 	struct listener *l = ctx;
 
-	for (size_t i = 0; i < l->options.n_sinks; i++) {
-		struct sink *sink = &l->options.sinks[i];
-
-		if (sink->types & (1u << r->type)) {
-			sink->ops->write(sink, r);
-			l->unwritten = true;
-		}
-	}
+	flusher_write(&l->flusher, r);
 	if (r->type == RECORD_BEGIN)
 		log_info("pid %d (%s): measuring %s", (int) r->pid, r->name,
 			r->session->kinds & KIND_BIT(KIND_CPU) ? "begins" : "of the device begins");
 	if (r->type == RECORD_END) {
 		keep_ending(l, r->session);
-		l->unwritten = l->sync_now = true;
+		flusher_hurry(&l->flusher);
 	}
 }
 
@@ -169,96 +142,22 @@ static void tell_endings(struct listener *l)
 	l->n_endings = 0;
 }
 
-static void tell_health(struct listener *l, const struct sink *sink, int error)
+static void flush(struct listener *l)
 {
-	uint64_t kept_back;
-
-	if (error && log_limited(&l->sick_limit, now_ns(l), &kept_back))
-		log_error("%s: %s: %" PRIu64
-			  " lines wait and are written when that is over (%" PRIu64 " lost)",
-			sink->options.path, strerror(-error), sink->health.waiting,
-			sink->health.lost);
-}
-
-static void flush(struct listener *l, bool sync)
-{
-	uint64_t lost = 0;
-	bool sick = false;
-
-	for (size_t i = 0; i < l->options.n_sinks; i++) {
-		struct sink *sink = &l->options.sinks[i];
-		int r = sink->ops->flush(sink, sync);
-
-		tell_health(l, sink, r);
-		sick |= r < 0;
-		lost += sink->health.lost;
-	}
-	if (l->sick && !sick)
-		log_info("the logs are written again, %" PRIu64 " lines were lost",
-			lost - l->told_lost);
-	if (!sick)
-		l->told_lost = lost;
-	l->sick = sick;
-	l->last_flush_ns = now_ns(l);
-	if (l->unwritten)
-		l->unsynced = true;
-	l->unwritten = sick;
-	if (sync) {
-		l->last_sync_ns = l->last_flush_ns;
-		l->unsynced = sick;
-		l->sync_now = false;
-	}
+	flusher_flush(&l->flusher, true);
 	tell_endings(l);
-}
-
-/* When the next flush or sync is due; UINT64_MAX: never. */
-static uint64_t flush_due_ns(const struct listener *l)
-{
-	uint64_t due_ns = UINT64_MAX, sync_ns;
-
-	if (l->sick)
-		return l->last_flush_ns + FLUSH_RETRY_NS;
-	for (size_t i = 0; i < l->options.n_sinks; i++) {
-		uint64_t every_ns = l->options.sinks[i].wake_every_ns;
-
-		if (every_ns && l->last_flush_ns + every_ns < due_ns)
-			due_ns = l->last_flush_ns + every_ns;
-	}
-	if (l->unwritten) {
-		uint64_t pause_ns = l->sync_now ? FLUSH_AT_END_NS : FLUSH_EVERY_NS;
-
-		if (l->last_flush_ns + pause_ns < due_ns)
-			due_ns = l->last_flush_ns + pause_ns;
-	}
-	if (l->unsynced) {
-		sync_ns = l->last_sync_ns + l->options.config->sync_ns;
-		if (sync_ns < due_ns)
-			due_ns = sync_ns;
-	}
-	return due_ns;
 }
 
 static void flush_if_due(struct listener *l)
 {
-	uint64_t t_ns = now_ns(l);
-
-	if (t_ns < flush_due_ns(l))
-		return;
-	flush(l, l->sync_now || t_ns >= l->last_sync_ns + l->options.config->sync_ns);
+	if (flusher_flush_if_due(&l->flusher))
+		tell_endings(l);
 }
 
 static void reopen(struct listener *l)
 {
-	flush(l, true);
-	for (size_t i = 0; i < l->options.n_sinks; i++) {
-		struct sink *sink = &l->options.sinks[i];
-		int r = sink->ops->reopen(sink);
-
-		if (r < 0)
-			log_error(
-				"%s: cannot be opened again: %s", sink->options.path, strerror(-r));
-	}
-	log_info("the logs were opened again");
+	flush(l);
+	flusher_reopen(&l->flusher);
 }
 
 /* ---- events ----------------------------------------------------------------------------- */
@@ -278,9 +177,12 @@ static void note_refused(struct listener *l, const char *why)
 		log_warn("message refused: %s", why);
 }
 
-static void on_refused(void *ctx, const char *why)
+static void on_refused(void *ctx, const char *create_ts, const char *why)
 {
-	note_refused(ctx, why);
+	struct listener *l = ctx;
+
+	note_refused(l, why);
+	waiter_tell(l->waiter_fd, create_ts, WAITER_REFUSED, "%s", why);
 }
 
 static int start_session(struct listener *l, const struct event *event, char *ret_why, size_t n)
@@ -289,8 +191,7 @@ static int start_session(struct listener *l, const struct event *event, char *re
 	int r = sessions_start(l->sessions, event, &n_accepted, ret_why, n);
 
 	if (r < 0) {
-		note_refused(l, ret_why);
-		waiter_tell(l->waiter_fd, event->create_ts, WAITER_REFUSED, "%s", ret_why);
+		on_refused(l, event->create_ts, ret_why);
 		return r;
 	}
 	waiter_tell(l->waiter_fd, event->create_ts, WAITER_ACCEPTED, "%zu", n_accepted);
@@ -456,7 +357,7 @@ void listener_run(struct listener *l)
 	uint64_t armed_ns = UINT64_MAX;
 
 	while (!l->leaving) {
-		uint64_t due_ns = flush_due_ns(l);
+		uint64_t due_ns = flusher_due_ns(&l->flusher);
 
 		arm_start(l);
 		if (due_ns != armed_ns)
@@ -470,7 +371,7 @@ void listener_run(struct listener *l)
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->start_fd, NULL);
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->flush_fd, NULL);
 	end_all(l);
-	flush(l, true);
+	flush(l);
 	l->source.ops->leave(&l->source, LEAVE_MS);
 }
 
@@ -538,6 +439,10 @@ int listener_create(struct listener **ret, const struct listener_options *option
 	if (!l)
 		return -ENOMEM;
 	l->options = *options;
+	l->flusher = (struct flusher) { .clock = options->clock,
+		.sinks = options->sinks,
+		.n_sinks = options->n_sinks,
+		.sync_ns = options->config->sync_ns };
 	l->start_armed_ns = INT64_MAX;
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->start_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);

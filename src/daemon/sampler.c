@@ -13,7 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/orders.h"
+#include "daemon/timetable.h"
 #include "util/cleanup.h"
+#include "util/grow.h"
 #include "util/ring.h"
 
 /* Over two seconds of one process at 1 kHz: what a slow disk may keep the listener for. */
@@ -26,54 +29,21 @@
 /* When even the reserve is full: how soon an edge is tried again. */
 #define RETRY_NS (5 * NS_PER_MS)
 
-enum order_type {
-	ORDER_ADD,
-	ORDER_KEEP,
-	ORDER_DROP,
-	ORDER_WANT,
-	ORDER_UNTIL,
-	ORDER_EDGE,
-	ORDER_STOP,
-};
-
-struct order {
-	enum order_type type;
-	uint32_t id; /* slot, kinds or session */
-	uint64_t number;
-	struct target *target;
-	struct taskclock clock;
-};
-
-struct orders {
-	struct order *list;
-	size_t n;
-	size_t cap;
-};
-
-struct deadline {
-	uint32_t id;
-	uint64_t t_ns;
-};
-
 struct sampler {
 	struct sampler_options options;
-	uint64_t grid_ns; /* the shortest period */
 	pthread_t thread;
-	int order_fd;    /* listener to sampler */
-	int snapshot_fd; /* sampler to listener */
+	struct order_box orders; /* listener to sampler */
+	int snapshot_fd;         /* sampler to listener */
 	struct ring ring;
 	_Atomic uint64_t lost_ticks;
 
 	pthread_mutex_t lock;
 	pthread_cond_t done_cond;
-	/* Under the lock: */
-	struct orders posted;
-	bool done;
+	bool done; /* under the lock */
 
 	uint64_t edges_ordered; /* the listener's own */
 
 	/* The thread's own: */
-	struct orders working;
 	struct series series;
 	int epoll_fd;
 	int timer_fd;
@@ -82,16 +52,11 @@ struct sampler {
 	struct target **targets;
 	size_t n_targets;
 	size_t cap_targets;
-	struct deadline *deadlines;
-	size_t n_deadlines;
-	size_t cap_deadlines;
+	struct deadlines deadlines;
 	uint32_t kinds;
 	uint64_t ordinal;
-	uint64_t origin_ns; /* of the grid */
-	uint64_t next_tick_ns;
-	uint64_t last_index
-		[KIND_COUNT]; /* how many of a kind's periods had begun at its last tick */
-	uint32_t missed;      /* ticks that no snapshot stands for, to be told with the next */
+	struct grid grid;
+	uint32_t missed; /* ticks that no snapshot stands for, to be told with the next */
 	uint64_t last_wake_ns;
 	bool edge_owed;
 	bool stop;
@@ -102,98 +67,41 @@ static char token_orders, token_timer;
 
 /* ---- the listener's side ---------------------------------------------------------------- */
 
-static void notify(int fd)
+static void give_order(struct sampler *s, const struct order *order)
 {
-	uint64_t one = 1;
-	ssize_t n;
-
-	/* It can only fail when the counter is full, and then the other side is awake. */
-	do
-		n = write(fd, &one, sizeof(one));
-	while (n < 0 && errno == EINTR);
+	order_box_post(&s->orders, order);
+	order_box_ring(&s->orders);
 }
 
-static void quiet(int fd)
-{
-	uint64_t count;
-	ssize_t n;
-
-	do
-		n = read(fd, &count, sizeof(count));
-	while (n < 0 && errno == EINTR);
-}
-
-static bool append_order(struct orders *o, const struct order *order)
-{
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? o->cap * 2 : 64;
-		struct order *list = realloc(o->list, cap * sizeof(*list));
-
-		if (!list)
-			return false;
-		o->list = list;
-		o->cap = cap;
-	}
-	o->list[o->n++] = *order;
-	return true;
-}
-
-/* Gives back what came with an order that nobody carries out. */
-static void free_order(const struct order *order)
-{
-	struct taskclock clock = order->clock;
-
-	if (order->target) {
-		target_close(order->target);
-		free(order->target);
-	}
-	taskclock_finish(&clock);
-}
-
-static void post(struct sampler *s, const struct order *order)
-{
-	bool ok;
-
-	pthread_mutex_lock(&s->lock);
-	ok = append_order(&s->posted, order);
-	pthread_mutex_unlock(&s->lock);
-	if (!ok)
-		free_order(order);
-}
-
+/* Its session orders an edge next: that wakes the sampler soon enough. */
 void sampler_add(struct sampler *s, struct target *t)
 {
-	post(s, &(struct order) { .type = ORDER_ADD, .target = t });
+	order_box_post(&s->orders, &(struct order) { .type = ORDER_ADD, .target = t });
 }
 
 void sampler_keep(struct sampler *s, uint32_t slot, struct taskclock clock)
 {
-	post(s, &(struct order) { .type = ORDER_KEEP, .id = slot, .clock = clock });
-	notify(s->order_fd);
+	give_order(s, &(struct order) { .type = ORDER_KEEP, .id = slot, .clock = clock });
 }
 
 void sampler_drop(struct sampler *s, uint32_t slot)
 {
-	post(s, &(struct order) { .type = ORDER_DROP, .id = slot });
-	notify(s->order_fd);
+	give_order(s, &(struct order) { .type = ORDER_DROP, .id = slot });
 }
 
 void sampler_want(struct sampler *s, uint32_t kinds)
 {
-	post(s, &(struct order) { .type = ORDER_WANT, .id = kinds });
-	notify(s->order_fd);
+	give_order(s, &(struct order) { .type = ORDER_WANT, .id = kinds });
 }
 
 void sampler_until(struct sampler *s, uint32_t id, uint64_t t_ns)
 {
-	post(s, &(struct order) { .type = ORDER_UNTIL, .id = id, .number = t_ns });
-	notify(s->order_fd);
+	give_order(s, &(struct order) { .type = ORDER_UNTIL, .id = id, .number = t_ns });
 }
 
 uint64_t sampler_edge(struct sampler *s)
 {
-	post(s, &(struct order) { .type = ORDER_EDGE, .number = ++s->edges_ordered });
-	notify(s->order_fd);
+	give_order(s, &(struct order) { .type = ORDER_EDGE, .number = ++s->edges_ordered });
 	return s->edges_ordered;
 }
 
@@ -219,18 +127,6 @@ uint64_t sampler_lost_ticks(const struct sampler *s)
 
 /* ---- the thread: orders ----------------------------------------------------------------- */
 
-static void *grown(void *list, size_t n, size_t *cap, size_t size)
-{
-	void *p;
-
-	if (n < *cap)
-		return list;
-	p = realloc(list, (*cap ? *cap * 2 : 16) * size);
-	if (p)
-		*cap = *cap ? *cap * 2 : 16;
-	return p;
-}
-
 static void close_target(struct sampler *s, struct target *t)
 {
 	if (t->exit_fd >= 0)
@@ -242,7 +138,7 @@ static void close_target(struct sampler *s, struct target *t)
 static void carry_out_add(struct sampler *s, struct target *t)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = t };
-	struct target **list = grown(
+	struct target **list = grow_list(
 		s->targets, s->n_targets, &s->cap_targets, sizeof(struct target *));
 
 	if (!list) {
@@ -278,43 +174,22 @@ static void carry_out_drop(struct sampler *s, uint32_t slot)
 	}
 }
 
-static void carry_out_until(struct sampler *s, uint32_t id, uint64_t t_ns)
-{
-	struct deadline *list;
-
-	for (size_t i = s->n_deadlines; i-- > 0;)
-		if (s->deadlines[i].id == id)
-			s->deadlines[i] = s->deadlines[--s->n_deadlines];
-	if (t_ns == 0)
-		return;
-	list = grown(s->deadlines, s->n_deadlines, &s->cap_deadlines, sizeof(*list));
-	if (!list)
-		return; /* the session then ends with the next tick after its time */
-	s->deadlines = list;
-	s->deadlines[s->n_deadlines++] = (struct deadline) { .id = id, .t_ns = t_ns };
-}
-
 static void carry_out_want(struct sampler *s, uint32_t kinds)
 {
 	s->kinds = kinds;
 	series_want(&s->series, kinds);
 	if (kinds == 0) {
-		s->next_tick_ns = 0;
+		s->grid.next_ns = 0;
 		s->missed = 0;
 	}
 }
 
 static void carry_out_orders(struct sampler *s)
 {
-	struct orders taken;
+	const struct orders *taken = order_box_take(&s->orders);
 
-	pthread_mutex_lock(&s->lock);
-	taken = s->posted;
-	s->posted = s->working;
-	pthread_mutex_unlock(&s->lock);
-	s->working = taken;
-	for (size_t i = 0; i < taken.n; i++) {
-		const struct order *o = &taken.list[i];
+	for (size_t i = 0; i < taken->n; i++) {
+		const struct order *o = &taken->list[i];
 
 		switch (o->type) {
 		case ORDER_ADD:
@@ -330,7 +205,8 @@ static void carry_out_orders(struct sampler *s)
 			carry_out_want(s, o->id);
 			break;
 		case ORDER_UNTIL:
-			carry_out_until(s, o->id, o->number);
+			/* Without memory for it the session ends with the next tick after it. */
+			deadlines_set(&s->deadlines, o->id, o->number);
 			break;
 		case ORDER_EDGE:
 			s->ordinal = o->number;
@@ -341,44 +217,19 @@ static void carry_out_orders(struct sampler *s)
 			break;
 		}
 	}
-	s->working.n = 0;
 }
 
 /* ---- the thread: time ------------------------------------------------------------------- */
-
-static uint64_t earliest_deadline(const struct sampler *s)
-{
-	uint64_t t_ns = UINT64_MAX;
-
-	for (size_t i = 0; i < s->n_deadlines; i++)
-		if (s->deadlines[i].t_ns < t_ns)
-			t_ns = s->deadlines[i].t_ns;
-	return t_ns;
-}
-
-/* Takes the deadlines out that are over; tells whether there were any. */
-static bool pass_deadlines(struct sampler *s, uint64_t now_ns)
-{
-	bool any = false;
-
-	for (size_t i = s->n_deadlines; i-- > 0;) {
-		if (s->deadlines[i].t_ns > now_ns)
-			continue;
-		s->deadlines[i] = s->deadlines[--s->n_deadlines];
-		any = true;
-	}
-	return any;
-}
 
 static void arm(struct sampler *s)
 {
 	uint64_t t_ns = UINT64_MAX;
 	struct itimerspec spec = { 0 };
 
-	if (s->kinds && s->next_tick_ns)
-		t_ns = s->next_tick_ns;
-	if (s->kinds && earliest_deadline(s) < t_ns)
-		t_ns = earliest_deadline(s);
+	if (s->kinds && s->grid.next_ns)
+		t_ns = s->grid.next_ns;
+	if (s->kinds && deadlines_earliest(&s->deadlines) < t_ns)
+		t_ns = deadlines_earliest(&s->deadlines);
 	if (s->edge_owed)
 		t_ns = host_now_ns(s->options.host) + RETRY_NS;
 	if (t_ns == s->armed_ns && !s->fired)
@@ -392,47 +243,27 @@ static void arm(struct sampler *s)
 	timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
-/* The kinds whose own grid has a point since their last tick; tick_ns is on the common grid. */
-static uint32_t kinds_due(struct sampler *s, uint64_t tick_ns)
+/* Moves to the next tick; what was jumped over is counted. Returns the kinds that are due. */
+static uint32_t pass_tick(struct sampler *s, uint64_t now_ns)
 {
-	uint32_t due = 0;
-
-	for (int k = 0; k < KIND_COUNT; k++) {
-		uint64_t index = (tick_ns - s->origin_ns) / s->options.period_ns[k];
-
-		if (index > s->last_index[k]) {
-			s->last_index[k] = index;
-			due |= KIND_BIT(k);
-		}
-	}
-	return due & s->kinds;
-}
-
-/* Moves to the next tick after now; what was jumped over is counted. */
-static void pass_tick(struct sampler *s, uint64_t now_ns)
-{
-	uint64_t over = (now_ns - s->next_tick_ns) / s->grid_ns;
+	uint32_t kinds;
+	uint64_t over = grid_pass(&s->grid, now_ns, &kinds);
 
 	s->missed += (uint32_t) (over < UINT32_MAX ? over : UINT32_MAX);
-	s->next_tick_ns += (over + 1) * s->grid_ns;
-}
-
-static void begin_grid(struct sampler *s, uint64_t now_ns)
-{
-	s->origin_ns = now_ns;
-	s->next_tick_ns = now_ns + s->grid_ns;
-	memset(s->last_index, 0, sizeof(s->last_index));
+	return kinds & s->kinds;
 }
 
 /* ---- the thread: snapshots -------------------------------------------------------------- */
 
 static void wake_listener(struct sampler *s, unsigned flags, uint64_t now_ns)
 {
-	if (!(flags & SNAPSHOT_EDGE) && s->grid_ns < WAKE_EVERY_NS &&
-		now_ns + s->grid_ns / 2 < s->last_wake_ns + WAKE_EVERY_NS)
+	uint64_t step_ns = s->grid.step_ns;
+
+	if (!(flags & SNAPSHOT_EDGE) && step_ns < WAKE_EVERY_NS &&
+		now_ns + step_ns / 2 < s->last_wake_ns + WAKE_EVERY_NS)
 		return;
 	s->last_wake_ns = now_ns;
-	notify(s->snapshot_fd);
+	eventfd_tell(s->snapshot_fd);
 }
 
 /* ticks: the kinds that are due on the grid. With SNAPSHOT_EDGE all kinds are read. */
@@ -448,7 +279,7 @@ static void take(struct sampler *s, uint32_t ticks, unsigned flags)
 			s->missed++;
 			atomic_fetch_add_explicit(&s->lost_ticks, 1, memory_order_relaxed);
 		}
-		notify(s->snapshot_fd);
+		eventfd_tell(s->snapshot_fd);
 		return;
 	}
 	snapshot_take(&s->series, flags & SNAPSHOT_EDGE ? s->kinds : ticks, s->targets,
@@ -459,8 +290,8 @@ static void take(struct sampler *s, uint32_t ticks, unsigned flags)
 	s->missed = 0;
 	if (flags & SNAPSHOT_EDGE)
 		s->edge_owed = false;
-	if (s->next_tick_ns == 0 && s->kinds)
-		begin_grid(s, snapshot->t_ns);
+	if (s->grid.next_ns == 0 && s->kinds)
+		grid_begin(&s->grid, snapshot->t_ns);
 	flags = snapshot->flags;
 	ring_commit(&s->ring, snapshot->size);
 	wake_listener(s, flags, host_now_ns(s->options.host));
@@ -487,7 +318,7 @@ static void wait_for_something(struct sampler *s)
 		void *who = events[i].data.ptr;
 
 		if (who == &token_orders) {
-			quiet(s->order_fd);
+			eventfd_quiet(s->orders.fd);
 			orders = true;
 		} else if (who == &token_timer) {
 			/* Setting it again makes it quiet: a read is saved in each tick. */
@@ -512,11 +343,9 @@ static void *thread_main(void *arg)
 		arm(s);
 		wait_for_something(s);
 		now_ns = host_now_ns(s->options.host);
-		if (s->kinds && s->next_tick_ns && now_ns >= s->next_tick_ns) {
-			pass_tick(s, now_ns);
-			ticks = kinds_due(s, s->next_tick_ns - s->grid_ns);
-		}
-		if (pass_deadlines(s, now_ns))
+		if (s->kinds && s->grid.next_ns && now_ns >= s->grid.next_ns)
+			ticks = pass_tick(s, now_ns);
+		if (deadlines_pass(&s->deadlines, now_ns))
 			s->edge_owed = true;
 		if (ticks || s->edge_owed)
 			take(s, ticks, s->edge_owed ? SNAPSHOT_EDGE : 0);
@@ -539,19 +368,14 @@ static int watch_fd(struct sampler *s, int fd, void *token)
 
 static void free_all(struct sampler *s)
 {
-	/* Targets that were ordered and never taken over. */
-	for (size_t i = 0; i < s->posted.n; i++)
-		free_order(&s->posted.list[i]);
 	for (size_t i = 0; i < s->n_targets; i++)
 		close_target(s, s->targets[i]);
-	close_fd(&s->order_fd);
 	close_fd(&s->snapshot_fd);
 	close_fd(&s->timer_fd);
 	close_fd(&s->epoll_fd);
-	free(s->posted.list);
-	free(s->working.list);
+	order_box_finish(&s->orders);
 	free(s->targets);
-	free(s->deadlines);
+	deadlines_finish(&s->deadlines);
 	ring_finish(&s->ring);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->done_cond);
@@ -582,26 +406,24 @@ int sampler_create(struct sampler **ret, const struct sampler_options *options)
 		return -ENOMEM;
 	s->options = *options;
 	s->armed_ns = UINT64_MAX;
-	s->grid_ns = UINT64_MAX;
-	for (int k = 0; k < KIND_COUNT; k++)
-		if (options->period_ns[k] < s->grid_ns)
-			s->grid_ns = options->period_ns[k];
+	grid_init(&s->grid, options->period_ns);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->done_cond, &attr);
 	pthread_condattr_destroy(&attr);
-	s->order_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	order_box_init(&s->orders);
 	s->snapshot_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	series_init(&s->series, options->host, options->rig);
 	s->series.wants_idle = options->wants_idle;
 	r = ring_init(&s->ring, RING_BYTES, RING_RESERVE);
-	if (r == 0 && (s->order_fd < 0 || s->snapshot_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0))
+	if (r == 0 &&
+		(s->orders.fd < 0 || s->snapshot_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0))
 		r = -EMFILE;
 	if (r == 0)
-		r = watch_fd(s, s->order_fd, &token_orders);
+		r = watch_fd(s, s->orders.fd, &token_orders);
 	if (r == 0)
 		r = watch_fd(s, s->timer_fd, &token_timer);
 	if (r == 0)
@@ -622,8 +444,7 @@ bool sampler_destroy(struct sampler *s, uint64_t timeout_ns)
 
 	if (!s)
 		return true;
-	post(s, &(struct order) { .type = ORDER_STOP });
-	notify(s->order_fd);
+	give_order(s, &(struct order) { .type = ORDER_STOP });
 	until_ns = clock_mono_ns(&clock_system) + timeout_ns;
 	ts = (struct timespec) { .tv_sec = (time_t) (until_ns / NS_PER_S),
 		.tv_nsec = (long) (until_ns % NS_PER_S) };

@@ -2,10 +2,16 @@
 #include "events/bus.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "events/source.h"
+#include "util/cleanup.h"
 
 /* A peer that vanished without a word is noticed after idle + count * interval = 20 s. */
 #define KEEPALIVE_IDLE_S 5
@@ -76,4 +82,78 @@ int bus_receive(void *socket, zmq_msg_t *ret)
 		return -EBADMSG;
 	}
 	return 0;
+}
+
+void *bus_monitor(void *zmq_context, void *socket, unsigned number, int events)
+{
+	char endpoint[64];
+	void *monitor;
+
+	snprintf(endpoint, sizeof(endpoint), "inproc://monitor-%u", number);
+	if (zmq_socket_monitor(socket, endpoint, events) < 0)
+		return NULL;
+	monitor = zmq_socket(zmq_context, ZMQ_PAIR);
+	if (!monitor || zmq_connect(monitor, endpoint) == 0)
+		return monitor;
+	zmq_close(monitor);
+	return NULL;
+}
+
+/* Each event is two frames: number and value, then the address. */
+int bus_monitor_next(void *monitor)
+{
+	uint16_t number = 0;
+
+	while (number == 0 && bus_readable(monitor)) {
+		bool more = true;
+
+		for (bool first = true; more; first = false) {
+			zmq_msg_t frame;
+			int n;
+
+			zmq_msg_init(&frame);
+			n = zmq_msg_recv(&frame, monitor, ZMQ_DONTWAIT);
+			if (first && n >= (int) sizeof(number))
+				memcpy(&number, zmq_msg_data(&frame), sizeof(number));
+			more = n >= 0 && zmq_msg_more(&frame);
+			zmq_msg_close(&frame);
+		}
+	}
+	return number;
+}
+
+struct end {
+	void *zmq;
+	int done_fd;
+};
+
+static void *end_zmq(void *arg)
+{
+	struct end *end = arg;
+
+	zmq_ctx_term(end->zmq);
+	eventfd_write(end->done_fd, 1);
+	return NULL;
+}
+
+void bus_leave(void *zmq_context, int timeout_ms)
+{
+	struct end *end = malloc(sizeof(*end));
+	int done_fd = eventfd(0, EFD_CLOEXEC);
+	struct pollfd fd = { .fd = done_fd, .events = POLLIN };
+	pthread_t thread;
+
+	if (!end || done_fd < 0)
+		goto out;
+	*end = (struct end) { zmq_context, done_fd };
+	if (pthread_create(&thread, NULL, end_zmq, end) != 0)
+		goto out;
+	if (poll(&fd, 1, timeout_ms) <= 0) {
+		pthread_detach(thread);
+		return;
+	}
+	pthread_join(thread, NULL);
+out:
+	close_fd(&done_fd);
+	free(end);
 }

@@ -34,4 +34,15 @@ int bus_send(void *socket, const void *bytes, size_t n);
  * all thrown away; another -errno. */
 int bus_receive(void *socket, zmq_msg_t *ret);
 
+/* Makes a socket that tells what becomes of another one's connection: those of ZeroMQ's events.
+ * number: one that no other monitor of the context has. NULL with errno set if that fails. */
+void *bus_monitor(void *zmq_context, void *socket, unsigned number, int events);
+
+/* The next of them without waiting; 0: there is none. */
+int bus_monitor_next(void *monitor);
+
+/* Ends ZeroMQ, whose sockets are closed already. It does not end while it looks up a name, which may
+ * take longer than anybody waits for us: after timeout_ms it is left behind, with a thread. */
+void bus_leave(void *zmq_context, int timeout_ms);
+
 #endif

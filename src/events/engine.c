@@ -9,12 +9,10 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,17 +117,13 @@ static int open_sockets(struct source *s)
 		ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED |
 		ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
 	const int far_off_ms = FAR_OFF_MS;
-	char endpoint[64];
 
-	snprintf(endpoint, sizeof(endpoint), "inproc://engine-monitor-%u", ++e->n_attempts);
 	e->req = bus_socket(e->zmq, ZMQ_REQ, 0);
 	if (!e->req ||
-		zmq_setsockopt(e->req, ZMQ_RECONNECT_IVL, &far_off_ms, sizeof(far_off_ms)) < 0 ||
-		zmq_socket_monitor(e->req, endpoint, events) < 0)
+		zmq_setsockopt(e->req, ZMQ_RECONNECT_IVL, &far_off_ms, sizeof(far_off_ms)) < 0)
 		return -errno;
-	e->monitor = zmq_socket(e->zmq, ZMQ_PAIR);
-	if (!e->monitor || zmq_connect(e->monitor, endpoint) < 0 ||
-		zmq_connect(e->req, s->options.address) < 0)
+	e->monitor = bus_monitor(e->zmq, e->req, ++e->n_attempts, events);
+	if (!e->monitor || zmq_connect(e->req, s->options.address) < 0)
 		return -errno;
 	watch(e, bus_socket_fd(e->req));
 	watch(e, bus_socket_fd(e->monitor));
@@ -194,7 +188,7 @@ static void take_event(struct source *s, const void *message, size_t size)
 	if (r == -ENOMSG) /* a good event for somebody else */
 		return;
 	if (r < 0) {
-		s->owner.refused(s->owner.ctx, why);
+		s->owner.refused(s->owner.ctx, e->event.create_ts, why);
 		return;
 	}
 	if (e->event.kind == EVENT_TERMINATE) {
@@ -218,7 +212,8 @@ static void work_on_replies(struct source *s)
 			return;
 		e->exchange = NOTHING_PENDING;
 		if (r == -EBADMSG) {
-			s->owner.refused(s->owner.ctx, "a message of several parts is no event");
+			s->owner.refused(
+				s->owner.ctx, "", "a message of several parts is no event");
 		} else {
 			if (exchange == ANNOUNCING)
 				e->announced = true;
@@ -248,32 +243,18 @@ static void on_away(struct source *s)
 	arm_timer(e, due_ns > now_ns() ? due_ns : now_ns());
 }
 
-/* Each event of a monitor is two frames: number and value, then the address. */
 static void work_on_monitor(struct source *s)
 {
 	struct engine *e = s->state;
+	int number;
 
-	while (e->monitor && bus_readable(e->monitor)) {
-		uint16_t number = 0;
-		zmq_msg_t frame;
-		bool more;
-
-		zmq_msg_init(&frame);
-		if (zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= (int) sizeof(number))
-			memcpy(&number, zmq_msg_data(&frame), sizeof(number));
-		more = zmq_msg_more(&frame);
-		zmq_msg_close(&frame);
-		while (more) {
-			zmq_msg_init(&frame);
-			more = zmq_msg_recv(&frame, e->monitor, ZMQ_DONTWAIT) >= 0 &&
-				zmq_msg_more(&frame);
-			zmq_msg_close(&frame);
-		}
+	/* Working on one event may close the sockets. */
+	while (e->monitor && (number = bus_monitor_next(e->monitor))) {
 		if (number & DIALLED)
 			e->dialled = true;
 		else if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
 			on_connected(s);
-		else if (number)
+		else
 			on_away(s);
 	}
 }
@@ -389,44 +370,6 @@ static void engine_leave(struct source *s, int timeout_ms)
 	zmq_close(second);
 }
 
-struct end {
-	void *zmq;
-	int done_fd;
-};
-
-static void *end_zmq(void *arg)
-{
-	struct end *end = arg;
-
-	zmq_ctx_term(end->zmq);
-	eventfd_write(end->done_fd, 1);
-	return NULL;
-}
-
-/* ZeroMQ does not end while it looks up a name, which may take longer than anybody waits for us: it
- * is left behind then, with its thread. */
-static void leave_zmq(void *zmq)
-{
-	struct end *end = malloc(sizeof(*end));
-	int done_fd = eventfd(0, EFD_CLOEXEC);
-	struct pollfd fd = { .fd = done_fd, .events = POLLIN };
-	pthread_t thread;
-
-	if (!end || done_fd < 0)
-		goto out;
-	*end = (struct end) { zmq, done_fd };
-	if (pthread_create(&thread, NULL, end_zmq, end) != 0)
-		goto out;
-	if (poll(&fd, 1, CLOSE_MS) <= 0) {
-		pthread_detach(thread);
-		return;
-	}
-	pthread_join(thread, NULL);
-out:
-	close_fd(&done_fd);
-	free(end);
-}
-
 static void engine_close(struct source *s)
 {
 	struct engine *e = s->state;
@@ -435,7 +378,7 @@ static void engine_close(struct source *s)
 		return;
 	close_sockets(e);
 	if (e->zmq)
-		leave_zmq(e->zmq);
+		bus_leave(e->zmq, CLOSE_MS);
 	close_fd(&e->epoll_fd);
 	close_fd(&e->timer_fd);
 	free(e);

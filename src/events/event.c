@@ -74,7 +74,8 @@ static void keep_text(struct wire_text text, char *ret, size_t n)
 	for (size_t i = 0; i < text.n; i++)
 		if (text.at[i] < 0x20 || text.at[i] > 0x7e)
 			return;
-	memcpy(ret, text.at, text.n);
+	if (text.n > 0) /* of an event that has no such text there is not even an empty one */
+		memcpy(ret, text.at, text.n);
 	ret[text.n] = '\0';
 }
 
@@ -172,6 +173,7 @@ int event_decode(const void *message, size_t n, enum monitor_types numbering, st
 	struct wire_event w;
 	int r;
 
+	ret->create_ts[0] = '\0';
 	if (n > EVENT_MAX_BYTES)
 		return refuse(ret_why, why_size, "%zu bytes, more than %d", n, EVENT_MAX_BYTES);
 	/* The buffer begins behind the two prefix bytes: put them right before an aligned place. */

@@ -16,7 +16,8 @@ uint32_t monitor_type_kinds(int type, enum monitor_types numbering);
 int monitor_type_parse(const char *name, enum monitor_types numbering, int8_t ret[3]);
 
 /* Decodes a message as it came, of any alignment. Returns 0; -EBADMSG with the reason if it is no
- * event or makes no sense; -ENOMSG, also with a reason, if it is a good event of no interest. */
+ * event or makes no sense; -ENOMSG, also with a reason, if it is a good event of no interest.
+ * ret->create_ts is set in any case: "" if the message did not get as far. */
 int event_decode(const void *message, size_t n, enum monitor_types numbering, struct event *ret,
 	char *ret_why, size_t why_size);
 

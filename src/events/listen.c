@@ -61,12 +61,12 @@ static int take_message(struct source *s, const void *message, size_t size, char
 
 	if (size >= strlen(BUS_COMMAND) && memcmp(message, BUS_COMMAND, strlen(BUS_COMMAND)) == 0) {
 		snprintf(why, n, "this is a power meter and no engine: it takes events only");
-		s->owner.refused(s->owner.ctx, why);
+		s->owner.refused(s->owner.ctx, "", why);
 		return -EBADMSG;
 	}
 	r = event_decode(message, size, s->options.monitor_types, &l->event, why, n);
 	if (r < 0) {
-		s->owner.refused(s->owner.ctx, why);
+		s->owner.refused(s->owner.ctx, l->event.create_ts, why);
 		return r;
 	}
 	if (l->event.kind == EVENT_TERMINATE) {
@@ -100,7 +100,7 @@ static void listen_work(struct source *s)
 
 		if (r == -EBADMSG) {
 			snprintf(why, sizeof(why), "a message of several parts is no event");
-			s->owner.refused(s->owner.ctx, why);
+			s->owner.refused(s->owner.ctx, "", why);
 		} else if (r < 0) {
 			break;
 		} else {

@@ -49,8 +49,9 @@ struct source_owner {
 	/* Whether the event can be done. Returns 0, or -errno with the reason in ret_why. A
 	 * terminate event comes only if it is for this plugin; nothing comes after it. */
 	int (*take)(void *ctx, const struct event *event, char *ret_why, size_t n);
-	/* A message was refused before it became an event. */
-	void (*refused)(void *ctx, const char *why);
+	/* A message was refused before it became an event. create_ts: by which its sender may know
+	 * it, as in struct event; "" where the message did not get as far. */
+	void (*refused)(void *ctx, const char *create_ts, const char *why);
 	/* Something that the user should know, once: not connected, connected again. */
 	void (*say)(void *ctx, bool bad, const char *text);
 	void *ctx;

@@ -5,17 +5,14 @@
  * once for each process that is monitored for it, as the program that this one replaces had it.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "sinks/device_logs.h"
 #include "sinks/sink.h"
 #include "util/buf.h"
+#include "util/grow.h"
 #include "util/json_out.h"
-#include "util/jsonfile.h"
 #include "util/timestamp.h"
-
-enum { LOG_CPU, LOG_GPU, LOG_DRAM, LOG_COUNT };
 
 static const char *const log_names[LOG_COUNT] = { "cpu", "gpu", "dram" };
 static const enum kind log_kinds[LOG_COUNT] = { KIND_CPU, KIND_GPU, KIND_DRAM };
@@ -27,82 +24,66 @@ struct running {
 	uint32_t kinds;
 };
 
-struct log {
-	struct jsonfile *file; /* NULL: not there yet */
-	struct buf element;    /* of the tick that is being collected; empty: none */
-	int64_t wall_ns;       /* the tick */
+/* What is collected for one file: the element of one tick. */
+struct element {
+	struct buf text; /* empty: none */
+	int64_t wall_ns; /* the tick */
 };
 
 struct camera_traps {
-	struct log logs[LOG_COUNT];
+	struct device_logs logs;
+	struct element elements[LOG_COUNT];
 	struct running *running;
 	size_t n_running;
 	size_t cap_running;
-	int pending_error;
-	uint64_t lost; /* lines for which there was no file */
-	bool unsynced;
 };
-
-static int open_log(struct sink *s, int which, char *ret_note, size_t n)
-{
-	struct camera_traps *state = s->state;
-
-	return jsonfile_open(
-		&state->logs[which].file, s->options.path, log_names[which], '[', ret_note, n);
-}
 
 static int camera_traps_open(struct sink *s, char *ret_why, size_t n)
 {
-	char note[SINK_WHY_MAX];
+	struct camera_traps *state;
 	int r;
 
 	*ret_why = '\0';
 	s->types = 1u << RECORD_LINE | 1u << RECORD_BEGIN | 1u << RECORD_END;
-	s->state = calloc(1, sizeof(struct camera_traps));
-	if (!s->state)
+	s->state = state = calloc(1, sizeof(*state));
+	if (!state)
 		return -ENOMEM;
-	r = open_log(s, LOG_CPU, ret_why, n);
-	if (r < 0)
-		return r;
-	r = open_log(s, LOG_GPU, note, sizeof(note));
-	if (*note) {
-		size_t len = strlen(ret_why);
-
-		snprintf(ret_why + len, n - len, "%s%s", len ? "; " : "", note);
-	}
+	state->logs.names = log_names;
+	state->logs.bracket = '[';
+	r = device_logs_open(&state->logs, s, LOG_CPU, ret_why, n);
+	if (r == 0)
+		r = device_logs_open(&state->logs, s, LOG_GPU, ret_why, n);
 	return r;
 }
 
 /* The tick is over: its element goes into the file. */
-static void finish_element(struct sink *s, int which)
+static void finish_element(struct camera_traps *state, int which)
 {
-	struct camera_traps *state = s->state;
-	struct log *log = &state->logs[which];
+	struct element *e = &state->elements[which];
 	char key[TIMESTAMP_MAX];
 
-	if (log->element.len == 0)
+	if (e->text.len == 0)
 		return;
-	buf_str(&log->element, "]}");
-	timestamp_local_second(log->wall_ns, key, sizeof(key));
-	jsonfile_add(log->file, key, buf_text(&log->element), log->element.len);
-	buf_reset(&log->element);
-	state->unsynced = true;
+	buf_str(&e->text, "]}");
+	timestamp_local_second(e->wall_ns, key, sizeof(key));
+	device_logs_add(&state->logs, which, key, buf_text(&e->text), e->text.len);
+	buf_reset(&e->text);
 }
 
-static void add_pair(struct log *log, const struct record *r, pid_t pid)
+static void add_pair(struct element *e, const struct record *r, pid_t pid)
 {
 	char key[TIMESTAMP_MAX];
 
-	if (log->element.len == 0) {
+	if (e->text.len == 0) {
 		timestamp_local_second(r->wall_ns, key, sizeof(key));
-		buf_printf(&log->element, "{\"%s\": [", key);
-		log->wall_ns = r->wall_ns;
+		buf_printf(&e->text, "{\"%s\": [", key);
+		e->wall_ns = r->wall_ns;
 	} else {
-		buf_str(&log->element, ", ");
+		buf_str(&e->text, ", ");
 	}
-	buf_char(&log->element, '[');
-	json_put_micro(&log->element, (int64_t) r->power_uw);
-	buf_printf(&log->element, ", \"%d\"]", (int) pid);
+	buf_char(&e->text, '[');
+	json_put_micro(&e->text, (int64_t) r->power_uw);
+	buf_printf(&e->text, ", \"%d\"]", (int) pid);
 }
 
 static bool was_before(const struct camera_traps *state, size_t i, uint32_t kind_bit)
@@ -117,48 +98,35 @@ static bool was_before(const struct camera_traps *state, size_t i, uint32_t kind
 static void write_line(struct sink *s, const struct record *r)
 {
 	struct camera_traps *state = s->state;
-	struct log *log = NULL;
-	char note[SINK_WHY_MAX];
+	struct element *e;
 	int which;
 
 	for (which = 0; which < LOG_COUNT; which++)
 		if (log_kinds[which] == r->kind)
 			break;
-	if (which == LOG_COUNT)
+	if (which == LOG_COUNT || !device_logs_need(&state->logs, s, which))
 		return;
-	log = &state->logs[which];
-	if (!log->file) {
-		int error = open_log(s, which, note, sizeof(note));
-
-		if (error < 0) {
-			state->pending_error = error;
-			state->lost++;
-			return;
-		}
-	}
-	if (log->element.len > 0 && log->wall_ns != r->wall_ns)
-		finish_element(s, which);
+	e = &state->elements[which];
+	if (e->text.len > 0 && e->wall_ns != r->wall_ns)
+		finish_element(state, which);
 	if (r->who == WHO_PROCESS) {
-		add_pair(log, r, r->pid);
+		add_pair(e, r, r->pid);
 		return;
 	}
 	for (size_t i = 0; i < state->n_running; i++)
 		if ((state->running[i].kinds & KIND_BIT(r->kind)) &&
 			!was_before(state, i, KIND_BIT(r->kind)))
-			add_pair(log, r, state->running[i].pid);
+			add_pair(e, r, state->running[i].pid);
 }
 
 static void note_begin(struct camera_traps *state, const struct session_report *report)
 {
-	if (state->n_running == state->cap_running) {
-		size_t cap = state->cap_running ? state->cap_running * 2 : 16;
-		struct running *list = realloc(state->running, cap * sizeof(*list));
+	struct running *list = grow_list(
+		state->running, state->n_running, &state->cap_running, sizeof(*list));
 
-		if (!list)
-			return;
-		state->running = list;
-		state->cap_running = cap;
-	}
+	if (!list)
+		return;
+	state->running = list;
 	state->running[state->n_running++] = (struct running) {
 		.session_id = report->session_id, .pid = report->pid, .kinds = report->kinds
 	};
@@ -195,47 +163,17 @@ static void camera_traps_write(struct sink *s, const struct record *r)
 static int camera_traps_flush(struct sink *s, bool sync)
 {
 	struct camera_traps *state = s->state;
-	uint64_t waiting = 0, lost = state->lost;
-	int error = state->pending_error;
 
-	state->pending_error = 0;
-	for (int i = 0; i < LOG_COUNT; i++) {
-		struct jsonfile *f = state->logs[i].file;
-		int r;
-
-		if (!f)
-			continue;
-		finish_element(s, i);
-		r = jsonfile_flush(f);
-		if (r == 0 && s->options.max_bytes && jsonfile_size(f) > s->options.max_bytes)
-			r = jsonfile_turn_over(f);
-		if (r == 0 && sync && state->unsynced)
-			r = jsonfile_sync(f);
-		if (r < 0)
-			error = r;
-		waiting += jsonfile_waiting(f);
-		lost += jsonfile_lost(f);
-	}
-	if (sync && !error)
-		state->unsynced = false;
-	s->health.error = error;
-	s->health.waiting = waiting;
-	s->health.lost = lost;
-	return error;
+	for (int i = 0; i < LOG_COUNT; i++)
+		finish_element(state, i);
+	return device_logs_flush(&state->logs, s, sync);
 }
 
 static int camera_traps_reopen(struct sink *s)
 {
 	struct camera_traps *state = s->state;
-	int error = 0;
 
-	for (int i = 0; i < LOG_COUNT; i++) {
-		int r = state->logs[i].file ? jsonfile_reopen(state->logs[i].file) : 0;
-
-		if (r < 0)
-			error = r;
-	}
-	return error;
+	return device_logs_reopen(&state->logs);
 }
 
 static void camera_traps_close(struct sink *s)
@@ -244,10 +182,9 @@ static void camera_traps_close(struct sink *s)
 
 	if (!state)
 		return;
-	for (int i = 0; i < LOG_COUNT; i++) {
-		jsonfile_close(state->logs[i].file);
-		buf_finish(&state->logs[i].element);
-	}
+	device_logs_finish(&state->logs);
+	for (int i = 0; i < LOG_COUNT; i++)
+		buf_finish(&state->elements[i].text);
 	free(state->running);
 	free(state);
 	s->state = NULL;

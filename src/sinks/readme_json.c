@@ -10,50 +10,20 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "sinks/device_logs.h"
 #include "sinks/sink.h"
 #include "util/buf.h"
 #include "util/json_out.h"
 #include "util/jsonfile.h"
 #include "util/logkey.h"
 
-enum { LOG_CPU, LOG_GPU, LOG_DRAM, LOG_COUNT };
-
 static const char *const log_names[LOG_COUNT] = { "CPU", "GPU", "DRAM" };
 
 struct readme {
-	struct {
-		struct jsonfile *file; /* NULL: not there yet */
-		struct logkey key;
-	} logs[LOG_COUNT];
+	struct device_logs logs;
+	struct logkey keys[LOG_COUNT];
 	struct buf line;
-	bool unsynced;
-	int pending_error; /* of a turn-over in write(), told by the next flush */
-	uint64_t lost;     /* lines for which there was no file */
 };
-
-static int open_log(struct sink *s, int which, char *ret_note, size_t n)
-{
-	struct readme *state = s->state;
-	int r = jsonfile_open(
-		&state->logs[which].file, s->options.path, log_names[which], '{', ret_note, n);
-
-	if (r < 0)
-		return r;
-	logkey_begin(&state->logs[which].key, jsonfile_last_key(state->logs[which].file));
-	return 0;
-}
-
-/* Several files may have something to tell; the notes follow each other. */
-static int open_and_note(struct sink *s, int which, char *ret_why, size_t n)
-{
-	char note[SINK_WHY_MAX];
-	size_t len = strlen(ret_why);
-	int r = open_log(s, which, note, sizeof(note));
-
-	if (*note && len < n)
-		snprintf(ret_why + len, n - len, "%s%s", len ? "; " : "", note);
-	return r;
-}
 
 /* "2023-08-25 05:50:57": {"cpu": "rapl-powercap", "gpu": null, "dram": null} */
 static int note_sources(const struct sink *s, char *ret_note, size_t n)
@@ -86,18 +56,21 @@ static int note_sources(const struct sink *s, char *ret_note, size_t n)
 
 static int readme_open(struct sink *s, char *ret_why, size_t n)
 {
+	struct readme *state;
 	int r;
 
 	*ret_why = '\0';
 	s->types = 1u << RECORD_LINE;
-	s->state = calloc(1, sizeof(struct readme));
-	if (!s->state)
+	s->state = state = calloc(1, sizeof(*state));
+	if (!state)
 		return -ENOMEM;
+	state->logs.names = log_names;
+	state->logs.bracket = '{';
 	r = note_sources(s, ret_why, n);
 	if (r == 0)
-		r = open_and_note(s, LOG_CPU, ret_why, n);
+		r = device_logs_open(&state->logs, s, LOG_CPU, ret_why, n);
 	if (r == 0)
-		r = open_and_note(s, LOG_GPU, ret_why, n);
+		r = device_logs_open(&state->logs, s, LOG_GPU, ret_why, n);
 	return r;
 }
 
@@ -132,14 +105,15 @@ static void put_entry(struct buf *b, const char *key, const struct record *r)
 	buf_char(b, ']');
 }
 
-static void turn_over(struct readme *state, int which)
+/* The keys of a file that was just begun follow the last one in it. */
+static struct logkey *key_of(struct readme *state, int which)
 {
-	int r = jsonfile_turn_over(state->logs[which].file);
+	struct logkey *key = &state->keys[which];
 
-	if (r < 0)
-		state->pending_error = r;
-	else
-		logkey_begin(&state->logs[which].key, "");
+	if (state->logs.begun[which])
+		logkey_begin(key, jsonfile_last_key(state->logs.files[which]));
+	state->logs.begun[which] = false;
+	return key;
 }
 
 static void readme_write(struct sink *s, const struct record *r)
@@ -148,69 +122,27 @@ static void readme_write(struct sink *s, const struct record *r)
 	int which = which_log(r);
 	char key[64];
 
-	if (which < 0)
+	if (which < 0 || !device_logs_need(&state->logs, s, which))
 		return;
-	if (!state->logs[which].file) {
-		char note[SINK_WHY_MAX];
-		int error = open_log(s, which, note, sizeof(note));
-
-		if (error < 0) {
-			state->pending_error = error;
-			state->lost++;
-			return;
-		}
-	}
-	if (logkey_must_turn_over(&state->logs[which].key, r->wall_ns))
-		turn_over(state, which);
-	logkey_next(&state->logs[which].key, r->wall_ns, key, sizeof(key));
+	if (logkey_must_turn_over(key_of(state, which), r->wall_ns))
+		device_logs_turn_over(&state->logs, which);
+	logkey_next(key_of(state, which), r->wall_ns, key, sizeof(key));
 	put_entry(&state->line, key, r);
-	jsonfile_add(state->logs[which].file, key, buf_text(&state->line), state->line.len);
-	state->unsynced = true;
+	device_logs_add(&state->logs, which, key, buf_text(&state->line), state->line.len);
 }
 
 static int readme_flush(struct sink *s, bool sync)
 {
 	struct readme *state = s->state;
-	uint64_t waiting = 0, lost = state->lost;
-	int error = state->pending_error;
 
-	state->pending_error = 0;
-	for (int i = 0; i < LOG_COUNT; i++) {
-		struct jsonfile *f = state->logs[i].file;
-		int r;
-
-		if (!f)
-			continue;
-		r = jsonfile_flush(f);
-		if (r == 0 && s->options.max_bytes && jsonfile_size(f) > s->options.max_bytes)
-			turn_over(state, i);
-		if (r == 0 && sync && state->unsynced)
-			r = jsonfile_sync(f);
-		if (r < 0)
-			error = r;
-		waiting += jsonfile_waiting(f);
-		lost += jsonfile_lost(f);
-	}
-	if (sync && !error)
-		state->unsynced = false;
-	s->health.error = error;
-	s->health.waiting = waiting;
-	s->health.lost = lost;
-	return error;
+	return device_logs_flush(&state->logs, s, sync);
 }
 
 static int readme_reopen(struct sink *s)
 {
 	struct readme *state = s->state;
-	int error = 0;
 
-	for (int i = 0; i < LOG_COUNT; i++) {
-		int r = state->logs[i].file ? jsonfile_reopen(state->logs[i].file) : 0;
-
-		if (r < 0)
-			error = r;
-	}
-	return error;
+	return device_logs_reopen(&state->logs);
 }
 
 static void readme_close(struct sink *s)
@@ -219,8 +151,7 @@ static void readme_close(struct sink *s)
 
 	if (!state)
 		return;
-	for (int i = 0; i < LOG_COUNT; i++)
-		jsonfile_close(state->logs[i].file);
+	device_logs_finish(&state->logs);
 	buf_finish(&state->line);
 	free(state);
 	s->state = NULL;

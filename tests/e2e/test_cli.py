@@ -248,6 +248,22 @@ def test_send_without_anybody_there():
     assert time.monotonic() - begun < 8 * PATIENCE
 
 
+def test_send_to_a_host_without_an_address():
+    begun = time.monotonic()
+    done = run("send", "stop", "--to", "tcp://no-such-host.invalid:6010", "--pid", 1)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "tcp://no-such-host.invalid:6010: its host's name cannot be looked up" in done.stderr
+    assert time.monotonic() - begun < 8 * PATIENCE
+
+
+def test_send_does_not_wait_for_a_resolver_that_does_not_answer(slow_resolver):
+    begun = time.monotonic()
+    done = run("send", "stop", "--to", "tcp://somewhere:6010", "--pid", 1, env=slow_resolver)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "tcp://somewhere:6010: its host's name cannot be looked up" in done.stderr
+    assert time.monotonic() - begun < 8 * PATIENCE
+
+
 def test_send_uses_the_environments_address(plugin, load):
     p, one = plugin("--sensors", "sim"), load(0.1)
     port = p.address.rsplit(":", 1)[1]

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import time
 
 import pytest
 
@@ -100,6 +101,23 @@ def test_send_and_wait_through_the_engine(engine, attend, load):
     assert re.search("refused: .*-1", refused.stderr), refused.stderr
     assert run("send", "terminate", "--to", engine.sender).returncode == 0
     assert p.process.wait(5 * PATIENCE) == 0
+
+
+@pytest.mark.parametrize("wrong, why", [
+    (["--type", 77], "77 is no monitor type"),
+    (["--at", "soon"], 'monitor_start_ts "soon" is no time'),
+    ([word for pid in range(1, 1025) for word in ("--pid", pid)], "1025 pids in one event"),
+])
+def test_who_waits_hears_why_the_event_makes_no_sense(engine, attend, wrong, why):
+    """It is refused before the plugin has a request to answer, by what could be read of it."""
+    p = attend(engine.power)
+    p.wait_said("connected to the event engine")
+    begun = time.monotonic()
+    done = run("send", "start", "--to", engine.sender, "--pid", os.getpid(), *wrong, "--wait")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"refused: {why}" in done.stderr
+    assert time.monotonic() - begun < 4 * PATIENCE
+    p.wait_said(re.escape(why))
 
 
 def test_the_environment_names_the_engine(engine, plugin):
