@@ -43,6 +43,7 @@ static const char help[] =
 	"  --rate HZ          lines a second, 0.1 to 1000 (default: 2); by kind: cpu=2,gpu=10\n"
 	"  --idle separate|proportional\n"
 	"                     who gets the energy of idle CPUs: nobody (default), or whoever ran\n"
+	"  --tree             each pid with all its descendants, those that have ended included\n"
 	"  --log-level ERROR|WARN|INFO|DEBUG\n"
 	"                     of the program's own messages, on standard error\n"
 	"\n" CLI_SENSOR_HELP "\n"
@@ -55,6 +56,7 @@ enum {
 	OPT_NAME,
 	OPT_UUID,
 	OPT_SELF_TEST,
+	OPT_TREE,
 	OPT_LOG_DIR,
 	OPT_LOG_FORMAT,
 	OPT_LOG_MAX,
@@ -79,6 +81,7 @@ static const struct option options[] = {
 	{ "record", required_argument, NULL, OPT_RECORD },
 	{ "rate", required_argument, NULL, OPT_RATE },
 	{ "idle", required_argument, NULL, OPT_IDLE },
+	{ "tree", no_argument, NULL, OPT_TREE },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "help", no_argument, NULL, 'h' },
 	CLI_SENSOR_OPTIONS,
@@ -157,6 +160,9 @@ static int take_option(struct said *said, const char *command, int option, const
 		return CLI_DONE;
 	case OPT_SELF_TEST:
 		c->self_test = true;
+		return CLI_DONE;
+	case OPT_TREE:
+		c->trees = true;
 		return CLI_DONE;
 	case OPT_LOG_DIR:
 		if (!*argument)

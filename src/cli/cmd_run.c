@@ -250,9 +250,9 @@ static void finish_report(struct runner *r)
 		warnings_add(&r->report.warnings,
 			"--units-regex: the command's output has nothing that matches");
 	if (r->plan->json)
-		report_json(&r->report, r->out);
+		report_runs_json(&r->report, r->out);
 	else
-		report_text(&r->report, r->out);
+		report_runs_text(&r->report, r->out);
 	if (fflush(r->out) != 0 && r->plan->output)
 		cli_fail("run", "%s cannot be written: %s", r->plan->output, strerror(errno));
 }

@@ -272,7 +272,7 @@ static void print_command(char *const *argv, FILE *out)
 		fprintf(out, "%s%s", i ? " " : "", argv[i]);
 }
 
-void report_text(const struct run_report *r, FILE *out)
+void report_runs_text(const struct run_report *r, FILE *out)
 {
 	const struct measurement *m = &r->total;
 
@@ -612,7 +612,7 @@ static void put_units(struct json *j, const struct run_report *r)
 	json_close(j, '}');
 }
 
-void report_json(const struct run_report *r, FILE *out)
+void report_runs_json(const struct run_report *r, FILE *out)
 {
 	struct buf b = BUF_INIT;
 	struct json j = JSON_INIT(&b);

@@ -47,8 +47,8 @@ struct run_report {
 	struct warnings warnings;
 };
 
-void report_text(const struct run_report *r, FILE *out);
-void report_json(const struct run_report *r, FILE *out);
+void report_runs_text(const struct run_report *r, FILE *out);
+void report_runs_json(const struct run_report *r, FILE *out);
 
 /* The head of the columns that report_row() fills, and one row. asked: as in
  * report_figures(). */

@@ -54,6 +54,7 @@ struct session_options {
 	uint64_t period_ns[KIND_COUNT]; /* between lines */
 	struct account_options account;
 	bool details;              /* whether RECORD_DETAIL records are wanted */
+	bool trees;                /* a pid stands for all its descendants, too */
 	unsigned max_kept_threads; /* perf clocks, for all targets together */
 };
 

@@ -71,6 +71,7 @@ struct sessions {
 	uint32_t n_slots;
 	size_t n_watched;
 	unsigned kept_threads;
+	bool told_inexact; /* that trees are counted from /proc */
 	uint32_t next_id;
 	uint32_t have;   /* kinds that a sensor tells */
 	uint32_t wanted; /* as last told to the sampling */

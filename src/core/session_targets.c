@@ -49,6 +49,7 @@ int watched_open(struct sessions *ss, pid_t pid, struct watched **ret)
 	CLEANUP_FREE struct target *t = NULL;
 	CLEANUP_FREE struct watched *w = NULL;
 	struct procstat stat;
+	bool exact = true;
 	uint32_t slot;
 	int r = procstat_read(pid, &stat);
 
@@ -64,9 +65,16 @@ int watched_open(struct sessions *ss, pid_t pid, struct watched **ret)
 	w = calloc(1, sizeof(*w));
 	if (!t || !w)
 		return -ENOMEM;
-	r = target_open_process(t, pid);
+	r = ss->options.trees ? target_open_tree(t, pid, &exact) : target_open_process(t, pid);
 	if (r < 0)
 		return r;
+	if (!exact && !ss->told_inexact) {
+		ss->told_inexact = true;
+		sessions_say(ss, SESSION_WARNING,
+			"--tree: descendants are counted from /proc, for perf events are refused: "
+			"short-lived ones only if somebody waits for them; sudo sysctl "
+			"kernel.perf_event_paranoid=2 helps");
+	}
 	t->slot = slot;
 	w->slot = slot;
 	w->pid = pid;
@@ -113,7 +121,8 @@ void watched_keep_last_time(struct sessions *ss, struct watched *w)
 	struct taskclock clock;
 	struct procstat stat;
 
-	if (ss->kept_threads >= ss->options.max_kept_threads ||
+	/* A tree's events outlive its processes anyway. */
+	if (ss->options.trees || ss->kept_threads >= ss->options.max_kept_threads ||
 		taskclock_init(&clock, w->pid, ss->options.max_kept_threads - ss->kept_threads) < 0)
 		return;
 	/* The pid may have gone to somebody else meanwhile. */

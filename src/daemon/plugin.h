@@ -26,6 +26,7 @@ struct plugin_config {
 
 	uint64_t period_ns[KIND_COUNT]; /* between lines */
 	enum idle_policy idle;
+	bool trees;          /* a pid stands for all its descendants, too */
 	const char *root;    /* NULL: this machine */
 	const char *sensors; /* NULL: all that fit */
 	struct sensor_options sensor_options;
