@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sensors/sensor.h"
+#include "sensors/rapl.h"
 #include "util/cleanup.h"
 #include "util/dirscan.h"
 #include "util/parse.h"
@@ -25,7 +25,6 @@
 #include "util/u128.h"
 
 #define CLASS_DIR "/sys/class/powercap"
-#define RAPL_UPDATE_NS UINT64_C(1000000) /* AMD: "every 1ms"; Intel: about 2^-10 s */
 #define MAX_ZONES SENSOR_MAX_DOMAINS
 #define RETRY_FIRST_NS NS_PER_S
 #define RETRY_LAST_NS (60 * NS_PER_S)
@@ -553,4 +552,5 @@ const struct sensor_ops sensor_rapl_powercap = {
 	.open = powercap_open,
 	.read = powercap_read,
 	.close = powercap_close,
+	.group = RAPL_GROUP,
 };
