@@ -5,6 +5,7 @@
 
 #include "sensors/sensor.h"
 
+extern const struct sensor_ops sensor_rapl_perf;
 extern const struct sensor_ops sensor_rapl_powercap;
 extern const struct sensor_ops sensor_nvml;
 extern const struct sensor_ops sensor_estimate;
@@ -12,6 +13,7 @@ extern const struct sensor_ops sensor_sim;
 extern const struct sensor_ops sensor_sim_polled;
 
 const struct sensor_ops *const sensor_list[] = {
+	&sensor_rapl_perf,
 	&sensor_rapl_powercap,
 	&sensor_nvml,
 	&sensor_estimate,
