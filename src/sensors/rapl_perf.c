@@ -69,6 +69,7 @@ struct perf {
 	size_t n_bundles;
 	struct perf_group groups[MAX_GROUPS];
 	size_t n_groups;
+	size_t n_cores; /* of them */
 	struct reading last[SENSOR_MAX_DOMAINS];
 };
 
@@ -144,7 +145,7 @@ static int add_bundle(struct sensor *s, const struct rapl_pmu *pmu, const struct
 		.per_core = pmu == &state->core,
 		.groups = &state->groups[state->n_groups],
 		.retry_after_ns = RETRY_FIRST_NS };
-	b->room = b->per_core ? MAX_GROUPS - state->n_groups : 1;
+	b->room = b->per_core ? RAPL_MAX_CORES - state->n_cores : 1;
 	for (size_t i = 0; i < PERF_GROUP_MAX; i++)
 		b->tallies[i] =
 			(struct tally) { .domain = -1, .base = RAW_FIRST, .raw = RAW_FIRST };
@@ -153,6 +154,8 @@ static int add_bundle(struct sensor *s, const struct rapl_pmu *pmu, const struct
 		return r;
 	b->room = b->n_groups;
 	state->n_groups += b->n_groups;
+	if (b->per_core)
+		state->n_cores += b->n_groups;
 	state->n_bundles++;
 	return 0;
 }
