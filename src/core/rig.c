@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/motion.h"
 #include "core/poller.h"
 #include "core/unwrap.h"
 
@@ -41,6 +42,36 @@ static uint32_t kinds_of(const struct sensor *s)
 	return kinds;
 }
 
+static struct rig_verdict *add_verdict(struct rig *rig, const struct sensor_ops *ops)
+{
+	struct rig_verdict *v = &rig->verdicts[rig->n_verdicts++];
+
+	*v = (struct rig_verdict) { .ops = ops };
+	return v;
+}
+
+static struct sensor *make_sensor(
+	struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o)
+{
+	struct sensor *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->ops = ops;
+	s->host = rig->host;
+	s->options = o->sensor;
+	s->kinds = KIND_ALL;
+	return s;
+}
+
+static void close_directly(struct sensor *s)
+{
+	if (!s)
+		return;
+	s->ops->close(s);
+	free(s);
+}
+
 static int open_directly(struct sensor *s, struct rig_verdict *v)
 {
 	int r = s->ops->probe(s);
@@ -48,75 +79,65 @@ static int open_directly(struct sensor *s, struct rig_verdict *v)
 	if (r == 0)
 		r = s->ops->open(s);
 	v->why = s->why;
-	if (r < 0) {
-		s->ops->close(s);
-		free(s);
-	}
+	if (r < 0)
+		close_directly(s);
 	return r;
 }
 
-/* Tries one backend; the outcome is its verdict. */
-static void try_sensor(struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o)
+/* Takes an opened sensor into the rig. */
+static void adopt(struct rig *rig, struct sensor *s, struct poller *poller, struct rig_verdict *v)
 {
-	struct rig_verdict *v = &rig->verdicts[rig->n_verdicts++];
 	struct opened *opened = &rig->opened[rig->n_opened];
-	struct sensor *s = calloc(1, sizeof(*s));
-	int r;
 
-	*v = (struct rig_verdict) { .ops = ops };
-	if (!s) {
-		v->error = -ENOMEM;
-		return;
-	}
-	*opened = (struct opened) { .first = rig->n_domains };
-	s->ops = ops;
-	s->host = rig->host;
-	s->options = o->sensor;
-	s->kinds = KIND_ALL;
-	if (ops->polled)
-		r = poller_create(s, o->open_timeout_ns ? o->open_timeout_ns : OPEN_TIMEOUT_NS,
-			&v->why, &opened->poller);
-	else
-		r = open_directly(s, v);
-	v->error = r;
-	rig->abandoned |= ops->polled && r == -ETIME;
-	if (r < 0)
-		return;
 	if (rig->n_domains + s->n_domains > RIG_MAX_DOMAINS) {
 		v->error = -E2BIG;
 		snprintf(v->why.reason, sizeof(v->why.reason), "more than %d domains in all",
 			RIG_MAX_DOMAINS);
-		if (opened->poller) {
-			poller_destroy(opened->poller, 0);
-		} else {
-			ops->close(s);
-			free(s);
-		}
+		if (poller)
+			poller_destroy(poller, 0);
+		else
+			close_directly(s);
 		return;
 	}
-	opened->sensor = s;
-	opened->kinds = kinds_of(s);
+	*opened = (struct opened) {
+		.sensor = s, .poller = poller, .first = rig->n_domains, .kinds = kinds_of(s)
+	};
 	for (size_t i = 0; i < s->n_domains; i++)
 		rig->domains[rig->n_domains++] = &s->domains[i];
+	v->error = 0;
 	v->used = true;
 	v->n_domains = s->n_domains;
 	rig->n_opened++;
 }
 
-static void pass_over(struct rig *rig, const struct sensor_ops *ops, int error, const char *reason)
+/* Tries one backend; the outcome is its verdict. */
+static void try_sensor(struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o)
 {
-	struct rig_verdict *v = &rig->verdicts[rig->n_verdicts++];
+	struct rig_verdict *v = add_verdict(rig, ops);
+	struct sensor *s = make_sensor(rig, ops, o);
+	struct poller *poller = NULL;
 
-	*v = (struct rig_verdict) { .ops = ops, .error = error };
-	snprintf(v->why.reason, sizeof(v->why.reason), "%s", reason);
+	if (!s) {
+		v->error = -ENOMEM;
+		return;
+	}
+	if (ops->polled)
+		v->error = poller_create(s,
+			o->open_timeout_ns ? o->open_timeout_ns : OPEN_TIMEOUT_NS, &v->why,
+			&poller);
+	else
+		v->error = open_directly(s, v);
+	rig->abandoned |= ops->polled && v->error == -ETIME;
+	if (v->error == 0)
+		adopt(rig, s, poller, v);
 }
 
-static void try_in_order(struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o)
+static void pass_over(struct rig *rig, const struct sensor_ops *ops, int error, const char *reason)
 {
-	if (ops->role == SENSOR_MODEL && (rig_kinds(rig) & KIND_BIT(KIND_CPU)))
-		pass_over(rig, ops, 0, "not needed: the hardware tells");
-	else
-		try_sensor(rig, ops, o);
+	struct rig_verdict *v = add_verdict(rig, ops);
+
+	v->error = error;
+	snprintf(v->why.reason, sizeof(v->why.reason), "%s", reason);
 }
 
 static bool was_tried(const struct rig *rig, const struct sensor_ops *ops)
@@ -127,12 +148,146 @@ static bool was_tried(const struct rig *rig, const struct sensor_ops *ops)
 	return false;
 }
 
-/* One pass over the list for the backends of a role or of all but that role: the model comes
- * last wherever it stands, since it is there for what the hardware does not tell. */
-static int try_listed(
-	struct rig *rig, const struct rig_options *o, bool model, const char **ret_bad_name)
+/* ---- other ways to the same counters ---------------------------------------------------- */
+
+/* The backends to try, in their order. */
+struct order {
+	const struct sensor_ops *ops[RIG_MAX_SENSORS];
+	size_t n;
+	bool by_hand;
+};
+
+/* One that was opened, and how far its counters move. */
+struct candidate {
+	struct sensor *sensor; /* NULL: none yet */
+	struct rig_verdict *verdict;
+	enum motion motion;
+};
+
+static void say_same(struct rig_verdict *v, const struct sensor_ops *used)
 {
-	for (const char *at = o->sensors; *at; at += *at == ',') {
+	v->spare = true;
+	if (v->error == 0)
+		snprintf(v->why.reason, sizeof(v->why.reason), "not used: %s measures the same",
+			used->name);
+}
+
+/* Whether it could be used is told all the same: it may be asked for by name. */
+static void spare_one(struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o,
+	const struct sensor_ops *used)
+{
+	struct rig_verdict *v = add_verdict(rig, ops);
+	struct sensor *s = make_sensor(rig, ops, o);
+
+	if (s) {
+		v->error = ops->probe(s);
+		v->why = s->why;
+	}
+	free(s);
+	say_same(v, used);
+}
+
+static struct candidate open_candidate(
+	struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o)
+{
+	struct candidate c = { .verdict = add_verdict(rig, ops) };
+	struct sensor *s = make_sensor(rig, ops, o);
+
+	c.verdict->error = s ? open_directly(s, c.verdict) : -ENOMEM;
+	if (c.verdict->error < 0)
+		return c;
+	c.motion = sensor_motion(s);
+	if (c.motion == MOTION_NONE) {
+		snprintf(c.verdict->why.reason, sizeof(c.verdict->why.reason),
+			"its counters stand still");
+		if (ops->must_move) {
+			c.verdict->error = -ENODATA;
+			close_directly(s);
+			return c;
+		}
+	}
+	c.sensor = s;
+	return c;
+}
+
+/* Of a group the first is used whose counters all move; else the one of which the most do. */
+static void try_group(
+	struct rig *rig, const char *group, const struct order *order, const struct rig_options *o)
+{
+	struct candidate best = { 0 };
+
+	for (size_t i = 0; i < order->n; i++) {
+		const struct sensor_ops *ops = order->ops[i];
+		struct candidate c;
+
+		if (!ops->group || strcmp(ops->group, group) != 0)
+			continue;
+		if (best.motion == MOTION_ALL) {
+			spare_one(rig, ops, o, best.sensor->ops);
+			continue;
+		}
+		c = open_candidate(rig, ops, o);
+		if (!c.sensor)
+			continue;
+		if (best.sensor && c.motion <= best.motion) {
+			say_same(c.verdict, best.sensor->ops);
+			close_directly(c.sensor);
+			continue;
+		}
+		if (best.sensor) {
+			say_same(best.verdict, ops);
+			close_directly(best.sensor);
+		}
+		best = c;
+	}
+	if (!best.sensor)
+		return;
+	for (size_t i = 0; i < rig->n_verdicts; i++)
+		if (rig->verdicts[i].ops->group && &rig->verdicts[i] != best.verdict &&
+			strcmp(rig->verdicts[i].ops->group, group) == 0)
+			rig->verdicts[i].spare = true;
+	adopt(rig, best.sensor, NULL, best.verdict);
+}
+
+/* ---- the order -------------------------------------------------------------------------- */
+
+static void try_in_order(struct rig *rig, const struct order *order, const struct rig_options *o)
+{
+	for (size_t i = 0; i < order->n; i++) {
+		const struct sensor_ops *ops = order->ops[i];
+
+		if (was_tried(rig, ops) || ops->role == SENSOR_MODEL)
+			continue;
+		if (ops->role == SENSOR_SIMULATED && !order->by_hand)
+			pass_over(rig, ops, 0, "simulated: used only when it is named");
+		else if (ops->group)
+			try_group(rig, ops->group, order, o);
+		else
+			try_sensor(rig, ops, o);
+	}
+	/* The model comes last wherever it stands: it is there for what no hardware tells. */
+	for (size_t i = 0; i < order->n; i++) {
+		if (order->ops[i]->role != SENSOR_MODEL)
+			continue;
+		if (rig_kinds(rig) & KIND_BIT(KIND_CPU))
+			pass_over(rig, order->ops[i], 0, "not needed: the hardware tells");
+		else
+			try_sensor(rig, order->ops[i], o);
+	}
+}
+
+static bool is_in(const struct order *order, const struct sensor_ops *ops)
+{
+	for (size_t i = 0; i < order->n; i++)
+		if (order->ops[i] == ops)
+			return true;
+	return false;
+}
+
+static int order_by_hand(struct order *order, const char *names, const char **ret_bad_name)
+{
+	order->by_hand = true;
+	for (const char *at = names; *at; at += *at == ',') {
 		size_t n = strcspn(at, ",");
 		const struct sensor_ops *ops = NULL;
 		char name[32];
@@ -146,46 +301,36 @@ static int try_listed(
 			*ret_bad_name = at;
 			return -EINVAL;
 		}
-		if ((ops->role == SENSOR_MODEL) == model && !was_tried(rig, ops))
-			try_in_order(rig, ops, o);
+		if (!is_in(order, ops))
+			order->ops[order->n++] = ops;
 		at += n;
 	}
 	return 0;
 }
 
-static void pass_over_unlisted(struct rig *rig)
-{
-	for (const struct sensor_ops *const *ops = sensor_list; *ops; ops++)
-		if ((*ops)->role != SENSOR_SIMULATED && !was_tried(rig, *ops))
-			pass_over(rig, *ops, -ECANCELED, "not in the list of sensors to use");
-}
-
 int rig_open(
 	struct rig **ret, struct host *h, const struct rig_options *o, const char **ret_bad_name)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
-	int r;
+	struct order order = { 0 };
+	struct rig *rig;
+	int r = 0;
 
+	if (o->sensors)
+		r = order_by_hand(&order, o->sensors, ret_bad_name);
+	else
+		for (const struct sensor_ops *const *ops = sensor_list;
+			*ops && order.n < RIG_MAX_SENSORS; ops++)
+			order.ops[order.n++] = *ops;
+	if (r < 0)
+		return r;
+	rig = calloc(1, sizeof(*rig));
 	if (!rig)
 		return -ENOMEM;
 	rig->host = h;
-	if (o->sensors) {
-		r = try_listed(rig, o, false, ret_bad_name);
-		if (r == 0)
-			r = try_listed(rig, o, true, ret_bad_name);
-		if (r < 0) {
-			rig_close(rig, 0);
-			return r;
-		}
-		pass_over_unlisted(rig);
-	} else {
-		for (const struct sensor_ops *const *ops = sensor_list; *ops; ops++) {
-			if ((*ops)->role == SENSOR_SIMULATED)
-				pass_over(rig, *ops, 0, "simulated: used only when it is named");
-			else
-				try_in_order(rig, *ops, o);
-		}
-	}
+	try_in_order(rig, &order, o);
+	for (const struct sensor_ops *const *ops = sensor_list; *ops; ops++)
+		if (!is_in(&order, *ops) && (*ops)->role != SENSOR_SIMULATED)
+			pass_over(rig, *ops, -ECANCELED, "not in the list of sensors to use");
 	*ret = rig;
 	return 0;
 }

@@ -16,8 +16,9 @@
 /* What became of one backend: rig_open() keeps these for "list" and for messages. */
 struct rig_verdict {
 	const struct sensor_ops *ops;
-	int error; /* 0: usable; -ECANCELED: not tried, because it was not asked for */
-	bool used; /* opened, its domains are in the rig */
+	int error;  /* 0: usable; -ECANCELED: not tried, because it was not asked for */
+	bool used;  /* opened, its domains are in the rig */
+	bool spare; /* another one that measures the same is used */
 	size_t n_domains;
 	struct sensor_why why; /* where it is not usable or not used, or some of it is not */
 };
@@ -31,7 +32,7 @@ struct rig_options {
 struct rig;
 
 /* Probes and opens sensors. Without a list every backend that is not simulated is tried, and the
- * model only where no hardware tells the CPUs' energy. h and o->sensor must live as long as the
+ * model only where no hardware tells the CPUs' energy. Of a group (sensor.h) one is used. h and o->sensor must live as long as the
  * rig. Always gives a rig, perhaps without domains, so that the verdicts can be shown.
  * Returns 0, -ENOMEM, or -EINVAL for a name that is no backend's (*ret_bad_name is then set). */
 int rig_open(

@@ -73,8 +73,9 @@ static void tell_verdict(const struct rig_verdict *v)
 				v->why.fix[0] ? "; to change that: " : "", v->why.fix);
 		return;
 	}
-	/* What could be had for a command is worth a warning, what cannot be is not. */
-	if (v->why.fix[0])
+	/* What could be had for a command is worth a warning, what cannot be, or is there in another
+	 * way, is not. */
+	if (v->why.fix[0] && !v->spare)
 		log_warn("sensor %s is not used: %s; to change that: %s", v->ops->name,
 			v->why.reason, v->why.fix);
 	else

@@ -5,14 +5,18 @@
 
 #include "sensors/sensor.h"
 
+extern const struct sensor_ops sensor_rapl_perf;
 extern const struct sensor_ops sensor_rapl_powercap;
+extern const struct sensor_ops sensor_rapl_msr;
 extern const struct sensor_ops sensor_nvml;
 extern const struct sensor_ops sensor_estimate;
 extern const struct sensor_ops sensor_sim;
 extern const struct sensor_ops sensor_sim_polled;
 
 const struct sensor_ops *const sensor_list[] = {
+	&sensor_rapl_perf,
 	&sensor_rapl_powercap,
+	&sensor_rapl_msr,
 	&sensor_nvml,
 	&sensor_estimate,
 	&sensor_sim,

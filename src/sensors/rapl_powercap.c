@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sensors/rapl.h"
 #include "sensors/rapl_powercap_zones.h"
-#include "sensors/sensor.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
 #include "util/self.h"
@@ -295,4 +295,5 @@ const struct sensor_ops sensor_rapl_powercap = {
 	.open = powercap_open,
 	.read = powercap_read,
 	.close = powercap_close,
+	.group = RAPL_GROUP,
 };

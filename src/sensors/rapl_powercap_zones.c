@@ -5,14 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sensors/rapl.h"
 #include "util/cleanup.h"
 #include "util/dirscan.h"
 #include "util/parse.h"
-
-/* A socket's power where the limits do not tell: above any that is sold, and far below what a
- * counter that restarted would seem to show. */
-#define DEFAULT_MAX_MW UINT64_C(1000000)
-#define PLATFORM_MAX_MW UINT64_C(20000000)
 
 /* ---- finding zones ---------------------------------------------------------------------- */
 
@@ -137,11 +133,6 @@ int zone_open_energy(const struct host *h, const char *dir)
 
 /* ---- which zones count ------------------------------------------------------------------ */
 
-static bool is_amd(const struct host *h)
-{
-	return h->cpu.vendor == CPU_AMD || h->cpu.vendor == CPU_HYGON;
-}
-
 /* "package-0-die-1": the length of "package-0" in it. */
 static size_t package_length(const char *name)
 {
@@ -159,7 +150,7 @@ bool zone_is_duplicate(const struct host *h, const struct zone_scan *scan, size_
 
 		if (strcmp(z->parent, earlier->parent) == 0 && strcmp(z->name, earlier->name) == 0)
 			return true;
-		if (is_amd(h) && *z->parent == '\0' && strncmp(z->name, "package-", 8) == 0) {
+		if (rapl_is_amd(h) && *z->parent == '\0' && strncmp(z->name, "package-", 8) == 0) {
 			size_t n = package_length(z->name);
 
 			if (n == package_length(earlier->name) &&
@@ -184,7 +175,7 @@ enum zone_role zone_role(const struct host *h, const struct zone *z)
 	if (strcmp(z->name, "uncore") == 0)
 		return ROLE_GPU;
 	/* On AMD "core" is one core of the package, the lead CPU's: it stands for nothing. */
-	if (strcmp(z->name, "core") == 0 && !is_amd(h))
+	if (strcmp(z->name, "core") == 0 && !rapl_is_amd(h))
 		return ROLE_CORES;
 	return ROLE_NONE;
 }
@@ -209,38 +200,24 @@ static uint64_t max_power_mw(const struct host *h, const struct zone *z)
 				most_uw = uw;
 		}
 	}
-	if (most_uw / 1000 * 2 <= DEFAULT_MAX_MW)
-		return DEFAULT_MAX_MW;
-	return most_uw / 1000 > DEFAULT_MAX_MW * 2 ? DEFAULT_MAX_MW * 4 : most_uw / 1000 * 2;
+	if (most_uw / 1000 * 2 <= RAPL_PACKAGE_MAX_MW)
+		return RAPL_PACKAGE_MAX_MW;
+	return most_uw / 1000 > RAPL_PACKAGE_MAX_MW * 2 ? RAPL_PACKAGE_MAX_MW * 4
+							: most_uw / 1000 * 2;
 }
 
 void zone_describe(const struct host *h, const struct zone *z, struct domain *d)
 {
-	enum zone_role role = zone_role(h, z);
+	static const enum rapl_role roles[] = { [ROLE_NONE] = RAPL_PACKAGE,
+		[ROLE_PACKAGE] = RAPL_PACKAGE,
+		[ROLE_CORES] = RAPL_CORES,
+		[ROLE_GPU] = RAPL_GPU,
+		[ROLE_DRAM] = RAPL_DRAM,
+		[ROLE_PSYS] = RAPL_PSYS };
+	enum rapl_role role = roles[zone_role(h, z)];
 
 	snprintf(d->name, sizeof(d->name), "%s%s%s", z->parent, *z->parent ? "-" : "", z->name);
-	d->update_ns = RAPL_UPDATE_NS;
-	d->max_power_mw = role == ROLE_PSYS ? PLATFORM_MAX_MW : max_power_mw(h, z);
-	switch (role) {
-	case ROLE_CORES:
-		d->kind = KIND_CPU;
-		d->counted = false;
-		snprintf(d->scope, sizeof(d->scope), "cores, part of the package");
-		break;
-	case ROLE_GPU:
-		d->kind = KIND_GPU;
-		snprintf(d->scope, sizeof(d->scope), "integrated GPU, part of the package");
-		break;
-	case ROLE_DRAM:
-		d->kind = KIND_DRAM;
-		snprintf(d->scope, sizeof(d->scope), "memory");
-		break;
-	case ROLE_PSYS:
-		d->kind = KIND_PLATFORM;
-		snprintf(d->scope, sizeof(d->scope), "platform, includes the packages");
-		break;
-	default:
-		d->kind = KIND_CPU;
-		snprintf(d->scope, sizeof(d->scope), "package");
-	}
+	rapl_describe(role, d);
+	if (role != RAPL_PSYS)
+		d->max_power_mw = max_power_mw(h, z);
 }

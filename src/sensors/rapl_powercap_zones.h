@@ -9,7 +9,6 @@
 #include "sensors/sensor.h"
 
 #define POWERCAP_DIR "/sys/class/powercap"
-#define RAPL_UPDATE_NS UINT64_C(1000000) /* AMD: "every 1ms"; Intel: about 2^-10 s */
 #define ZONES_MAX SENSOR_MAX_DOMAINS
 
 struct zone {

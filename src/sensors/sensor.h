@@ -49,7 +49,8 @@ enum sensor_role {
 	SENSOR_SIMULATED, /* used only when it is named */
 };
 
-/* A backend: one static const table at the end of its file. Every member is mandatory. */
+/* A backend: one static const table at the end of its file. Every member is mandatory but
+ * the last two. */
 struct sensor_ops {
 	const char *name;
 	enum sensor_role role;
@@ -72,6 +73,13 @@ struct sensor_ops {
 
 	/* Gives everything back; takes a sensor whose open() failed half way. */
 	void (*close)(struct sensor *s);
+
+	/* Of the backends of one group, which are other ways to the same counters, one
+	 * is used: the first that opens and whose counters are seen to move; none of them is
+	 * polled. must_move: its counters can be there without counting, so that nothing is
+	 * believed of one that stands still. */
+	const char *group; /* NULL: of none */
+	bool must_move;
 };
 
 /* All backends in the order in which they are tried, ended by NULL. */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "util/u128.h"
+
 static bool only_blanks(const char *text)
 {
 	while (*text == ' ' || *text == '\t' || *text == '\n')
@@ -114,6 +116,83 @@ int parse_fixed(const char *text, unsigned digits, uint64_t *ret)
 	if (!any || !only_blanks(text))
 		return -EINVAL;
 	*ret = value;
+	return 0;
+}
+
+static int times_ten(u128 *value)
+{
+	return __builtin_mul_overflow(*value, 10, value) ? -ERANGE : 0;
+}
+
+static int digits_of_ratio(const char **text, u128 *ret, int *exponent)
+{
+	bool any = false, behind_point = false;
+
+	for (;; (*text)++) {
+		char c = **text;
+
+		if (c == '.' && !behind_point) {
+			behind_point = true;
+			continue;
+		}
+		if (c < '0' || c > '9')
+			return any ? 0 : -EINVAL;
+		if (times_ten(ret) < 0 || __builtin_add_overflow(*ret, (unsigned) (c - '0'), ret))
+			return -ERANGE;
+		*exponent -= behind_point;
+		any = true;
+	}
+}
+
+static int exponent_of_ratio(const char **text, int *exponent)
+{
+	const char *s = *text + 1;
+	bool negative = *s == '-';
+	uint64_t value;
+	int r;
+
+	if (*s == '-' || *s == '+')
+		s++;
+	r = digits_u64(&s, 10, &value);
+	if (r < 0)
+		return r;
+	if (value > 1000)
+		return -ERANGE;
+	*exponent += negative ? -(int) value : (int) value;
+	*text = s;
+	return 0;
+}
+
+int parse_ratio(const char *text, int shift, uint64_t *ret_num, uint64_t *ret_den)
+{
+	u128 num = 0, den = 1, a, b;
+	int exponent = shift;
+	int r = digits_of_ratio(&text, &num, &exponent);
+
+	if (r == 0 && (*text == 'e' || *text == 'E'))
+		r = exponent_of_ratio(&text, &exponent);
+	if (r < 0)
+		return r;
+	if (!only_blanks(text))
+		return -EINVAL;
+	for (; exponent > 0 && num > 0; exponent--)
+		if (times_ten(&num) < 0)
+			return -ERANGE;
+	for (; exponent < 0 && num > 0; exponent++)
+		if (times_ten(&den) < 0)
+			return -ERANGE;
+	for (a = num, b = den; b > 0;) {
+		u128 rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	num /= a;
+	den /= a;
+	if (num > UINT64_MAX || den > UINT64_MAX)
+		return -ERANGE;
+	*ret_num = (uint64_t) num;
+	*ret_den = (uint64_t) den;
 	return 0;
 }
 

@@ -19,6 +19,11 @@ int parse_i64(const char *text, int64_t *ret);
  * No exponent, no sign. */
 int parse_fixed(const char *text, unsigned digits, uint64_t *ret);
 
+/* A decimal with or without fraction and exponent, times 10^shift, exactly, as a reduced fraction:
+ * "2.5e-1" with shift 1 is 5/2. No sign. -ERANGE also where numerator or denominator need more than
+ * 64 bits. */
+int parse_ratio(const char *text, int shift, uint64_t *ret_num, uint64_t *ret_den);
+
 /* Bytes: digits and an optional K, M or G (powers of 1024). */
 int parse_size(const char *text, uint64_t *ret);
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -33,12 +34,26 @@ def zone(name, energy=1000, range_uj=262143328850):
     return {"name": name, "energy_uj": energy, "max_energy_range_uj": range_uj, "enabled": 1}
 
 
-class Counter(threading.Thread):
-    """Lets the counters of a tree rise as steady powers do, until it is stopped."""
+def shown_uj(joules):
+    # Always as long: a reader must not see a cut number.
+    return b"%015d\n" % (10 ** 6 + int(joules * 1e6))
 
-    def __init__(self, root, watts):
+
+def shown_count(joules):
+    """As an event counts."""
+    return b"%020d\n" % (1 + int(joules * 2 ** 32))
+
+
+class Counter(threading.Thread):
+    """Lets the counters of a tree rise as steady powers do, until it is stopped. Those of powercap
+    by zone, others by path, and then with the function that shows them."""
+
+    def __init__(self, root, watts, show=shown_uj):
         super().__init__(daemon=True)
-        self.files = {(root / "sys/class/powercap" / d / "energy_uj"): w for d, w in watts.items()}
+        self.show = show
+        self.files = {
+            root / ("sys/class/powercap" if "/" not in d else "") /
+            (d if "/" in d else f"{d}/energy_uj"): w for d, w in watts.items()}
         self.over = threading.Event()
         self.begun = time.monotonic()
         self.start()
@@ -48,8 +63,7 @@ class Counter(threading.Thread):
             passed = time.monotonic() - self.begun
             for path, watts in self.files.items():
                 with open(path, "r+b", buffering=0) as f:
-                    # Always as long: a reader must not see a cut number.
-                    f.write(b"%015d\n" % (10 ** 6 + int(passed * watts * 1e6)))
+                    f.write(self.show(passed * watts))
 
     def stop(self):
         self.over.set()
@@ -105,6 +119,132 @@ def test_list_shows_a_usable_tree(tmp_path, counter):
     assert re.search(r"^ +package-0 +cpu +package +1 ms +1\d\.\d W$", done.stdout, re.M)
 
 
+def cpus(root, package_of):
+    """CPUs and the packages that they are in."""
+    path = root / "sys/devices/system/cpu"
+    for cpu, package in enumerate(package_of):
+        topology = path / f"cpu{cpu}" / "topology"
+        topology.mkdir(parents=True, exist_ok=True)
+        (topology / "physical_package_id").write_text(f"{package}\n")
+        (topology / "die_id").write_text("0\n")
+        (topology / "thread_siblings_list").write_text(f"{cpu}\n")
+    (path / "online").write_text(f"0-{len(package_of) - 1}\n")
+
+
+def pmu(root, name, cpumask, events):
+    """A PMU with events by their codes, and their counts on each CPU of the mask."""
+    path = root / "sys/bus/event_source/devices" / name
+    (path / "events").mkdir(parents=True)
+    (path / "type").write_text("21\n")
+    (path / "cpumask").write_text(",".join(map(str, cpumask)) + "\n")
+    for event, code in events.items():
+        (path / "events" / event).write_text(f"event=0x{code:02x}\n")
+        (path / "events" / f"{event}.scale").write_text("2.3283064365386962890625e-10\n")
+        (path / "events" / f"{event}.unit").write_text("Joules\n")
+        for cpu in cpumask:
+            (path / "counts" / f"cpu{cpu}").mkdir(parents=True, exist_ok=True)
+            (path / "counts" / f"cpu{cpu}" / event).write_bytes(shown_count(0))
+
+
+def counts(name, watts):
+    """Paths of counts, from watts by CPU and event."""
+    return {f"sys/bus/event_source/devices/{name}/counts/cpu{cpu}/{event}": w
+            for (cpu, event), w in watts.items()}
+
+
+def golden(text):
+    """The table without what differs from run to run: powers, times, the path of the program."""
+    text = re.sub(r" \d[\d.]* [num]?W\b", " # W", text)
+    return re.sub(r"setcap (\S+) \S+", r"setcap \1 #", text)
+
+
+def test_list_prefers_events_over_zones_and_registers(tmp_path, counter):
+    """A server with two packages, all of whose ways to RAPL are open."""
+    root = powercap(tmp_path, {"intel-rapl:0": zone("package-0"), "intel-rapl:1": zone("package-1")},
+                    "vendor_id : GenuineIntel\ncpu family : 6\nmodel : 85\n\n")
+    cpus(root, [0, 0, 1, 1])
+    pmu(root, "power", [0, 2], {"energy-pkg": 2, "energy-ram": 3})
+    counter(root, counts("power", {(0, "energy-pkg"): 30, (0, "energy-ram"): 4,
+                                   (2, "energy-pkg"): 20, (2, "energy-ram"): 5}), shown_count)
+    (root / "dev/cpu/0").mkdir(parents=True)
+    (root / "dev/cpu/0/msr").write_text("606 a0e03\n611 5\n")
+    status, sensors = listed(root)
+    assert status == 0
+    perf = sensors["rapl-perf"]
+    assert perf["used"] and perf["reason"] is None
+    assert [(d["name"], d["kind"], d["parent"], d["counted"]) for d in perf["domains"]] == [
+        ("package-0", "cpu", None, True), ("package-0-dram", "dram", None, True),
+        ("package-1", "cpu", None, True), ("package-1-dram", "dram", None, True)]
+    watts = [d["power_w"] for d in perf["domains"]]
+    assert watts == [pytest.approx(w, rel=0.05) for w in (30, 4, 20, 5)]
+    assert golden(run("list", "--root", root).stdout).startswith("""\
+rapl-perf       usable
+    package-0          cpu      package                              1 ms       # W
+    package-0-dram     dram     memory                               1 ms       # W
+    package-1          cpu      package                              1 ms       # W
+    package-1-dram     dram     memory                               1 ms       # W
+rapl-powercap   usable: not used: rapl-perf measures the same
+rapl-msr        usable: not used: rapl-perf measures the same
+""")
+    # By hand another one is taken, and then no word is lost on its rivals.
+    status, sensors = listed(root, "--sensors", "rapl-powercap")
+    assert sensors["rapl-powercap"]["used"] and not sensors["rapl-perf"]["used"]
+
+
+def test_list_on_an_amd_machine(tmp_path, counter):
+    root = powercap(tmp_path, {}, "vendor_id : AuthenticAMD\ncpu family : 25\nmodel : 97\n\n")
+    cpus(root, [0, 0])
+    pmu(root, "power", [0], {"energy-pkg": 2})
+    pmu(root, "power_core", [0, 1], {"energy-core": 1})
+    counter(root, counts("power", {(0, "energy-pkg"): 30}), shown_count)
+    counter(root, counts("power_core", {(0, "energy-core"): 5, (1, "energy-core"): 7}), shown_count)
+    status, sensors = listed(root)
+    assert status == 0
+    assert [d["power_w"] for d in sensors["rapl-perf"]["domains"]] == [
+        pytest.approx(30, rel=0.05), pytest.approx(12, rel=0.25)]
+    assert golden(run("list", "--root", root).stdout).startswith("""\
+rapl-perf       usable
+    package-0          cpu      package                              1 ms       # W
+    package-0-core     cpu      cores, part of the package           100 ms     # W
+rapl-powercap   not usable: /sys/class/powercap has no intel-rapl zones: the kernel's driver is not loaded
+                to change that: sudo modprobe intel_rapl_msr
+rapl-msr        not usable: /dev/cpu has no registers: the kernel's msr driver is not loaded
+                to change that: sudo modprobe msr
+""")
+
+
+def test_list_falls_back_to_registers(tmp_path, counter):
+    """Events that never move, as virtual machines show them, and no zones."""
+    root = powercap(tmp_path, {}, "vendor_id : GenuineIntel\ncpu family : 6\nmodel : 158\n\n")
+    cpus(root, [0, 0])
+    pmu(root, "power", [0], {"energy-pkg": 2, "energy-psys": 5})
+    (root / "dev/cpu/0").mkdir(parents=True)
+    (root / "dev/cpu/0/msr").write_text("606 a0e03\n611 0000000000000001\n")
+    counter(root, {"dev/cpu/0/msr": 25},
+            lambda joules: b"606 a0e03\n611 %016x\n" % (1 + int(joules * 2 ** 14) % 2 ** 32))
+    status, sensors = listed(root)
+    assert status == 0
+    assert sensors["rapl-perf"]["reason"] == "its counters stand still"
+    assert [d["power_w"] for d in sensors["rapl-msr"]["domains"]] == [pytest.approx(25, rel=0.05)]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody without rights")
+def test_list_on_this_machine_names_the_right_that_events_need():
+    """The kernel's own PMU, where there is one that is closed to users."""
+    paranoid = Path("/proc/sys/kernel/perf_event_paranoid")
+    if not Path("/sys/bus/event_source/devices/power/events").is_dir():
+        pytest.skip("this machine's kernel has no power PMU")
+    if not paranoid.exists() or int(paranoid.read_text()) < 1:
+        pytest.skip("events are open to everybody here")
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", POWERMEASURE, "list",
+         "--json", "--sensors", "rapl-perf"], stdout=subprocess.PIPE, text=True)
+    perf = {s["name"]: s for s in json.loads(done.stdout)["sensors"]}["rapl-perf"]
+    assert not perf["used"]
+    assert f"kernel.perf_event_paranoid is {paranoid.read_text().strip()}" in perf["reason"]
+    assert "perfmon" in perf["fix"].lower() or "perf_event_paranoid=0" in perf["fix"]
+
+
 def test_list_says_why_not_and_what_would_help(tmp_path):
     bare = powercap(tmp_path / "bare", {})
     status, sensors = listed(bare)
@@ -120,6 +260,8 @@ def test_list_says_why_not_and_what_would_help(tmp_path):
     assert "hidden" in sensors["rapl-powercap"]["reason"]
     assert "--root /host" in sensors["rapl-powercap"]["fix"]
     assert "nvml" in sensors
+    assert "virtual machine" in listed(virtual)[1]["rapl-perf"]["reason"]
+    assert listed(bare)[1]["rapl-perf"]["fix"] == "sudo modprobe rapl"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody without rights")

@@ -13,6 +13,7 @@ void tree_init(struct tree *t)
 	memset(t, 0, sizeof(*t));
 	t->dir = tmpdir_make();
 	snprintf(t->root, sizeof(t->root), "%s", t->dir.path);
+	t->sensor_name = "rapl-powercap";
 	fakeclock_init(&t->clock, 1000 * NS_PER_S, 0);
 }
 
@@ -68,7 +69,7 @@ int tree_try(struct tree *t)
 	assert_int_equal(host_init(&t->host, t->root, &t->clock.clock), 0);
 	t->sensor = calloc(1, sizeof(*t->sensor));
 	assert_non_null(t->sensor);
-	t->sensor->ops = sensor_find("rapl-powercap");
+	t->sensor->ops = sensor_find(t->sensor_name);
 	t->sensor->host = &t->host;
 	t->sensor->options = &t->options;
 	t->sensor->kinds = KIND_ALL;

@@ -16,7 +16,8 @@ struct tree {
 	struct fakeclock clock;
 	struct host host;
 	struct sensor_options options;
-	struct sensor *sensor; /* NULL: not opened */
+	const char *sensor_name; /* "rapl-powercap", or another one that was given */
+	struct sensor *sensor;   /* NULL: not opened */
 	struct unwrap unwraps[SENSOR_MAX_DOMAINS];
 };
 

@@ -85,12 +85,58 @@ static void test_signed_hex_size(void **state)
 	assert_int_equal(parse_size("99999999999G", &u), -ERANGE);
 }
 
+static void test_ratio(void **state)
+{
+	static const struct {
+		const char *text;
+		int shift;
+		int r;
+		uint64_t num, den;
+	} cases[] = {
+		{ "1", 0, 0, 1, 1 },
+		{ "2.5e-1", 1, 0, 5, 2 },
+		{ "2.3283064365386962890625e-10\n", 0, 0, 1, UINT64_C(1) << 32 },
+		{ "2.3283064365386962890625e-10", 6, 0, 15625, UINT64_C(1) << 26 },
+		{ "6.103515625e-05", 6, 0, 15625, 256 },
+		{ "0.000061035156250", 6, 0, 15625, 256 },
+		{ ".5", 0, 0, 1, 2 },
+		{ "5.", 0, 0, 5, 1 },
+		{ "1E+3", 0, 0, 1000, 1 },
+		{ "0.0e-900", 0, 0, 0, 1 },
+		{ "18446744073709551615", 0, 0, UINT64_MAX, 1 },
+		{ "18446744073709551616", 0, -ERANGE, 0, 0 },
+		{ "1e-19", 0, 0, 1, UINT64_C(10000000000000000000) },
+		{ "1e-20", 0, -ERANGE, 0, 0 },
+		{ "1e-300", 0, -ERANGE, 0, 0 },
+		{ "1e99999", 0, -ERANGE, 0, 0 },
+		{ "9999999999999999999999999999999999999999", 0, -ERANGE, 0, 0 },
+		{ "", 0, -EINVAL, 0, 0 },
+		{ ".", 0, -EINVAL, 0, 0 },
+		{ "-1", 0, -EINVAL, 0, 0 },
+		{ "1.2.3", 0, -EINVAL, 0, 0 },
+		{ "1e", 0, -EINVAL, 0, 0 },
+		{ "1e-", 0, -EINVAL, 0, 0 },
+		{ "1 J", 0, -EINVAL, 0, 0 },
+	};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t num = 0, den = 0;
+
+		assert_int_equal(
+			parse_ratio(cases[i].text, cases[i].shift, &num, &den), cases[i].r);
+		assert_int_equal(num, cases[i].num);
+		assert_int_equal(den, cases[i].den);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_u64),
 		cmocka_unit_test(test_fixed),
 		cmocka_unit_test(test_signed_hex_size),
+		cmocka_unit_test(test_ratio),
 	};
 
 	return cmocka_run_group_tests_name("parse", tests, NULL, NULL);

@@ -215,9 +215,9 @@ static void count_close(struct sensor *s)
 static void test_create_fails(void **state)
 {
 	static const struct sensor_ops probing = { "probing", SENSOR_HARDWARE, true, fail_probe,
-		fail_open, no_read, count_close };
+		fail_open, no_read, count_close, NULL, false };
 	static const struct sensor_ops opening = { "opening", SENSOR_HARDWARE, true, no_probe,
-		fail_open, no_read, count_close };
+		fail_open, no_read, count_close, NULL, false };
 	struct sensor_why why;
 	struct poller *p;
 
@@ -241,7 +241,7 @@ static bool is_closed(void *ctx)
 static void test_create_hangs(void **state)
 {
 	static const struct sensor_ops gated = { "gated", SENSOR_HARDWARE, true, gated_probe,
-		good_open, no_read, count_close };
+		good_open, no_read, count_close, NULL, false };
 	struct sensor_why why;
 	struct poller *p;
 	int one = 1;
@@ -282,7 +282,7 @@ static bool is_in_second_read(void *ctx)
 static void test_hang(void **state)
 {
 	static const struct sensor_ops hanging = { "hanging", SENSOR_HARDWARE, true, no_probe,
-		good_open, gated_read, count_close };
+		good_open, gated_read, count_close, NULL, false };
 	struct reading r[SENSOR_MAX_DOMAINS];
 	struct sensor_why why;
 	struct poller *p;
@@ -333,7 +333,7 @@ static int planned_read(struct sensor *s, struct reading *ret)
 }
 
 static const struct sensor_ops planned = { "planned", SENSOR_HARDWARE, true, no_probe, good_open,
-	planned_read, count_close };
+	planned_read, count_close, NULL, false };
 
 static bool has_read_all(void *ctx)
 {
