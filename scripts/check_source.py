@@ -17,7 +17,7 @@ ALLOWED = {
     "core": {"util": None, "core": None, "attribution": None, "sensors": {"sensor.h"},
              "events": {"source.h"}, "sinks": {"sink.h"}},
     "attribution": {"util": None, "core": {"meter.h"}, "attribution": None},
-    "sensors": {"util": None, "core": {"host.h", "meter.h", "clock.h"}, "sensors": {"sensor.h"}},
+    "sensors": {"util": None, "core": {"host.h", "meter.h", "clock.h"}, "sensors": {"sensor.h", "hwmon.h"}},
     "sinks": {"util": None, "core": {"host.h", "meter.h", "record.h", "clock.h"},
               "sinks": {"sink.h"}},
     "events": {"util": None, "core": {"host.h", "meter.h", "clock.h"},
