@@ -71,8 +71,12 @@ static void judge(const struct reading *before, const struct reading *after, str
 		from_ns = after->since_ns;
 		from_uj = 0;
 	}
-	if (after->t_ns <= from_ns)
+	if (after->t_ns <= from_ns) {
+		/* One sample may be all there is of a slow sensor's power. */
+		ret->known = after->power_mw > 0;
+		ret->power_uw = after->power_mw * 1000;
 		return;
+	}
 	ret->known = true;
 	ret->power_uw = (uint64_t) ((double) (after->energy_uj - from_uj) * 1e9 /
 		(double) (after->t_ns - from_ns));
@@ -129,8 +133,8 @@ static void print_domain(const struct domain *d, const struct look *l)
 	} else {
 		snprintf(power, sizeof(power), "does not move");
 	}
-	printf("    %-18s %-8s %-36s %-10s %s\n", d->name, kind_name(d->kind), d->scope, period,
-		power);
+	printf("    %-18s %-8s %-36s %-10s %s%s\n", d->name, kind_name(d->kind), d->scope, period,
+		power, d->counted ? "" : ", not counted");
 	if (d->id[0])
 		printf("    %-18s %s\n", "", d->id);
 	if (d->model[0])

@@ -16,6 +16,7 @@ struct opened {
 	struct poller *poller; /* NULL: read in the tick */
 	size_t first;          /* its domains are first .. first + n_domains */
 	uint32_t kinds;        /* of its domains */
+	uint32_t counted;      /* of those that count */
 };
 
 struct rig {
@@ -31,14 +32,16 @@ struct rig {
 	bool abandoned; /* a driver did not answer: its thread may still be there */
 };
 
-static uint32_t kinds_of(const struct sensor *s)
+static void note_kinds(struct opened *opened)
 {
-	uint32_t kinds = 0;
+	const struct sensor *s = opened->sensor;
 
-	for (size_t i = 0; i < s->n_domains; i++)
+	opened->kinds = opened->counted = 0;
+	for (size_t i = 0; i < s->n_domains; i++) {
+		opened->kinds |= KIND_BIT(s->domains[i].kind);
 		if (s->domains[i].counted)
-			kinds |= KIND_BIT(s->domains[i].kind);
-	return kinds;
+			opened->counted |= KIND_BIT(s->domains[i].kind);
+	}
 }
 
 static int open_directly(struct sensor *s, struct rig_verdict *v)
@@ -95,7 +98,7 @@ static void try_sensor(struct rig *rig, const struct sensor_ops *ops, const stru
 		return;
 	}
 	opened->sensor = s;
-	opened->kinds = kinds_of(s);
+	note_kinds(opened);
 	for (size_t i = 0; i < s->n_domains; i++)
 		rig->domains[rig->n_domains++] = &s->domains[i];
 	v->used = true;
@@ -160,6 +163,28 @@ static void pass_over_unlisted(struct rig *rig)
 			pass_over(rig, *ops, -ECANCELED, "not in the list of sensors to use");
 }
 
+/* A machine has its CPUs, its memory and itself once: a second sensor of one of these kinds tells of
+ * the same thing, and is shown only. GPUs it may have many, each with a sensor of its own; what is
+ * simulated is as many as its script says. */
+static void count_once(struct rig *rig)
+{
+	uint32_t once = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM) | KIND_BIT(KIND_PLATFORM);
+	uint32_t taken = 0;
+
+	for (size_t i = 0; i < rig->n_opened; i++) {
+		struct opened *opened = &rig->opened[i];
+		struct sensor *s = opened->sensor;
+
+		if (s->ops->role == SENSOR_SIMULATED)
+			continue;
+		for (size_t d = 0; d < s->n_domains; d++)
+			if (taken & once & KIND_BIT(s->domains[d].kind))
+				s->domains[d].counted = false;
+		note_kinds(opened);
+		taken |= opened->counted;
+	}
+}
+
 int rig_open(
 	struct rig **ret, struct host *h, const struct rig_options *o, const char **ret_bad_name)
 {
@@ -186,6 +211,7 @@ int rig_open(
 				try_in_order(rig, *ops, o);
 		}
 	}
+	count_once(rig);
 	*ret = rig;
 	return 0;
 }
@@ -228,7 +254,7 @@ uint32_t rig_kinds(const struct rig *rig)
 	uint32_t kinds = 0;
 
 	for (size_t i = 0; i < rig->n_opened; i++)
-		kinds |= rig->opened[i].kinds;
+		kinds |= rig->opened[i].counted;
 	return kinds;
 }
 

@@ -31,7 +31,8 @@ struct rig_options {
 struct rig;
 
 /* Probes and opens sensors. Without a list every backend that is not simulated is tried, and the
- * model only where no hardware tells the CPUs' energy. h and o->sensor must live as long as the
+ * model only where no hardware tells the CPUs' energy. Of several sensors that tell of the CPUs, the
+ * memory or the whole machine, the domains of the first count. h and o->sensor must live as long as the
  * rig. Always gives a rig, perhaps without domains, so that the verdicts can be shown.
  * Returns 0, -ENOMEM, or -EINVAL for a name that is no backend's (*ret_bad_name is then set). */
 int rig_open(
