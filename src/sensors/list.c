@@ -7,6 +7,7 @@
 
 extern const struct sensor_ops sensor_rapl_powercap;
 extern const struct sensor_ops sensor_nvml;
+extern const struct sensor_ops sensor_jetson;
 extern const struct sensor_ops sensor_hwmon;
 extern const struct sensor_ops sensor_estimate;
 extern const struct sensor_ops sensor_sim;
@@ -15,6 +16,7 @@ extern const struct sensor_ops sensor_sim_polled;
 const struct sensor_ops *const sensor_list[] = {
 	&sensor_rapl_powercap,
 	&sensor_nvml,
+	&sensor_jetson,
 	&sensor_hwmon,
 	&sensor_estimate,
 	&sensor_sim,
