@@ -9,6 +9,7 @@ extern const struct sensor_ops sensor_rapl_powercap;
 extern const struct sensor_ops sensor_nvml;
 extern const struct sensor_ops sensor_jetson;
 extern const struct sensor_ops sensor_hwmon;
+extern const struct sensor_ops sensor_rpi_pmic;
 extern const struct sensor_ops sensor_battery;
 extern const struct sensor_ops sensor_estimate;
 extern const struct sensor_ops sensor_sim;
@@ -19,6 +20,7 @@ const struct sensor_ops *const sensor_list[] = {
 	&sensor_nvml,
 	&sensor_jetson,
 	&sensor_hwmon,
+	&sensor_rpi_pmic,
 	&sensor_battery,
 	&sensor_estimate,
 	&sensor_sim,
