@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A laptop's batteries: while nothing else feeds the machine, what they give is what it draws.
- * Kernel: Documentation/ABI/testing/sysfs-class-power and Documentation/power/power_supply_class.rst.
+ * Kernel: Documentation/ABI/testing/sysfs-class-power.
  *
  * Batteries come and go, and an embedded controller answers for them now and then in milliseconds:
  * the class is looked through once a second, by a thread.

@@ -22,19 +22,17 @@ struct hwmon {
 
 /* ---- domains ----------------------------------------------------------------------------- */
 
+/* By class, chip and device; the whole before its parts. */
 static int compare(const void *a, const void *b)
 {
 	const struct hwmon_channel *x = a, *y = b;
 	int r = (int) x->class - (int) y->class;
 
-	if (r == 0)
-		r = strcmp(x->chip, y->chip);
-	if (r == 0)
-		r = strverscmp(x->device, y->device);
-	if (r == 0)
-		r = strverscmp(x->label, y->label);
-	if (r == 0)
-		r = strverscmp(x->dir, y->dir);
+	r = r ? r : strcmp(x->chip, y->chip);
+	r = r ? r : strverscmp(x->device, y->device);
+	r = r ? r : (x->rank > y->rank) - (x->rank < y->rank);
+	r = r ? r : strverscmp(x->label, y->label);
+	r = r ? r : strverscmp(x->dir, y->dir);
 	return r ? r : strverscmp(x->file, y->file);
 }
 

@@ -59,8 +59,8 @@ static void belongs_to(struct hwmon_channel *c, const char *family, unsigned ran
 	c->rank = rank;
 }
 
-/* The meters of NVIDIA Grace say what they are: "Grace Power Socket 1". A module is a Grace with its
- * GPU and their memory; a Grace's total contains its memory and I/O. */
+/* The meters of NVIDIA Grace say what they are: "Grace Power Socket 1". A module is a Grace with
+ * its GPU and their memory; a Grace's total contains its memory and I/O. */
 static bool judge_grace(struct hwmon_channel *c)
 {
 	static const struct {
@@ -143,7 +143,7 @@ static void judge_mac(struct hwmon_channel *c)
 	}
 }
 
-/* The second voltage, of the north bridge, is only there where the GPU shares its chip with CPUs. */
+/* The second voltage, of the north bridge, is only there where the GPU shares a chip with CPUs. */
 static bool is_apu(const struct hwmon_channel *c)
 {
 	char text[16];
@@ -226,8 +226,8 @@ static bool is_contained(const struct hwmon_channel *all, size_t n, size_t i)
 	return false;
 }
 
-/* A machine has its CPUs, its memory and itself once: chips of another class tell the same again, and
- * so may another meter of the whole. GPUs it may have many. */
+/* A machine has its CPUs, its memory and itself once: chips of another class tell the same again,
+ * and so may another meter of the whole. GPUs it may have many. */
 static bool is_told_before(const struct hwmon_channel *all, size_t i)
 {
 	for (size_t k = 0; k < i; k++)

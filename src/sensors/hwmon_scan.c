@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Which power and energy channels there are in the kernel's hwmon class, and what they are called. */
+/* Which power and energy channels the kernel's hwmon class has, and what they are called. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

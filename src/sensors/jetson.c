@@ -2,8 +2,7 @@
 /*
  * The power rails of NVIDIA Jetson modules, measured by INA3221 chips. NVIDIA's older driver (up to
  * JetPack 4) tells power by channel below an iio device, the kernel's own tells voltage and current
- * below a hwmon device: Documentation/hwmon/ina3221.rst. Rails' names are those of NVIDIA's developer
- * guides.
+ * below a hwmon device: Documentation/hwmon/ina3221.rst. Names are those of NVIDIA's guides.
  *
  * Each voltage and each current waits for a conversion of its own, some milliseconds: the rails are
  * read ten times a second by a thread.
@@ -21,8 +20,7 @@
 #define DRIVERS_DIR "/sys/bus/i2c/drivers"
 #define PERIOD_NS (100 * NS_PER_MS)
 #define MAX_RAILS 24
-#define MAX_MV INT64_C(100000)
-#define MAX_MA INT64_C(100000)
+#define MAX_MILLI INT64_C(100000) /* volts and amperes */
 #define MAX_MW UINT64_C(1000000)
 
 /* How a driver shows a chip. The channels are counted from `first`. */
@@ -371,7 +369,7 @@ static int refuse(struct sensor *s, const struct scan *scan)
 	if (host_read_text(s->host, "/proc/device-tree/model", model, sizeof(model)) > 0 &&
 		strstr(model, "Jetson"))
 		return sensor_refuse(s, -ENOENT, "sudo modprobe ina3221",
-			"this Jetson shows no INA3221: the driver is not loaded, or the board has none");
+			"this Jetson shows no INA3221: no driver is loaded, or the board has none");
 	return sensor_refuse(s, -ENODEV, NULL, "this is no Jetson");
 }
 
@@ -423,8 +421,8 @@ static int read_power_mw(struct rail *r, uint64_t now_ns, uint64_t *ret)
 	if (error < 0)
 		return error;
 	if (r->driver == &drivers[NEW_DRIVER]) {
-		if (values[0] < 0 || values[0] > MAX_MV || values[1] > MAX_MA ||
-			values[1] < -MAX_MA)
+		if (values[0] < 0 || values[0] > MAX_MILLI || values[1] > MAX_MILLI ||
+			values[1] < -MAX_MILLI)
 			return -ERANGE;
 		mw = values[0] * values[1] / 1000;
 	} else {

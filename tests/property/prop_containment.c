@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whatever sensors a machine has, no kind's sum contains a joule twice. Machines are put together at
- * random from parts of which it is known what they draw their power for; then no two domains that
- * count for one kind may have such a thing in common.
+ * Whatever sensors a machine has, no kind's sum contains a joule twice. Machines are put together
+ * at random from parts of which it is known what they draw their power for; then no two domains
+ * that count for one kind may have such a thing in common.
  */
 #include "test.h"
 

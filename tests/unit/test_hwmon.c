@@ -153,12 +153,12 @@ static void test_grace_hopper(void **state)
 	GRACE(1, "CPU Power Socket 0");
 	GRACE(2, "Grace Power Socket 0");
 	GRACE(3, "Module Power Socket 0");
-	expect("CPU Power Socket 0 cpu Grace Power Socket 0 shown: CPU rail, part of the socket\n"
-	       "Grace Power Socket 0 cpu Module Power Socket 0 counted: socket: CPU, memory and "
-	       "I/O\n"
-	       "Module Power Socket 0 platform - counted: module: CPU, GPU and their memory\n"
-	       "power_meter-SysIO Power Socket 0 platform Grace Power Socket 0 shown: I/O, part of "
-	       "the socket\n");
+	expect("Module Power Socket 0 platform - counted: module: CPU, GPU and their memory\n"
+	       "Grace Power Socket 0 cpu Module Power Socket 0 counted: "
+	       "socket: CPU, memory and I/O\n"
+	       "CPU Power Socket 0 cpu Grace Power Socket 0 shown: CPU rail, part of the socket\n"
+	       "power_meter-SysIO Power Socket 0 platform Grace Power "
+	       "Socket 0 shown: I/O, part of the socket\n");
 }
 
 static void test_grace_two_sockets(void **state)
@@ -170,16 +170,16 @@ static void test_grace_two_sockets(void **state)
 	GRACE(3, "Total Power in uW socket 1");
 	GRACE(4, "CPU Rail Power in uW socket 1");
 	GRACE(5, "SoC Rail Power in uW socket 1");
-	expect("CPU Rail Power in uW socket 0 cpu Total Power in uW socket 0 shown: CPU rail, part "
-	       "of the socket\n"
-	       "CPU Rail Power in uW socket 1 cpu Total Power in uW socket 1 shown: CPU rail, part "
-	       "of the socket\n"
-	       "DRAM Power socket 0 dram Total Power in uW socket 0 counted: memory, part of the "
-	       "socket\n"
-	       "power_meter-SoC Rail Power in uW socket 1 platform Total Power in uW socket 1 "
-	       "shown: SoC rail, part of the socket\n"
-	       "Total Power in uW socket 0 cpu - counted: socket: CPU, memory and I/O\n"
-	       "Total Power in uW socket 1 cpu - counted: socket: CPU, memory and I/O\n");
+	expect("Total Power in uW socket 0 cpu - counted: socket: CPU, memory and I/O\n"
+	       "Total Power in uW socket 1 cpu - counted: socket: CPU, memory and I/O\n"
+	       "CPU Rail Power in uW socket 0 cpu Total Power in uW socket "
+	       "0 shown: CPU rail, part of the socket\n"
+	       "CPU Rail Power in uW socket 1 cpu Total Power in uW socket "
+	       "1 shown: CPU rail, part of the socket\n"
+	       "DRAM Power socket 0 dram Total Power in uW socket 0 "
+	       "counted: memory, part of the socket\n"
+	       "power_meter-SoC Rail Power in uW socket 1 platform Total "
+	       "Power in uW socket 1 shown: SoC rail, part of the socket\n");
 }
 
 static void test_mac(void **state)
@@ -188,10 +188,10 @@ static void test_mac(void **state)
 	CHIP(4, "name=macsmc_hwmon", "power1_input=7100000", "power1_label=Total System Power",
 		"power2_input=1200000", "power2_label=3.8 V Rail Power", "power3_input=9000000",
 		"power3_label=AC Input Power");
-	expect("macsmc_hwmon-3.8 V Rail Power platform Total System Power shown: not known what it "
-	       "covers\n"
-	       "macsmc_hwmon-AC Input Power platform - shown: not known what it covers\n"
-	       "Total System Power platform - counted: whole machine\n");
+	expect("macsmc_hwmon-AC Input Power platform - shown: not known what it covers\n"
+	       "Total System Power platform - counted: whole machine\n"
+	       "macsmc_hwmon-3.8 V Rail Power platform Total System Power "
+	       "shown: not known what it covers\n");
 }
 
 static void test_scmi(void **state)
@@ -203,10 +203,10 @@ static void test_scmi(void **state)
 		"power3_input=300000", "power3_label=DDR power", "power4_input=300000",
 		"power4_label=SYS");
 	expect("BIG_CPU cpu - counted: CPUs, says the firmware\n"
+	       "LITTLE_CPU cpu - counted: CPUs, says the firmware\n"
 	       "BIG_CPU-2 cpu BIG_CPU shown: CPUs, says the firmware\n"
 	       "DDR power dram - counted: memory, says the firmware\n"
 	       "GPU gpu - counted: GPU, says the firmware\n"
-	       "LITTLE_CPU cpu - counted: CPUs, says the firmware\n"
 	       "scmi_sensors-SYS platform - shown: not known what it covers\n");
 }
 
