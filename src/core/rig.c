@@ -15,8 +15,8 @@ struct opened {
 	struct sensor *sensor;
 	struct poller *poller; /* NULL: read in the tick */
 	size_t first;          /* its domains are first .. first + n_domains */
-	uint32_t kinds;        /* of its domains */
-	uint32_t counted;      /* of those that count */
+	uint32_t kinds;        /* of its domains that count */
+	uint32_t shown;        /* of all */
 };
 
 struct rig {
@@ -32,16 +32,14 @@ struct rig {
 	bool abandoned; /* a driver did not answer: its thread may still be there */
 };
 
-static void note_kinds(struct opened *opened)
+static uint32_t kinds_of(const struct sensor *s)
 {
-	const struct sensor *s = opened->sensor;
+	uint32_t kinds = 0;
 
-	opened->kinds = opened->counted = 0;
-	for (size_t i = 0; i < s->n_domains; i++) {
-		opened->kinds |= KIND_BIT(s->domains[i].kind);
+	for (size_t i = 0; i < s->n_domains; i++)
 		if (s->domains[i].counted)
-			opened->counted |= KIND_BIT(s->domains[i].kind);
-	}
+			kinds |= KIND_BIT(s->domains[i].kind);
+	return kinds;
 }
 
 static int open_directly(struct sensor *s, struct rig_verdict *v)
@@ -98,7 +96,7 @@ static void try_sensor(struct rig *rig, const struct sensor_ops *ops, const stru
 		return;
 	}
 	opened->sensor = s;
-	note_kinds(opened);
+	opened->kinds = kinds_of(s);
 	for (size_t i = 0; i < s->n_domains; i++)
 		rig->domains[rig->n_domains++] = &s->domains[i];
 	v->used = true;
@@ -174,14 +172,16 @@ static void count_once(struct rig *rig)
 	for (size_t i = 0; i < rig->n_opened; i++) {
 		struct opened *opened = &rig->opened[i];
 		struct sensor *s = opened->sensor;
+		uint32_t told = s->ops->role == SENSOR_SIMULATED ? 0 : taken & once;
 
-		if (s->ops->role == SENSOR_SIMULATED)
-			continue;
-		for (size_t d = 0; d < s->n_domains; d++)
-			if (taken & once & KIND_BIT(s->domains[d].kind))
+		for (size_t d = 0; d < s->n_domains; d++) {
+			opened->shown |= KIND_BIT(s->domains[d].kind);
+			if (told & KIND_BIT(s->domains[d].kind))
 				s->domains[d].counted = false;
-		note_kinds(opened);
-		taken |= opened->counted;
+		}
+		opened->kinds = kinds_of(s);
+		if (s->ops->role != SENSOR_SIMULATED)
+			taken |= opened->kinds;
 	}
 }
 
@@ -254,7 +254,7 @@ uint32_t rig_kinds(const struct rig *rig)
 	uint32_t kinds = 0;
 
 	for (size_t i = 0; i < rig->n_opened; i++)
-		kinds |= rig->opened[i].counted;
+		kinds |= rig->opened[i].kinds;
 	return kinds;
 }
 
@@ -265,7 +265,7 @@ void rig_want(struct rig *rig, uint32_t kinds)
 			unwrap_restart(&rig->unwraps[i]);
 	for (size_t i = 0; i < rig->n_opened; i++)
 		if (rig->opened[i].poller)
-			poller_want(rig->opened[i].poller, kinds & rig->opened[i].kinds);
+			poller_want(rig->opened[i].poller, kinds & rig->opened[i].shown);
 	rig->wanted = kinds;
 }
 
@@ -277,7 +277,7 @@ void rig_read(struct rig *rig, uint32_t kinds, struct reading *ret)
 		struct reading *mine = ret + opened->first;
 		int r = -EAGAIN;
 
-		if (!(kinds & opened->kinds)) {
+		if (!(kinds & opened->shown)) {
 			/* nothing of it is asked for */
 		} else if (opened->poller) {
 			poller_copy(opened->poller, host_now_ns(rig->host), mine);

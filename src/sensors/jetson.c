@@ -264,9 +264,8 @@ static void scan_chips(struct scan *scan)
 static int compare(const void *a, const void *b)
 {
 	const struct rail *x = a, *y = b;
-	int r = x->known - y->known;
+	int r = x->known != y->known ? x->known - y->known : strcmp(x->name, y->name);
 
-	r = r ? r : strcmp(x->name, y->name);
 	r = r ? r : strcmp(x->chip, y->chip);
 	return r ? r : (int) x->channel - (int) y->channel;
 }
