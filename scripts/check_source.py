@@ -19,7 +19,7 @@ ALLOWED = {
     "attribution": {"util": None, "core": {"meter.h"}, "attribution": None},
     "sensors": {"util": None, "core": {"host.h", "meter.h", "clock.h"},
                 "sensors": {"sensor.h", "rapl.h", "rapl_pmu.h", "rapl_unit.h", "msr_file.h",
-                            "perf_group.h"}},
+                            "perf_group.h", "hwmon.h"}},
     "sinks": {"util": None, "core": {"host.h", "meter.h", "record.h", "clock.h"},
               "sinks": {"device_logs.h", "sink.h"}},
     "events": {"util": None, "core": {"host.h", "meter.h", "clock.h"},

@@ -71,8 +71,12 @@ static void judge(const struct reading *before, const struct reading *after, str
 		from_ns = after->since_ns;
 		from_uj = 0;
 	}
-	if (after->t_ns <= from_ns)
+	if (after->t_ns <= from_ns) {
+		/* One sample may be all there is of a slow sensor's power. */
+		ret->known = after->power_mw > 0;
+		ret->power_uw = after->power_mw * 1000;
 		return;
+	}
 	ret->known = true;
 	ret->power_uw = (uint64_t) ((double) (after->energy_uj - from_uj) * 1e9 /
 		(double) (after->t_ns - from_ns));
@@ -132,8 +136,8 @@ static void print_domain(const struct domain *d, const struct look *l)
 	} else {
 		snprintf(power, sizeof(power), "does not move");
 	}
-	printf("    %-18s %-8s %-36s %-10s %s\n", d->name, kind_name(d->kind), d->scope, period,
-		power);
+	printf("    %-18s %-8s %-36s %-10s %s%s\n", d->name, kind_name(d->kind), d->scope, period,
+		power, d->counted ? "" : ", not counted");
 	if (d->id[0])
 		printf("    %-18s %s\n", "", d->id);
 	if (d->model[0])
@@ -280,7 +284,7 @@ static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 				log_dir);
 		if (!measures)
 			printf("\nNothing %s measured here%s%s.\n", has_fix(rig) ? "is" : "can be",
-				rig_n_domains(rig) ? ": figures for the CPUs are estimates" : "",
+				rig_n_domains(rig) ? ": the figures are estimates" : "",
 				has_fix(rig) ? "; see above for what would change that" : "");
 	}
 	if (rig_close(rig, CLOSE_NS))

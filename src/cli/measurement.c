@@ -161,10 +161,22 @@ static void take_domains(const struct measurement_base *b, struct measurement *r
 			k->flags |= span.flags;
 			add_energy(&k->whole, span.energy);
 		}
-		if (rig_is_outermost(b->rig, i)) {
-			ret->machine_known = true;
-			add_energy(&ret->machine, span.energy);
-		}
+	}
+}
+
+/* What is counted and in nothing else that is known. */
+static void take_machine(const struct rig *rig, struct measurement *ret)
+{
+	for (size_t i = 0; i < rig_n_domains(rig); i++) {
+		struct domain_figures *f = &ret->domains[i];
+
+		f->outermost = f->known && rig_domain(rig, i)->counted;
+		for (size_t k = 0; f->outermost && k < rig_n_domains(rig); k++)
+			f->outermost = !(ret->domains[k].known && rig_contains(rig, k, i));
+		if (!f->outermost)
+			continue;
+		ret->machine_known = true;
+		add_energy(&ret->machine, f->energy);
 	}
 }
 
@@ -216,6 +228,7 @@ static void take(const struct measurement_base *b, size_t first, size_t n, struc
 	for (size_t i = first; i < first + n; i++)
 		ret->asked_cpu_ns += account_cpu_since(a, b->asked[i].mark, b->asked[i].slot);
 	take_domains(b, ret);
+	take_machine(b->rig, ret);
 	for (int k = 0; k < KIND_COUNT; k++)
 		take_kind(b, (enum kind) k, first, n, ret);
 }
@@ -254,6 +267,7 @@ void measurement_add(struct measurement *sum, const struct measurement *m)
 	}
 	for (size_t i = 0; i < RIG_MAX_DOMAINS; i++) {
 		sum->domains[i].known |= m->domains[i].known;
+		sum->domains[i].outermost |= m->domains[i].outermost;
 		sum->domains[i].flags |= m->domains[i].flags;
 		add_energy(&sum->domains[i].energy, m->domains[i].energy);
 	}

@@ -22,6 +22,7 @@ struct kind_figures {
 
 struct domain_figures {
 	bool known;
+	bool outermost; /* part of the machine's sum: no other that is known contains it */
 	struct energy energy;
 	unsigned flags;
 };

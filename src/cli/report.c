@@ -451,7 +451,7 @@ static void put_machine(struct json *j, const struct rig *rig, const struct meas
 	json_key(j, "domains");
 	json_open(j, '[');
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
-		if (rig_is_outermost(rig, i) && m->domains[i].known)
+		if (m->domains[i].outermost)
 			json_string(j, rig_domain(rig, i)->name);
 	json_close(j, ']');
 	json_close(j, '}');

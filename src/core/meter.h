@@ -61,9 +61,9 @@ struct domain {
 	const char *sensor;
 	enum kind kind;
 	int parent; /* the domain of the same sensor that contains this one, by index; -1: none */
-	bool counted; /* part of its kind's sum; false where another domain of that kind contains it */
-	uint32_t
-		covers; /* KIND_BITs of what any sensor's domains of these kinds measure in it, too */
+	bool counted; /* part of its kind's sum; false where another domain tells the same (core/rig.h) */
+	/* KIND_BITs: what sensors tell of these kinds is measured in it, too. */
+	uint32_t covers;
 	bool power_only;   /* the sensor tells power; energy is added up from it */
 	uint64_t modulus;  /* raw counts start again at 0 when they reach this; 0: they do not */
 	uint64_t unit_num; /* microjoules in one raw count: unit_num / unit_den */

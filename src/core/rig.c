@@ -12,11 +12,15 @@
 
 #define OPEN_TIMEOUT_NS (10 * NS_PER_S)
 
+/* What a model may stand in for. */
+#define MODELLED (KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM))
+
 struct opened {
 	struct sensor *sensor;
 	struct poller *poller; /* NULL: read in the tick */
 	size_t first;          /* its domains are first .. first + n_domains */
-	uint32_t kinds;        /* of its domains */
+	uint32_t kinds;        /* of its domains that count */
+	uint32_t shown;        /* of all */
 };
 
 struct rig {
@@ -61,6 +65,7 @@ static struct sensor *make_sensor(
 	s->host = rig->host;
 	s->options = o->sensor;
 	s->kinds = KIND_ALL;
+	s->told = rig_kinds(rig);
 	return s;
 }
 
@@ -269,7 +274,7 @@ static void try_in_order(struct rig *rig, const struct order *order, const struc
 	for (size_t i = 0; i < order->n; i++) {
 		if (order->ops[i]->role != SENSOR_MODEL)
 			continue;
-		if (rig_kinds(rig) & KIND_BIT(KIND_CPU))
+		if ((rig_kinds(rig) & MODELLED) == MODELLED)
 			pass_over(rig, order->ops[i], 0, "not needed: the hardware tells");
 		else
 			try_sensor(rig, order->ops[i], o);
@@ -308,6 +313,36 @@ static int order_by_hand(struct order *order, const char *names, const char **re
 	return 0;
 }
 
+/* A machine has its CPUs, its memory and itself once: a second sensor of one of these kinds tells of
+ * the same thing, and is shown only. GPUs it may have many, each with a sensor of its own; what is
+ * simulated is as many as its script says. */
+static void count_once(struct rig *rig)
+{
+	uint32_t once = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM) | KIND_BIT(KIND_PLATFORM);
+	uint32_t taken = 0;
+
+	for (size_t n = 0; n < rig->n_opened; n++) {
+		struct opened *opened = &rig->opened[n];
+		struct sensor *s = opened->sensor;
+		uint32_t told = s->ops->role == SENSOR_SIMULATED ? 0 : taken & once;
+
+		for (size_t i = 0; i < s->n_domains; i++) {
+			struct domain *d = &s->domains[i];
+
+			opened->shown |= KIND_BIT(d->kind);
+			if (told & KIND_BIT(d->kind))
+				d->counted = false;
+			/* But for RAPL's, which says so itself, it is the whole of what there is. */
+			if (d->kind == KIND_PLATFORM && !d->covers &&
+				s->ops->role == SENSOR_HARDWARE)
+				d->covers = KIND_ALL & ~KIND_BIT(KIND_PLATFORM);
+		}
+		opened->kinds = kinds_of(s);
+		if (s->ops->role != SENSOR_SIMULATED)
+			taken |= opened->kinds;
+	}
+}
+
 int rig_open(
 	struct rig **ret, struct host *h, const struct rig_options *o, const char **ret_bad_name)
 {
@@ -331,6 +366,7 @@ int rig_open(
 	for (const struct sensor_ops *const *ops = sensor_list; *ops; ops++)
 		if (!is_in(&order, *ops) && (*ops)->role != SENSOR_SIMULATED)
 			pass_over(rig, *ops, -ECANCELED, "not in the list of sensors to use");
+	count_once(rig);
 	*ret = rig;
 	return 0;
 }
@@ -358,17 +394,16 @@ int rig_parent(const struct rig *rig, size_t i)
 	return -1;
 }
 
-bool rig_is_outermost(const struct rig *rig, size_t i)
+bool rig_contains(const struct rig *rig, size_t outer, size_t inner)
 {
-	const struct domain *d = rig_domain(rig, i);
+	const struct domain *o = rig_domain(rig, outer), *d = rig_domain(rig, inner);
 
-	if (!d->counted || d->parent >= 0)
+	if (outer == inner || !o->counted)
 		return false;
-	for (size_t k = 0; k < rig_n_domains(rig); k++)
-		if (k != i && (rig_domain(rig, k)->covers & KIND_BIT(d->kind)) &&
-			rig_domain(rig, k)->counted)
-			return false;
-	return true;
+	for (int i = rig_parent(rig, inner); i >= 0; i = rig_parent(rig, (size_t) i))
+		if ((size_t) i == outer)
+			return true;
+	return o->covers & KIND_BIT(d->kind);
 }
 
 size_t rig_n_verdicts(const struct rig *rig)
@@ -404,7 +439,7 @@ void rig_want(struct rig *rig, uint32_t kinds)
 			unwrap_restart(&rig->unwraps[i]);
 	for (size_t i = 0; i < rig->n_opened; i++)
 		if (rig->opened[i].poller)
-			poller_want(rig->opened[i].poller, kinds & rig->opened[i].kinds);
+			poller_want(rig->opened[i].poller, kinds & rig->opened[i].shown);
 	rig->wanted = kinds;
 }
 
@@ -416,7 +451,7 @@ void rig_read(struct rig *rig, uint32_t kinds, struct reading *ret)
 		struct reading *mine = ret + opened->first;
 		int r = -EAGAIN;
 
-		if (!(kinds & opened->kinds)) {
+		if (!(kinds & opened->shown)) {
 			/* nothing of it is asked for */
 		} else if (opened->poller) {
 			poller_copy(opened->poller, host_now_ns(rig->host), mine);

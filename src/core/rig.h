@@ -32,7 +32,8 @@ struct rig_options {
 struct rig;
 
 /* Probes and opens sensors. Without a list every backend that is not simulated is tried, and the
- * model only where no hardware tells the CPUs' energy. Of a group (sensor.h) one is used. h and o->sensor must live as long as the
+ * model only where no hardware tells the CPUs' energy. Of a group (sensor.h) one is used; of several
+ * sensors that tell of the CPUs, the memory or the whole machine, the domains of the first count. h and o->sensor must live as long as the
  * rig. Always gives a rig, perhaps without domains, so that the verdicts can be shown.
  * Returns 0, -ENOMEM, or -EINVAL for a name that is no backend's (*ret_bad_name is then set). */
 int rig_open(
@@ -44,8 +45,8 @@ const struct domain *rig_domain(const struct rig *rig, size_t i);
 /* Where the domain's sensor's domains begin: domain.parent counts from there. */
 int rig_parent(const struct rig *rig, size_t i);
 
-/* Whether no other domain contains this one, so that it is part of the machine's total. */
-bool rig_is_outermost(const struct rig *rig, size_t i);
+/* Whether what a domain measures is part of what another one does. */
+bool rig_contains(const struct rig *rig, size_t outer, size_t inner);
 
 size_t rig_n_verdicts(const struct rig *rig);
 const struct rig_verdict *rig_verdict(const struct rig *rig, size_t i);

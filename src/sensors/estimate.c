@@ -5,13 +5,18 @@
  * project derived from SPECpower_ssj2008 results (cloud-carbon-coefficients, whole servers shared
  * out over their threads), so the truth may be half or twice as much, and every domain of this
  * sensor says so.
+ *
+ * Memory draws so much a gigabyte, whatever is done with it: 0.392 W, the same project's figure.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "sensors/sensor.h"
 #include "util/cleanup.h"
+#include "util/parse.h"
 #include "util/u128.h"
 
 struct row {
@@ -71,6 +76,8 @@ static const struct {
 	{ 158, COFFEE_LAKE },
 };
 
+#define DRAM_UW_A_GB 392000
+
 #define SCALE_LOW_PPM 500000   /* -50 % */
 #define SCALE_HIGH_PPM 1000000 /* +100 % */
 
@@ -81,6 +88,8 @@ struct estimate {
 	uint64_t idle_ns;
 	uint64_t energy_nj;
 	uint64_t rest; /* below a nanojoule, in 10^-6 nJ */
+	uint64_t dram_uw;
+	uint64_t dram_since_ns; /* 0: not begun */
 };
 
 /* The processor's row, or its vendor's newest. *ret_exact tells which. */
@@ -121,17 +130,64 @@ static int estimate_probe(struct sensor *s)
 	return 0;
 }
 
-static int estimate_open(struct sensor *s)
+/* "MemTotal:       16384000 kB", which are units of 1024 bytes. Returns 0 where it is not told. */
+static uint64_t memory_bytes(const struct host *h)
 {
-	const struct sensor_options *o = s->options;
-	struct estimate *e;
+	CLEANUP_FD int fd = host_open_file(h, "/proc/meminfo");
+	char text[512], *at, *end;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	uint64_t kb;
+
+	text[n > 0 ? n : 0] = '\0';
+	at = strstr(text, "MemTotal:");
+	end = at ? strstr(at, " kB") : NULL;
+	if (!end)
+		return 0;
+	*end = '\0';
+	at += strlen("MemTotal:");
+	at += strspn(at, " \t");
+	return parse_u64(at, &kb) == 0 && kb < UINT64_C(1) << 40 ? kb * 1024 : 0;
+}
+
+static void init_domain(struct sensor *s, struct domain *d, enum kind kind, const char *scope)
+{
+	snprintf(d->name, sizeof(d->name), "%s", kind_name(kind));
+	snprintf(d->scope, sizeof(d->scope), "%s", scope);
+	d->kind = kind;
+	d->unit_num = 1; /* a count is a nanojoule */
+	d->unit_den = 1000;
+	d->update_ns = s->host->user_hz_ns;
+	d->scale_low_ppm = SCALE_LOW_PPM;
+	d->scale_high_ppm = SCALE_HIGH_PPM;
+	d->quality = FLAG_ESTIMATED;
+}
+
+static void add_memory(struct sensor *s)
+{
+	struct estimate *e = s->state;
+	uint64_t bytes = memory_bytes(s->host);
 	struct domain *d;
 
-	e = s->state = calloc(1, sizeof(*e));
-	if (!e || !(d = sensor_add_domain(s)))
-		return sensor_refuse(s, -ENOMEM, NULL, "out of memory");
-	snprintf(d->name, sizeof(d->name), "cpu");
-	snprintf(d->scope, sizeof(d->scope), "all CPUs, estimated from their load");
+	if (bytes == 0)
+		return;
+	d = sensor_add_domain(s);
+	init_domain(s, d, KIND_DRAM, "memory, estimated from its size");
+	d->unit_den = 1; /* microjoules are fine enough, and a terabyte's nanojoules too many */
+	e->dram_uw = muldiv_u64(bytes, DRAM_UW_A_GB, 1000000000);
+	snprintf(d->model, sizeof(d->model), "0.392 W a GB, %llu.%llu GB, -50 %% / +100 %%",
+		(unsigned long long) bytes / 1000000000,
+		(unsigned long long) bytes / 100000000 % 10);
+}
+
+static void add_cpus(struct sensor *s)
+{
+	const struct sensor_options *o = s->options;
+	struct estimate *e = s->state;
+	struct domain *d = sensor_add_domain(s);
+	const struct row *row;
+	bool exact;
+
+	init_domain(s, d, KIND_CPU, "all CPUs, estimated from their load");
 	if (o->full_mw) {
 		e->idle_uw = o->idle_mw * 1000;
 		e->full_uw = o->full_mw * 1000;
@@ -141,22 +197,27 @@ static int estimate_open(struct sensor *s)
 			(unsigned long long) o->idle_mw % 1000,
 			(unsigned long long) o->full_mw / 1000,
 			(unsigned long long) o->full_mw % 1000);
-	} else {
-		bool exact;
-		const struct row *row = row_of(&s->host->cpu, &exact);
-
-		e->idle_uw = row->idle_uw;
-		e->full_uw = row->full_uw;
-		snprintf(d->model, sizeof(d->model), "SPECpower %s%s, -50 %% / +100 %%", row->name,
-			exact ? "" : " (nearest known to this CPU)");
+		return;
 	}
-	d->kind = KIND_CPU;
-	d->unit_num = 1; /* a count is a nanojoule */
-	d->unit_den = 1000;
-	d->update_ns = s->host->user_hz_ns;
-	d->scale_low_ppm = SCALE_LOW_PPM;
-	d->scale_high_ppm = SCALE_HIGH_PPM;
-	d->quality = FLAG_ESTIMATED;
+	row = row_of(&s->host->cpu, &exact);
+	e->idle_uw = row->idle_uw;
+	e->full_uw = row->full_uw;
+	snprintf(d->model, sizeof(d->model), "SPECpower %s%s, -50 %% / +100 %%", row->name,
+		exact ? "" : " (nearest known to this CPU)");
+}
+
+static int estimate_open(struct sensor *s)
+{
+	s->state = calloc(1, sizeof(struct estimate));
+	if (!s->state)
+		return sensor_refuse(s, -ENOMEM, NULL, "out of memory");
+	if (!(s->told & KIND_BIT(KIND_CPU)))
+		add_cpus(s);
+	if (!(s->told & KIND_BIT(KIND_DRAM)))
+		add_memory(s);
+	if (s->n_domains == 0)
+		return sensor_refuse(s, -ENODATA, NULL,
+			"the hardware tells of the CPUs, and how much memory there is is not known");
 	return 0;
 }
 
@@ -173,21 +234,38 @@ static void advance(struct estimate *e, const struct host_usage *now)
 	e->rest = (uint64_t) (sum % 1000000);
 }
 
-static int estimate_read(struct sensor *s, struct reading *ret)
+static void read_cpus(struct estimate *e, const struct host_usage *now, struct reading *ret)
 {
-	struct estimate *e = s->state;
-	const struct host_usage *now = &s->host->usage;
-
-	ret[0] = (struct reading) { .flags = FLAG_ESTIMATED };
-	if (sensor_skips(s, 0, &ret[0]))
-		return 0;
 	if (e->t_ns && now->t_ns > e->t_ns)
 		advance(e, now);
 	e->t_ns = now->t_ns;
 	e->idle_ns = now->idle_ns;
-	ret[0].raw = e->energy_nj;
-	ret[0].t_ns = now->t_ns;
-	ret[0].t_err_ns = s->host->user_hz_ns;
+	ret->raw = e->energy_nj;
+}
+
+static void read_memory(struct estimate *e, const struct host_usage *now, struct reading *ret)
+{
+	if (e->dram_since_ns == 0)
+		e->dram_since_ns = now->t_ns;
+	ret->raw = muldiv_u64(e->dram_uw, now->t_ns - e->dram_since_ns, NS_PER_S);
+	ret->power_mw = e->dram_uw / 1000;
+}
+
+static int estimate_read(struct sensor *s, struct reading *ret)
+{
+	const struct host_usage *now = &s->host->usage;
+
+	for (size_t i = 0; i < s->n_domains; i++) {
+		ret[i] = (struct reading) { .flags = FLAG_ESTIMATED };
+		if (sensor_skips(s, i, &ret[i]))
+			continue;
+		if (s->domains[i].kind == KIND_CPU)
+			read_cpus(s->state, now, &ret[i]);
+		else
+			read_memory(s->state, now, &ret[i]);
+		ret[i].t_ns = now->t_ns;
+		ret[i].t_err_ns = s->host->user_hz_ns;
+	}
 	return 0;
 }
 

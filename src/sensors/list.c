@@ -9,6 +9,10 @@ extern const struct sensor_ops sensor_rapl_perf;
 extern const struct sensor_ops sensor_rapl_powercap;
 extern const struct sensor_ops sensor_rapl_msr;
 extern const struct sensor_ops sensor_nvml;
+extern const struct sensor_ops sensor_jetson;
+extern const struct sensor_ops sensor_hwmon;
+extern const struct sensor_ops sensor_rpi_pmic;
+extern const struct sensor_ops sensor_battery;
 extern const struct sensor_ops sensor_estimate;
 extern const struct sensor_ops sensor_sim;
 extern const struct sensor_ops sensor_sim_polled;
@@ -18,6 +22,10 @@ const struct sensor_ops *const sensor_list[] = {
 	&sensor_rapl_powercap,
 	&sensor_rapl_msr,
 	&sensor_nvml,
+	&sensor_jetson,
+	&sensor_hwmon,
+	&sensor_rpi_pmic,
+	&sensor_battery,
 	&sensor_estimate,
 	&sensor_sim,
 	&sensor_sim_polled,

@@ -39,7 +39,8 @@ struct sensor {
 	size_t n_domains;
 	uint64_t period_ns; /* a polled sensor's own period; set by open() */
 
-	uint32_t kinds;        /* KIND_BITs that the next read() is asked for */
+	uint32_t told;  /* KIND_BITs of what other sensors tell already: a model's open() asks */
+	uint32_t kinds; /* KIND_BITs that the next read() is asked for */
 	uint64_t next_read_ns; /* a polled sensor's read() may say when it wants the next; else 0 */
 };
 

@@ -205,7 +205,7 @@ def test_list_on_an_amd_machine(tmp_path, counter):
     assert golden(run("list", "--root", root).stdout).startswith("""\
 rapl-perf       usable
     package-0          cpu      package                              1 ms       # W
-    package-0-core     cpu      cores, part of the package           100 ms     # W
+    package-0-core     cpu      cores, part of the package           100 ms     # W, not counted
 rapl-powercap   not usable: /sys/class/powercap has no intel-rapl zones: the kernel's driver is not loaded
                 to change that: sudo modprobe intel_rapl_msr
 rapl-msr        not usable: /dev/cpu has no registers: the kernel's msr driver is not loaded

@@ -58,10 +58,10 @@ static void pass(struct fixture *x, uint64_t ns, uint64_t idle_ns)
 
 static struct reading read_it(struct fixture *x)
 {
-	struct reading r;
+	struct reading r[2];
 
-	assert_int_equal(x->sensor.ops->read(&x->sensor, &r), 0);
-	return r;
+	assert_int_equal(x->sensor.ops->read(&x->sensor, r), 0);
+	return r[0];
 }
 
 static void test_known_processors(void **state)
@@ -170,6 +170,58 @@ static void test_reading(void **state)
 	shut(&x);
 }
 
+/* So much a gigabyte, busy or not; without a size there is nothing to estimate from. */
+static void test_memory(void **state)
+{
+	static const struct {
+		const char *meminfo;
+		uint64_t uw;
+	} cases[] = {
+		{ "MemTotal:       16000000 kB\nMemFree: 5 kB\n", 6422528 },
+		{ "Mem:\nMemTotal: 1 kB\n", 0 },
+		{ "MemTotal:       0 kB\n", 0 },
+		{ "MemTotal: many kB\n", 0 },
+		{ "MemTotal: 16000000\n", 0 },
+		{ "MemTotal: 18446744073709551615 kB\n", 0 },
+		{ "", 0 },
+	};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct reading r[2];
+		struct fixture x;
+
+		assert_int_equal(try_open(&x, "", 0, 0), 0);
+		file_put(x.dir.path, "proc/meminfo", cases[i].meminfo);
+		x.sensor.ops->close(&x.sensor);
+		x.sensor.n_domains = 0;
+		assert_int_equal(x.sensor.ops->open(&x.sensor), 0);
+		assert_int_equal(x.sensor.n_domains, i < 2 ? 2 : 1);
+		if (i == 0) {
+			const struct domain *d = &x.sensor.domains[1];
+
+			assert_int_equal(d->kind, KIND_DRAM);
+			assert_int_equal(d->quality, FLAG_ESTIMATED);
+			assert_int_equal(d->scale_low_ppm, 500000);
+			assert_int_equal(d->scale_high_ppm, 1000000);
+			assert_string_equal(d->scope, "memory, estimated from its size");
+			assert_string_equal(d->model, "0.392 W a GB, 16.3 GB, -50 % / +100 %");
+		}
+		if (x.sensor.n_domains == 2) {
+			x.sensor.ops->read(&x.sensor, r);
+			assert_int_equal(r[1].raw, 0);
+			pass(&x, 10 * NS_PER_S, 40 * NS_PER_S);
+			x.sensor.ops->read(&x.sensor, r);
+			assert_int_equal(r[1].raw, cases[i].uw * 10);
+			assert_int_equal(r[1].flags, FLAG_ESTIMATED);
+			x.sensor.kinds = KIND_BIT(KIND_CPU);
+			x.sensor.ops->read(&x.sensor, r);
+			assert_int_equal(r[1].error, -EAGAIN);
+		}
+		shut(&x);
+	}
+}
+
 /* However the time is cut, the sum is the same, and always between all idle and all busy. */
 static void test_sum_and_bounds(void **state)
 {
@@ -216,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_known_processors),
 		cmocka_unit_test(test_given_watts),
 		cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_sum_and_bounds),
 	};
 

@@ -155,6 +155,87 @@ static void test_without_list(void **state)
 	assert_true(verdict_of("rapl-powercap")->error < 0);
 }
 
+/* SENSOR.DOMAIN of all that count for a kind, with blanks between. */
+static void expect_counted(enum kind kind, const char *expected)
+{
+	char found[512] = "";
+
+	for (size_t i = 0; i < rig_n_domains(rig); i++) {
+		const struct domain *d = rig_domain(rig, i);
+		size_t n = strlen(found);
+
+		if (d->kind == kind && d->counted)
+			snprintf(found + n, sizeof(found) - n, "%s%s.%s", n ? " " : "", d->sensor,
+				d->name);
+	}
+	assert_string_equal(found, expected);
+	assert_int_equal(rig_kinds(rig) & KIND_BIT(kind), *expected ? KIND_BIT(kind) : 0);
+}
+
+static void put_line(const char *path, const char *text)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "%s\n", text);
+	file_put(dir.path, path, line);
+}
+
+/* What two sensors tell of the machine's one CPU, memory or whole counts once, for the first. */
+static void test_counted_once(void **state)
+{
+	(void) state;
+	put_line("sys/class/powercap/intel-rapl:0/name", "package-0");
+	put_line("sys/class/powercap/intel-rapl:0/energy_uj", "5");
+	put_line("sys/class/powercap/intel-rapl:1/name", "psys");
+	put_line("sys/class/powercap/intel-rapl:1/energy_uj", "5");
+	put_line("sys/class/hwmon/hwmon0/name", "amdgpu"); /* an APU's: its socket */
+	put_line("sys/class/hwmon/hwmon0/in1_label", "vddnb");
+	put_line("sys/class/hwmon/hwmon0/power1_input", "15000000");
+	put_line("sys/class/hwmon/hwmon1/name", "i915");
+	put_line("sys/class/hwmon/hwmon1/energy1_input", "5");
+	put_line("sys/class/hwmon/hwmon2/name", "foo");
+	put_line("sys/class/hwmon/hwmon2/power1_input", "5000000");
+	put_line("sys/class/power_supply/BAT0/type", "Battery");
+	put_line("sys/class/power_supply/BAT0/status", "Discharging");
+	put_line("sys/class/power_supply/BAT0/power_now", "9000000");
+	open_rig("rapl-powercap,hwmon,battery");
+	expect_counted(KIND_CPU, "rapl-powercap.package-0");
+	expect_counted(KIND_PLATFORM, "rapl-powercap.psys");
+	expect_counted(KIND_GPU, "hwmon.i915");
+	expect_counted(KIND_DRAM, "");
+	/* The user's order is the order. */
+	open_rig("battery,hwmon,rapl-powercap");
+	expect_counted(KIND_CPU, "hwmon.amdgpu");
+	expect_counted(KIND_PLATFORM, "battery.battery");
+	open_rig("hwmon");
+	expect_counted(KIND_CPU, "hwmon.amdgpu");
+	expect_counted(KIND_PLATFORM, "");
+	/* Two simulated ones are as many as their scripts say. */
+	open_rig("sim,sim-polled");
+	expect_counted(KIND_CPU, "sim.package-0 sim-polled.package-0");
+}
+
+/* What does not count is read all the same: it is there to be looked at. */
+static void test_uncounted_is_read(void **state)
+{
+	struct reading readings[4];
+
+	(void) state;
+	put_line("sys/class/hwmon/hwmon2/name", "foo");
+	put_line("sys/class/hwmon/hwmon2/power1_input", "5000000");
+	open_rig("hwmon");
+	assert_int_equal(rig_n_domains(rig), 1);
+	rig_want(rig, KIND_ALL);
+	for (int i = 0; i < 10000; i++) {
+		rig_read(rig, KIND_ALL, readings);
+		if (readings[0].error != -EAGAIN)
+			break;
+		usleep(1000);
+	}
+	assert_int_equal(readings[0].error, 0);
+	assert_int_equal(readings[0].power_mw, 5000);
+}
+
 /* The same name twice is one sensor, and parents are counted within their own. */
 static void test_two_sensors(void **state)
 {
@@ -307,6 +388,8 @@ int main(void)
 		TEST(test_bad_names),
 		TEST(test_model_comes_last),
 		TEST(test_without_list),
+		TEST(test_counted_once),
+		TEST(test_uncounted_is_read),
 		TEST(test_two_sensors),
 		TEST(test_reading),
 		TEST(test_series),
