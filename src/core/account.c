@@ -682,42 +682,48 @@ static uint64_t used_between(uint64_t power_mw, uint64_t from_ns, uint64_t to_ns
 	return to_ns > from_ns ? muldiv_u64(power_mw, to_ns - from_ns, 1000000) : 0;
 }
 
+void account_domain_total_since(
+	const struct account *a, const struct account_mark *m, size_t domain, struct span *ret)
+{
+	const struct domain_book *b = &a->books[domain];
+	const struct mark_domain *from = &m->domains[domain];
+	uint64_t from_ns = from->have ? from->t_ns : b->begin_ns;
+	uint64_t from_mw = from->have ? from->power_mw : b->begin_mw;
+	uint64_t more_uj, less_uj, most_mw, most_uj;
+
+	account_domain_since(a, m, ACCOUNT_NO_SLOT, domain, ret);
+	if (!ret->known || b->point.power_mw == 0 || b->failing_since_ns)
+		return;
+	more_uj = used_between(b->point.power_mw, b->point.t_ns, a->t_ns) +
+		used_between(from_mw, m->t_ns, from_ns);
+	less_uj = used_between(from_mw, from_ns, m->t_ns) +
+		used_between(b->point.power_mw, a->t_ns, b->point.t_ns);
+	if (less_uj > ret->energy.uj + more_uj)
+		less_uj = ret->energy.uj + more_uj;
+	ret->energy.uj = ret->energy.uj + more_uj - less_uj;
+	/* It may have been nothing, or the most that was ever seen. */
+	most_mw = b->most_mw > b->peak_mw ? b->most_mw : b->peak_mw;
+	ret->energy.high_uj += used_between(most_mw, b->point.t_ns, a->t_ns) +
+		used_between(most_mw, m->t_ns, from_ns);
+	most_uj = used_between(most_mw, from_ns, m->t_ns) +
+		used_between(most_mw, a->t_ns, b->point.t_ns);
+	ret->energy.low_uj -= most_uj < ret->energy.low_uj ? most_uj : ret->energy.low_uj;
+	ret->interval_ns = a->t_ns - m->t_ns;
+	ret->power_uw = ret->interval_ns
+		? muldiv_u64(ret->energy.uj, UINT64_C(1000000000), ret->interval_ns)
+		: 0;
+}
+
 void account_total_since(
 	const struct account *a, const struct account_mark *m, enum kind kind, struct span *ret)
 {
 	*ret = (struct span) { .fresh = true };
 	for (size_t d = 0; d < a->n_domains; d++) {
-		const struct domain_book *b = &a->books[d];
-		const struct mark_domain *from = &m->domains[d];
-		uint64_t from_ns = from->have ? from->t_ns : b->begin_ns;
-		uint64_t from_mw = from->have ? from->power_mw : b->begin_mw;
-		uint64_t more_uj, less_uj, most_mw, most_uj;
 		struct span one;
 
-		if (b->domain->kind != kind || !b->domain->counted)
+		if (a->books[d].domain->kind != kind || !a->books[d].domain->counted)
 			continue;
-		account_domain_since(a, m, ACCOUNT_NO_SLOT, d, &one);
-		if (one.known && b->point.power_mw && !b->failing_since_ns) {
-			more_uj = used_between(b->point.power_mw, b->point.t_ns, a->t_ns) +
-				used_between(from_mw, m->t_ns, from_ns);
-			less_uj = used_between(from_mw, from_ns, m->t_ns) +
-				used_between(b->point.power_mw, a->t_ns, b->point.t_ns);
-			if (less_uj > one.energy.uj + more_uj)
-				less_uj = one.energy.uj + more_uj;
-			one.energy.uj = one.energy.uj + more_uj - less_uj;
-			/* It may have been nothing, or the most that was ever seen. */
-			most_mw = b->most_mw > b->peak_mw ? b->most_mw : b->peak_mw;
-			one.energy.high_uj += used_between(most_mw, b->point.t_ns, a->t_ns) +
-				used_between(most_mw, m->t_ns, from_ns);
-			most_uj = used_between(most_mw, from_ns, m->t_ns) +
-				used_between(most_mw, a->t_ns, b->point.t_ns);
-			one.energy.low_uj -= most_uj < one.energy.low_uj ? most_uj
-									 : one.energy.low_uj;
-			one.interval_ns = a->t_ns - m->t_ns;
-			one.power_uw = one.interval_ns
-				? muldiv_u64(one.energy.uj, UINT64_C(1000000000), one.interval_ns)
-				: 0;
-		}
+		account_domain_total_since(a, m, d, &one);
 		add_span(ret, &one);
 	}
 }

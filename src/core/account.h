@@ -112,6 +112,10 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 void account_total_since(
 	const struct account *a, const struct account_mark *m, enum kind kind, struct span *ret);
 
+/* The same for one domain, counted or not. */
+void account_domain_total_since(
+	const struct account *a, const struct account_mark *m, size_t domain, struct span *ret);
+
 /* CPU time of a target since the mark. */
 uint64_t account_cpu_since(const struct account *a, const struct account_mark *m, uint32_t slot);
 

@@ -115,6 +115,8 @@ static void try_in_order(struct rig *rig, const struct sensor_ops *ops, const st
 {
 	if (ops->role == SENSOR_MODEL && (rig_kinds(rig) & KIND_BIT(KIND_CPU)))
 		pass_over(rig, ops, 0, "not needed: the hardware tells");
+	else if (ops->polled && o->no_threads)
+		pass_over(rig, ops, -EAGAIN, "needs polling: it is read in a thread of its own");
 	else
 		try_sensor(rig, ops, o);
 }

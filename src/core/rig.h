@@ -16,7 +16,8 @@
 /* What became of one backend: rig_open() keeps these for "list" and for messages. */
 struct rig_verdict {
 	const struct sensor_ops *ops;
-	int error; /* 0: usable; -ECANCELED: not tried, because it was not asked for */
+	int error; /* 0: usable; -ECANCELED: not tried, because it was not asked for; -EAGAIN: not
+		      tried, because no thread was allowed for it */
 	bool used; /* opened, its domains are in the rig */
 	size_t n_domains;
 	struct sensor_why why; /* where it is not usable or not used, or some of it is not */
@@ -26,6 +27,7 @@ struct rig_options {
 	const char *sensors; /* names with commas, in the order to try; NULL: all that fit */
 	const struct sensor_options *sensor; /* borrowed */
 	uint64_t open_timeout_ns;            /* for drivers that may hang; 0: ten seconds */
+	bool no_threads;                     /* polled sensors are not opened */
 };
 
 struct rig;
