@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What of a domain decides on the sums that it is in. */
+/* What of a domain decides on the sums that it is in; kinds that nobody asked for are in none. */
 struct place {
 	int kind;
 	bool counted;
-	bool outermost;        /* no domain contains it */
+	bool outermost;        /* no domain that is read contains it */
 	bool outermost_shared; /* none that processes get a part of does */
 };
 
@@ -34,24 +34,30 @@ static bool is_shared_out(enum kind kind)
 	return kind == KIND_CPU || kind == KIND_DRAM;
 }
 
-static struct place place_of(const struct rig *rig, size_t i)
+static struct place place_of(const struct pm *pm, size_t i)
 {
-	const struct domain *d = rig_domain(rig, i);
-	struct place ret = { .kind = (int) d->kind,
-		.counted = d->counted,
-		.outermost = rig_parent(rig, i) < 0,
-		.outermost_shared = is_shared_out(d->kind) };
+	const struct rig *rig = pm->meter->rig;
+	enum kind kind = rig_domain(rig, i)->kind;
+	bool is_read = pm->kinds & KIND_BIT(kind);
+	struct place ret = { .kind = (int) kind,
+		.counted = is_read && rig_domain(rig, i)->counted,
+		.outermost = is_read,
+		.outermost_shared = is_read && is_shared_out(kind) };
 
-	for (int up = rig_parent(rig, i); up >= 0; up = rig_parent(rig, (size_t) up))
-		if (is_shared_out(rig_domain(rig, (size_t) up)->kind))
-			ret.outermost_shared = false;
+	for (int up = rig_parent(rig, i); up >= 0; up = rig_parent(rig, (size_t) up)) {
+		enum kind above = rig_domain(rig, (size_t) up)->kind;
+
+		if (!(pm->kinds & KIND_BIT(above)))
+			continue;
+		ret.outermost = false;
+		ret.outermost_shared &= !is_shared_out(above);
+	}
 	return ret;
 }
 
 struct pm_result *pm_result_new(const struct pm *pm, size_t n_edges)
 {
-	const struct rig *rig = pm->meter->rig;
-	size_t n = rig_n_domains(rig);
+	size_t n = rig_n_domains(pm->meter->rig);
 	struct pm_result *result = calloc(1, sizeof(*result));
 
 	if (!result)
@@ -66,7 +72,7 @@ struct pm_result *pm_result_new(const struct pm *pm, size_t n_edges)
 		return NULL;
 	}
 	for (size_t i = 0; i < n; i++)
-		result->places[i] = place_of(rig, i);
+		result->places[i] = place_of(pm, i);
 	return result;
 }
 

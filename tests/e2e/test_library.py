@@ -11,17 +11,10 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, PATIENCE, TOP
+from conftest import BUILD, PATIENCE, TOP, build_option
 
 HEADER = TOP / "include" / "powermeasure.h"
 MAP = TOP / "src" / "lib" / "libpowermeasure.map"
-
-
-def option(name):
-    """How the build is configured."""
-    text = subprocess.run(["meson", "introspect", "--buildoptions", str(BUILD)], check=True,
-                          stdout=subprocess.PIPE, text=True).stdout
-    return next(o["value"] for o in json.loads(text) if o["name"] == name)
 
 
 def output(*command, **keywords):
@@ -38,8 +31,8 @@ class Installed:
         self.directory = directory
         self.root = directory / "root"
         output("meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", self.root)
-        self.prefix = pathlib.Path(f"{self.root}{option('prefix')}")
-        self.libraries = self.prefix / option("libdir")
+        self.prefix = pathlib.Path(f"{self.root}{build_option('prefix')}")
+        self.libraries = self.prefix / build_option("libdir")
         self.library = self.libraries / "libpowermeasure.so.1"
 
     def pkg_config(self, *args):
@@ -67,7 +60,7 @@ def installed(tmp_path_factory):
     for tool in "meson", "cc", "pkg-config":
         if not shutil.which(tool):
             pytest.skip(f"no {tool} to install the library or to build a program with")
-    if option("b_sanitize") != "none":
+    if build_option("b_sanitize") != "none":
         pytest.skip("a library with a sanitizer in it serves programs with one only")
     return Installed(tmp_path_factory.mktemp("installed"))
 
@@ -167,13 +160,13 @@ def test_the_header_and_the_version_script_agree():
 def test_what_is_installed(installed):
     assert (installed.prefix / "include" / "powermeasure.h").read_text() == HEADER.read_text()
     assert "libpowermeasure.so.1" in output("readelf", "-d", installed.library)
-    assert installed.pkg_config("--modversion") == [option_version()]
+    assert installed.pkg_config("--modversion") == [project_version()]
     # Whoever links it needs nothing else: libraries that it uses are its own affair.
     assert [flag for flag in installed.pkg_config("--libs") if flag.startswith("-l")] \
         == ["-lpowermeasure"]
 
 
-def option_version():
+def project_version():
     text = subprocess.run(["meson", "introspect", "--projectinfo", str(BUILD)], check=True,
                           stdout=subprocess.PIPE, text=True).stdout
     return json.loads(text)["version"]

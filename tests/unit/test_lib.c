@@ -608,6 +608,15 @@ static void test_kinds(void **state)
 	assert_false(u.cpu.known || u.platform.known);
 	assert_exact(&u.gpu, GPU_UW, 100 * MS);
 	assert_int_equal(u.total.energy_uj, 10500000);
+	assert_int_equal(u.total.flags, PM_MEASURED);
+	/* Without the board, what lies in it is the outermost. */
+	pm_close(pm);
+	options.kinds = 1u << PM_CPU;
+	assert_int_equal(pm_open_on(&pm, &options, &clock_.clock), 0);
+	assert_int_equal(pm_begin_window(pm, "work"), 0);
+	fakeclock_advance(&clock_, 100 * MS);
+	u = end_of("work", PM_MACHINE);
+	assert_exact(&u.total, CPU_UW, 100 * MS);
 }
 
 /* ---- what goes wrong with sensors --------------------------------------------------------- */
