@@ -7,9 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A struct of the caller's that claims to be larger than this was not initialised. */
-#define STRUCT_MAX 4096
-
 static _Thread_local char reason[512];
 
 int pm_fail(int error, const char *format, ...)
@@ -89,7 +86,7 @@ int pm_give(void *ret, const void *from, size_t size)
 
 	if (ret)
 		memcpy(&known, ret, sizeof(known));
-	if (known < size || known > STRUCT_MAX)
+	if (known < size || known > PM_STRUCT_MAX)
 		return pm_fail(-EINVAL,
 			"the struct to be filled has no valid size: initialise it by its _INIT "
 			"macro");

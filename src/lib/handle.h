@@ -13,6 +13,9 @@
 
 #include "core/gauge.h"
 
+/* A struct of the caller's that claims to be larger than this was not initialised. */
+#define PM_STRUCT_MAX 4096
+
 /* Where somebody's figures begin: a state of the books, and of the machine's CPU time. */
 struct edge {
 	int who;

@@ -54,7 +54,7 @@ static int take_options(const struct pm_options *o, struct pm_options *ret)
 	*ret = (struct pm_options) PM_OPTIONS_INIT;
 	if (!o)
 		return 0;
-	if (o->size < sizeof(*ret))
+	if (o->size < sizeof(*ret) || o->size > PM_STRUCT_MAX)
 		return pm_fail(-EINVAL,
 			"the options have no valid size: initialise them by PM_OPTIONS_INIT");
 	for (size_t i = sizeof(*ret); i < o->size; i++)

@@ -88,6 +88,14 @@ def test_the_example(installed):
         1, 'sensors: "nonsense" is no sensor; `powermeasure list` shows them\n')
 
 
+def test_the_program_in_the_docs(installed):
+    text = (TOP / "docs" / "library.md").read_text()
+    program = installed.build(re.search(r"```c\n(.*?)```", text, re.S).group(1), "work")
+    done = installed.run(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"([\d.]+ J in [\d.]+ s\n)?", done.stdout)
+
+
 SILENT = """
 #include <dirent.h>
 #include <powermeasure.h>

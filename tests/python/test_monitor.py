@@ -7,6 +7,7 @@ import gc
 import importlib.util
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 import pytest
 
 from conftest import BUILD, PATIENCE, TOP, build_option, sim_script, threads_of, wait_for
+from fakenvml import fake_nvml, gpu  # noqa: F401 (a fixture)
 
 PACKAGE = TOP / "python"
 LIBRARY = BUILD / "src" / "lib" / "libpowermeasure.so.1"
@@ -270,6 +272,13 @@ def test_closing(machine):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("document", ["docs/library.md", "python/README.md"])
+def test_the_documents_programs(document, capsys):
+    exec(re.search(r"```python\n(.*?Monitor.*?)```", (TOP / document).read_text(), re.S).group(1),
+         {"__name__": "document"})
+    assert capsys.readouterr().out
+
+
 # ---- what was not measured -----------------------------------------------------------------------
 
 
@@ -348,6 +357,37 @@ def test_with_polling():
     assert w.result.gpu.quality == "integrated" and w.result.gpu_energy[0] > 0
     monitor.close()
     assert pm_threads() == []
+
+
+GPUS = """
+import time
+from powermeasure import Monitor
+
+monitor = Monitor("nvml")
+begun = time.monotonic_ns()
+monitor.begin_window("work")
+time.sleep(1)
+m = monitor.end_window("work")
+assert set(m.gpu_energy) == {0, 1}, m
+assert all(d.id for d in monitor.domains), monitor.domains
+assert m.gpu.quality == "measured" and not m.gpu.partial, m.gpu
+assert m.cpu_energy is None
+for i, watts in enumerate((300, 100)):
+    assert abs(m.gpu_energy[i] - watts * m.time) < 0.03 * watts * m.time, (m, i)
+only = Monitor("nvml", gpu_indices=[1])
+assert [d.name for d in only.domains] == ["gpu-1"], only.domains
+none = Monitor("nvml", polling=False)
+assert none.read().gpu_energy is None
+print("fine")
+"""
+
+
+def test_gpus(fake_nvml):
+    """A window that begins as soon as there is a monitor, over counters that move ten times a
+    second."""
+    fake = fake_nvml(gpu(300), gpu(100))
+    done = python(GPUS, POWERMEASURE_LIBRARY=str(LIBRARY), **fake.env)
+    assert (done.returncode, done.stdout) == (0, "fine\n")
 
 
 # ---- processes -----------------------------------------------------------------------------------

@@ -467,6 +467,7 @@ static void test_bad_options(void **state)
 		{ OPTIONS(.reserved = 1), -EINVAL, "reserved" },
 		{ { .size = 0 }, -EINVAL, "PM_OPTIONS_INIT" },
 		{ { .size = 8 }, -EINVAL, "PM_OPTIONS_INIT" },
+		{ { .size = SIZE_MAX }, -EINVAL, "PM_OPTIONS_INIT" },
 	};
 
 	(void) state;
