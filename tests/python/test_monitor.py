@@ -265,6 +265,7 @@ def test_closing(machine):
             call()
     with Monitor(machine) as monitor:
         monitor.read()
+    gc.collect()  # what other tests have left
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         Monitor(machine).begin_window("forgotten")
