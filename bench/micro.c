@@ -5,79 +5,20 @@
  * temporary directory; the kernel's own take about as long again). A line is everything that
  * follows: books, record, JSON, and its place in the file.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "core/session.h"
 #include "core/snapshot.h"
 #include "sinks/sink.h"
-#include "util/cleanup.h"
 
 #define ROUNDS 21
 #define PER_ROUND 200
 
-static char directory[] = "/tmp/powermeasure-bench-XXXXXX";
-
-static void write_file(const char *dir, const char *name, const char *text)
-{
-	char path[256];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s/%s", directory, dir, name);
-	f = fopen(path, "we");
-	if (!f || fputs(text, f) < 0 || fclose(f) != 0) {
-		perror(path);
-		exit(1);
-	}
-}
-
-static void make_dir(const char *name)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	if (mkdir(path, 0755) < 0 && errno != EEXIST) {
-		perror(path);
-		exit(1);
-	}
-}
-
-static void make_tree(void)
-{
-	static const char *const zones[][2] = { { "intel-rapl:0", "package-0" },
-		{ "intel-rapl:0:0", "dram" }, { "intel-rapl:1", "package-1" },
-		{ "intel-rapl:1:0", "dram" } };
-	char dir[128];
-
-	make_dir("sys");
-	make_dir("sys/class");
-	make_dir("sys/class/powercap");
-	for (size_t i = 0; i < ARRAY_SIZE(zones); i++) {
-		snprintf(dir, sizeof(dir), "sys/class/powercap/%s", zones[i][0]);
-		make_dir(dir);
-		write_file(dir, "name", zones[i][1]);
-		write_file(dir, "energy_uj", "123456789012\n");
-		write_file(dir, "max_energy_range_uj", "262143328850\n");
-	}
-}
-
-static int compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double median(double *values, size_t n)
-{
-	qsort(values, n, sizeof(*values), compare);
-	return values[n / 2];
-}
+static const char *directory;
 
 /* ---- one sample ------------------------------------------------------------------------- */
 
@@ -93,7 +34,7 @@ static double sample_ns(struct series *series, struct target *target, struct sna
 			snapshot_take(series, KIND_ALL, targets, 1, 0, snapshot);
 		rounds[i] = (double) (clock_mono_ns(&clock_system) - begun_ns) / PER_ROUND;
 	}
-	return median(rounds, ROUNDS);
+	return bench_median(rounds, ROUNDS);
 }
 
 /* ---- one line --------------------------------------------------------------------------- */
@@ -215,7 +156,7 @@ static double line_ns(struct rig *rig, struct series *series, struct snapshot *s
 	b.sink.ops->close(&b.sink);
 	target_close(b.target);
 	free(b.target);
-	return median(rounds, ROUNDS);
+	return bench_median(rounds, ROUNDS);
 }
 
 int main(void)
@@ -228,12 +169,9 @@ int main(void)
 	struct target target = { 0 };
 	struct snapshot *snapshot;
 	const char *bad;
-	char command[128];
 	double sample, line;
 
-	if (!mkdtemp(directory))
-		return 1;
-	make_tree();
+	directory = bench_tree_make();
 	if (host_init(&host, directory, &clock_system) < 0 ||
 		rig_open(&rig, &host, &rig_options, &bad) < 0 || rig_n_domains(rig) != 4 ||
 		target_open_process(&target, getppid()) < 0) {
@@ -250,6 +188,6 @@ int main(void)
 	target_close(&target);
 	rig_close(rig, 0);
 	host_finish(&host);
-	snprintf(command, sizeof(command), "rm -r %s", directory);
-	return system(command) ? 1 : 0;
+	bench_tree_remove();
+	return 0;
 }

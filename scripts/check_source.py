@@ -26,6 +26,7 @@ ALLOWED = {
                "events": {"source.h", "bus.h", "codec.h", "event.h"}},
     "daemon": {"util": None, "core": None, "daemon": None, "sensors": {"sensor.h"},
                "events": {"source.h"}, "sinks": {"sink.h"}, "attribution": None},
+    "lib": {"util": None, "core": None, "lib": None, "sensors": {"sensor.h"}},
     "cli": {"util": None, "core": None, "daemon": None, "cli": None,
             "events": {"bus.h", "codec.h", "event.h", "source.h"}},
 }
@@ -39,7 +40,7 @@ FAMILIES = {
 }
 
 NEEDS_LICENCE = (".c", ".h", ".cc", ".py", ".sh", ".build", ".fbs", ".rs", ".toml", ".scd", ".md",
-                 ".yml", ".json5")
+                 ".yml", ".json5", ".map")
 
 
 def files():

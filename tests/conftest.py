@@ -31,6 +31,13 @@ KIND_START, KIND_STOP, KIND_TERMINATE = 9, 10, 8
 PREFIXES = {9: b"\x20\x00", 10: b"\x21\x00", 8: b"\x12\x00"}
 
 
+def build_option(name):
+    """How the build is configured."""
+    text = subprocess.run(["meson", "introspect", "--buildoptions", str(BUILD)], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    return next(o["value"] for o in json.loads(text) if o["name"] == name)
+
+
 def wait_for(condition, seconds=10.0, what="the condition"):
     """Polls until condition() is true; what it returned then is returned."""
     until = time.monotonic() + seconds * PATIENCE

@@ -1,5 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Asks a power meter, by event, to measure what processes use.
+"""Energy, measured two ways.
+
+Of a stretch of this program, by libpowermeasure:
+
+    from powermeasure import Monitor
+
+    monitor = Monitor()
+    with monitor.window("work") as w:
+        work()
+    print(w.result.time, w.result.total_energy)
+
+Of any process, by asking a power meter that runs as a service, a `powermeasure plugin` or an event
+engine that has one:
 
     import os
     from powermeasure import connect, send_power_measure_fb_event
@@ -7,30 +19,58 @@
     socket = connect()
     send_power_measure_fb_event(socket, [os.getpid()], [0], 10)
 
-The receiver is a `powermeasure plugin` that listens, or the port that an event engine keeps for
-one of its plugins: both give the same answers.
+The first needs nothing but the library, the second pyzmq and flatbuffers: each is imported when it
+is first used.
 """
 
-from ._client import (
-    DEFAULT_ADDRESS,
-    MSG_PUBLISHED,
-    NoAnswer,
-    connect,
-    send_monitor_power_start_fb_event,
-    send_monitor_power_stop_fb_event,
-    send_power_measure_fb_event,
-    send_terminate_plugin_fb_event,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, List
+
+if TYPE_CHECKING:
+    from ._client import (  # noqa: F401
+        DEFAULT_ADDRESS,
+        MSG_PUBLISHED,
+        NoAnswer,
+        connect,
+        send_monitor_power_start_fb_event,
+        send_monitor_power_stop_fb_event,
+        send_power_measure_fb_event,
+        send_terminate_plugin_fb_event,
+    )
+    from ._library import LibraryNotFound, MonitorError  # noqa: F401
+    from ._monitor import (  # noqa: F401
+        Domain,
+        Energy,
+        Measurement,
+        Monitor,
+        ProcessUse,
+        Sensor,
+        Window,
+        WindowError,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "DEFAULT_ADDRESS",
-    "MSG_PUBLISHED",
-    "NoAnswer",
-    "connect",
-    "send_monitor_power_start_fb_event",
-    "send_monitor_power_stop_fb_event",
-    "send_power_measure_fb_event",
-    "send_terminate_plugin_fb_event",
-]
+_FROM = {
+    "_client": ["DEFAULT_ADDRESS", "MSG_PUBLISHED", "NoAnswer", "connect",
+                "send_monitor_power_start_fb_event", "send_monitor_power_stop_fb_event",
+                "send_power_measure_fb_event", "send_terminate_plugin_fb_event"],
+    "_library": ["LibraryNotFound", "MonitorError"],
+    "_monitor": ["Domain", "Energy", "Measurement", "Monitor", "ProcessUse", "Sensor", "Window",
+                 "WindowError"],
+}
+_MODULES = {name: module for module, names in _FROM.items() for name in names}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})

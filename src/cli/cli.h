@@ -10,6 +10,7 @@
 
 #include "core/rig.h"
 #include "daemon/plugin.h"
+#include "util/sensorlist.h"
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
@@ -37,8 +38,7 @@ __attribute__((format(printf, 2, 3))) int cli_fail(const char *command, const ch
 
 struct cli_sensors {
 	const char *root;
-	char list[256]; /* names with commas; empty: all that fit */
-	char sim_script[512];
+	struct sensorlist list; /* no names: all that fit */
 	const char *gpus[CLI_MAX_GPUS];
 	struct sensor_options options;
 };

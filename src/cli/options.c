@@ -62,31 +62,13 @@ int cli_fail(const char *command, const char *format, ...)
 	return CLI_FAILED;
 }
 
-/* Takes the script's name out of "sim:FILE" and leaves the names. */
 static int take_sensor_list(struct cli_sensors *s, const char *command, const char *list)
 {
-	size_t len = 0;
+	char why[512];
 
-	s->list[0] = '\0';
-	while (*list) {
-		size_t n = strcspn(list, ",");
-		const char *colon = memchr(list, ':', n);
-		size_t name_n = colon ? (size_t) (colon - list) : n;
-
-		if (colon) {
-			if (strncmp(list, "sim", 3) != 0)
-				return cli_usage(command, "--sensors: only sim takes a file: %.*s",
-					(int) n, list);
-			snprintf(s->sim_script, sizeof(s->sim_script), "%.*s",
-				(int) (n - name_n - 1), colon + 1);
-		}
-		if (name_n == 0 || len + name_n + 2 > sizeof(s->list))
-			return cli_usage(command, "--sensors: not a list of names: %s", list);
-		len += (size_t) snprintf(s->list + len, sizeof(s->list) - len, "%s%.*s",
-			len ? "," : "", (int) name_n, list);
-		list += n + (list[n] == ',');
-	}
-	return len ? CLI_DONE : cli_usage(command, "--sensors: the list is empty");
+	if (sensorlist_parse(list, &s->list, why, sizeof(why)) < 0)
+		return cli_usage(command, "--sensors: %s", why);
+	return CLI_DONE;
 }
 
 static int take_estimate_watts(struct cli_sensors *s, const char *command, const char *text)
@@ -132,8 +114,8 @@ int cli_take_sensor_option(
 struct rig_options cli_rig_options(struct cli_sensors *s)
 {
 	s->options.gpus = s->gpus;
-	s->options.sim_script = s->sim_script[0] ? s->sim_script : NULL;
-	return (struct rig_options) { .sensors = s->list[0] ? s->list : NULL,
+	s->options.sim_script = s->list.sim_script[0] ? s->list.sim_script : NULL;
+	return (struct rig_options) { .sensors = s->list.names[0] ? s->list.names : NULL,
 		.sensor = &s->options };
 }
 

@@ -267,6 +267,9 @@ static void try_in_order(struct rig *rig, const struct order *order, const struc
 			pass_over(rig, ops, 0, "simulated: used only when it is named");
 		else if (ops->group)
 			try_group(rig, ops->group, order, o);
+		else if (ops->polled && o->no_threads)
+			pass_over(rig, ops, -EAGAIN,
+				"needs polling: it is read in a thread of its own");
 		else
 			try_sensor(rig, ops, o);
 	}

@@ -16,7 +16,8 @@
 /* What became of one backend: rig_open() keeps these for "list" and for messages. */
 struct rig_verdict {
 	const struct sensor_ops *ops;
-	int error;  /* 0: usable; -ECANCELED: not tried, because it was not asked for */
+	int error;  /* 0: usable; -ECANCELED: not tried, because it was not asked for; -EAGAIN: not
+		      tried, because no thread was allowed for it */
 	bool used;  /* opened, its domains are in the rig */
 	bool spare; /* another one that measures the same is used */
 	size_t n_domains;
@@ -27,6 +28,7 @@ struct rig_options {
 	const char *sensors; /* names with commas, in the order to try; NULL: all that fit */
 	const struct sensor_options *sensor; /* borrowed */
 	uint64_t open_timeout_ns;            /* for drivers that may hang; 0: ten seconds */
+	bool no_threads;                     /* polled sensors are not opened */
 };
 
 struct rig;

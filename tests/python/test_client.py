@@ -107,7 +107,8 @@ def test_a_start_may_be_later(plugin):
 def test_the_readme_s_call(plugin, monkeypatch):
     p = plugin(*SIM)
     readme = (PACKAGE / "README.md").read_text()
-    snippet = re.search(r"```python\n(.*?send_power_measure_fb_event\(socket.*?)```", readme, re.S)
+    snippet = re.search(r"```python\n((?:(?!```).)*send_power_measure_fb_event\(socket.*?)```", readme,
+                        re.S)
     # Its port is nobody's here.
     monkeypatch.setattr(powermeasure, "connect", lambda: connect(p.address, 10 * PATIENCE))
     exec(snippet.group(1), {})
