@@ -8,6 +8,9 @@
 #include "core/account_share.h"
 #include "core/account_state.h"
 
+/* Readings and snapshots further apart than this part of the time between make a difference. */
+#define EXTEND_PART 100
+
 struct mark_domain {
 	bool have;
 	uint64_t t_ns;
@@ -161,7 +164,8 @@ static void extend(const struct account *a, const struct account_mark *m,
 	uint64_t off_ns = distance(a->t_ns, b->point.t_ns) + distance(m->t_ns, from_ns);
 	uint64_t mw = average_mw(span->energy.uj, have_ns), doubt_uj;
 
-	if (off_ns == 0)
+	/* What the counter says is not touched for next to nothing. */
+	if (off_ns <= want_ns / EXTEND_PART)
 		return;
 	if (have_ns == 0 || off_ns > want_ns / 2) {
 		span->known = false;

@@ -128,6 +128,15 @@ static void test_model_comes_last(void **state)
 	assert_int_equal(rig_n_domains(rig), 3);
 	assert_false(verdict_of("estimate")->used);
 	assert_non_null(strstr(verdict_of("estimate")->why.reason, "not needed"));
+	/* Only for what is missing: the CPUs are told, the memory is not. */
+	file_put(dir.path, "script.json",
+		"{\"domains\": [{\"name\": \"p\", \"kind\": \"cpu\", \"curve\": [[1, 100]]}]}");
+	file_put(dir.path, "proc/meminfo", "MemTotal:       16384000 kB\n");
+	open_rig("estimate,sim");
+	assert_int_equal(rig_n_domains(rig), 2);
+	assert_int_equal(rig_domain(rig, 1)->kind, KIND_DRAM);
+	assert_int_equal(rig_domain(rig, 1)->quality, FLAG_ESTIMATED);
+	file_remove(dir.path, "proc/meminfo");
 	file_put(dir.path, "script.json",
 		"{\"domains\": [{\"name\": \"gpu-0\", \"kind\": \"gpu\", \"curve\": [[1, 100]]}]}");
 	open_rig("estimate,sim");
