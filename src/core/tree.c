@@ -3,7 +3,8 @@
  * A process and all that it starts, as a target.
  *
  * Best are perf task-clock events that children inherit: whatever the tree does, the kernel adds up
- * (it misses some tens of microseconds while a child is made). Where those are refused, /proc is
+ * (but for what a process uses after its event was closed at its end, when its memory is given back:
+ * some tens of microseconds, up to some tenths of a millisecond for large ones). Where those are refused, /proc is
  * walked at each reading: what a child used is found in its own clock while it is there, and in
  * its parent's sum over the children it waited for (in units of 10 ms) afterwards.
  */

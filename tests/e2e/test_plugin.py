@@ -569,3 +569,40 @@ def test_receipt_of_an_event_to_its_answer_takes_milliseconds(plugin, load):
         took.append(time.perf_counter() - begun)
     assert sorted(took)[10] < 0.05 * PATIENCE, took
     assert json.loads((p.log_dir / "CPU.json").read_text()) is not None
+
+
+CHILDREN_OF_ITS_OWN = """
+import os, sys
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(40):
+    pid = os.fork()
+    if pid == 0:
+        import time
+        while time.process_time() < 0.02: pass
+        os._exit(0)
+    os.waitpid(pid, 0)
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("tree", [True, False])
+def test_a_process_with_all_its_children(plugin, tree, tmp_path):
+    """With --tree what short-lived children used is their maker's; without it is nobody's."""
+    script = sim_script(tmp_path / "sim.json",
+                        {"name": "package-0", "kind": "cpu", "curve": [[1, 40.0]], **EXACT})
+    p = plugin("--sensors", script, *(["--tree"] if tree else []))
+    one = Load(0, CHILDREN_OF_ITS_OWN)
+    try:
+        p.send(start_event([one.pid], [1], 0))
+        p.wait_said("measuring begins")
+        one.process.stdin.write(b"begin\n")
+        one.process.stdin.flush()
+        assert one.process.stdout.readline() == b"done\n"
+        p.send(stop_event([one.pid]))
+        joules = float(p.wait_said(r"CPU[ A-Z]* ([\d.]+) J").group(1))
+    finally:
+        one.end()
+    used_j = 40 * 40 * 0.02 / os.cpu_count()
+    assert (joules > 0.97 * used_j) if tree else (joules < 0.5 * used_j)

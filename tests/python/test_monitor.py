@@ -417,7 +417,7 @@ def test_other_processes(machine, load):
     with monitor.window("work") as w:
         time.sleep(0.3)
     assert set(w.result.processes) == {busy.pid}
-    assert w.result.processes[busy.pid].cpu_time > 0.05
+    assert w.result.processes[busy.pid].cpu_time > 0
     assert w.result.processes[busy.pid].cpu.joules > 0
     assert monitor.end_window("before").processes == {}
     monitor.begin_window("work")
