@@ -82,6 +82,10 @@ void warnings_judge(struct warnings *w, const struct rig *rig, const struct meas
 		(m->capacity_ns - given_ns) * 100 > m->capacity_ns * BUSY_PERCENT)
 		warnings_add(w, "the machine was not idle: others kept %.1f CPUs busy",
 			(double) (m->capacity_ns - given_ns) / (double) m->elapsed_ns);
+	if (m->kinds[KIND_DRAM].known && m->asked_cpu_ns)
+		warnings_add(w,
+			"DRAM energy is shared out by CPU time: it is not known who used the "
+			"memory");
 	if (m->kinds[KIND_GPU].known)
 		warnings_add(w,
 			"GPU energy is the whole device's: it is not known which process used it");
