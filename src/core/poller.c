@@ -15,6 +15,9 @@
 /* A driver call that takes longer than this counts as hanging. */
 #define HANG_NS (2 * NS_PER_S)
 
+/* For a sensor that has no pace of its own, since it was meant to be read in ticks. */
+#define PERIOD_NS (100 * NS_PER_MS)
+
 /* Power is added up across a failed read only if the gap is short; see integrate(). */
 #define GAP_MAX_NS NS_PER_S
 
@@ -195,6 +198,8 @@ static void *thread_main(void *arg)
 	r = p->sensor->ops->probe(p->sensor);
 	if (r == 0)
 		r = p->sensor->ops->open(p->sensor);
+	if (p->sensor->period_ns == 0)
+		p->sensor->period_ns = PERIOD_NS;
 	if (r < 0)
 		p->sensor->ops->close(p->sensor);
 

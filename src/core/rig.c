@@ -8,6 +8,7 @@
 
 #include "core/motion.h"
 #include "core/poller.h"
+#include "core/readcost.h"
 #include "core/unwrap.h"
 
 #define OPEN_TIMEOUT_NS (10 * NS_PER_S)
@@ -115,26 +116,52 @@ static void adopt(struct rig *rig, struct sensor *s, struct poller *poller, stru
 	rig->n_opened++;
 }
 
+static void try_polled(struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o,
+	struct rig_verdict *v)
+{
+	struct sensor *s = make_sensor(rig, ops, o);
+	struct poller *poller = NULL;
+
+	v->error = -ENOMEM;
+	if (s)
+		v->error = poller_create(s,
+			o->open_timeout_ns ? o->open_timeout_ns : OPEN_TIMEOUT_NS, &v->why,
+			&poller);
+	rig->abandoned |= v->error == -ETIME;
+	if (v->error == 0)
+		adopt(rig, s, poller, v);
+}
+
+/* Takes in an opened sensor that is read in ticks; one that is found to be too slow for that gets a
+ * thread after all. The model is part of the tick: it lives on what that reads of the machine. */
+static void adopt_direct(
+	struct rig *rig, struct sensor *s, struct rig_verdict *v, const struct rig_options *o)
+{
+	const struct sensor_ops *ops = s->ops;
+
+	if (o->no_threads || ops->role == SENSOR_MODEL ||
+		sensor_readcost_ns(s) <= READCOST_MOST_NS) {
+		adopt(rig, s, NULL, v);
+		return;
+	}
+	close_directly(s);
+	try_polled(rig, ops, o, v);
+}
+
 /* Tries one backend; the outcome is its verdict. */
 static void try_sensor(struct rig *rig, const struct sensor_ops *ops, const struct rig_options *o)
 {
 	struct rig_verdict *v = add_verdict(rig, ops);
-	struct sensor *s = make_sensor(rig, ops, o);
-	struct poller *poller = NULL;
+	struct sensor *s;
 
-	if (!s) {
-		v->error = -ENOMEM;
+	if (ops->polled) {
+		try_polled(rig, ops, o, v);
 		return;
 	}
-	if (ops->polled)
-		v->error = poller_create(s,
-			o->open_timeout_ns ? o->open_timeout_ns : OPEN_TIMEOUT_NS, &v->why,
-			&poller);
-	else
-		v->error = open_directly(s, v);
-	rig->abandoned |= ops->polled && v->error == -ETIME;
+	s = make_sensor(rig, ops, o);
+	v->error = s ? open_directly(s, v) : -ENOMEM;
 	if (v->error == 0)
-		adopt(rig, s, poller, v);
+		adopt_direct(rig, s, v, o);
 }
 
 static void pass_over(struct rig *rig, const struct sensor_ops *ops, int error, const char *reason)
@@ -251,7 +278,7 @@ static void try_group(
 		if (rig->verdicts[i].ops->group && &rig->verdicts[i] != best.verdict &&
 			strcmp(rig->verdicts[i].ops->group, group) == 0)
 			rig->verdicts[i].spare = true;
-	adopt(rig, best.sensor, NULL, best.verdict);
+	adopt_direct(rig, best.sensor, best.verdict, o);
 }
 
 /* ---- the order -------------------------------------------------------------------------- */

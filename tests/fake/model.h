@@ -36,12 +36,14 @@
  *       "call": "nvmlDeviceGet*",          a function, or how its name begins; missing: all but
  *                                          nvmlErrorString
  *       "gpu": 0,                          missing: all
- *       "at": 2.0, "for": 0.5,             seconds since nvmlInit; missing: for ever, from before
- * it "every": 1,                        only each so manieth call (of those that match) "what":
- * "error",  "error": 15      the call fails "field", "id": 83, "error": 3   a field's value fails,
- * its call does not "unfilled", "id": 83       ... or is left as the caller made it "slow", "ms":
- * 30           the call takes so much longer; the value is the one at its end, with "early": true
- * the one at its begin "hang"                     it does not return until the fault is over
+ *       "at": 2.0, "for": 0.5,             seconds since nvmlInit; missing: for ever, from before it
+ *       "every": 1,                        only each so manieth call (of those that match)
+ *       "what": "error",  "error": 15      the call fails
+ *               "field", "id": 83, "error": 3   a field's value fails, its call does not
+ *               "unfilled", "id": 83       ... or is left as the caller made it
+ *               "slow", "ms": 30           the call takes so much longer; the value is the one
+ *                                          at its end, with "early": true the one at its begin
+ *               "hang"                     it does not return until the fault is over
  *               "stuck"                    values stand still
  *               "restart", "mono_s": 0     the counter begins anew at that time
  *               "jump", "mj": 0, "mw": 0   added to what is shown

@@ -127,7 +127,8 @@ static void test_model_comes_last(void **state)
 	open_rig("estimate,sim");
 	assert_int_equal(rig_n_domains(rig), 3);
 	assert_false(verdict_of("estimate")->used);
-	assert_non_null(strstr(verdict_of("estimate")->why.reason, "the hardware tells of the CPUs"));
+	assert_non_null(
+		strstr(verdict_of("estimate")->why.reason, "the hardware tells of the CPUs"));
 	/* Only for what is missing: the CPUs are told, the memory is not. */
 	file_put(dir.path, "script.json",
 		"{\"domains\": [{\"name\": \"p\", \"kind\": \"cpu\", \"curve\": [[1, 100]]}]}");
@@ -149,6 +150,29 @@ static void test_model_comes_last(void **state)
 	assert_int_equal(rig_n_domains(rig), 0);
 	assert_int_equal(verdict_of("sim")->error, -EINVAL);
 	assert_non_null(strstr(verdict_of("sim")->why.reason, "no \"domains\""));
+}
+
+static unsigned count_threads(void)
+{
+	return (unsigned) dir_count("/proc/self/task");
+}
+
+/* One that takes too long for a tick is read in a thread of its own, unless there must be none. */
+static void test_slow_sensor(void **state)
+{
+	unsigned before = count_threads();
+
+	(void) state;
+	file_put(dir.path, "script.json",
+		"{\"domains\": [{\"name\": \"p\", \"kind\": \"cpu\", \"curve\": [[1, 100]], "
+		"\"faults\": [{\"at\": 0, \"what\": \"slow\", \"ms\": 3}]}]}");
+	open_rig("sim");
+	assert_true(verdict_of("sim")->used);
+	assert_int_equal(count_threads(), before + 1);
+	file_put(dir.path, "script.json",
+		"{\"domains\": [{\"name\": \"p\", \"kind\": \"cpu\", \"curve\": [[1, 100]]}]}");
+	open_rig("sim");
+	assert_int_equal(count_threads(), before);
 }
 
 /* Without a list all that fit are tried: here there is no hardware, so it is the model. What is
@@ -396,6 +420,7 @@ int main(void)
 		TEST(test_named),
 		TEST(test_bad_names),
 		TEST(test_model_comes_last),
+		TEST(test_slow_sensor),
 		TEST(test_without_list),
 		TEST(test_counted_once),
 		TEST(test_uncounted_is_read),
