@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "core/twins.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/format.h"
@@ -105,17 +106,26 @@ static const char *state_of(const struct rig_verdict *v)
 	return v->error == 0 ? "usable" : "not usable";
 }
 
-static const char *quality_of(const struct domain *d)
+/* Sensors that should tell the same and do not. */
+static void print_twins(const struct rig *rig, const struct look *looks)
 {
-	if (rig_is_simulated(d->sensor))
-		return "simulated";
-	switch (d->quality) {
-	case FLAG_MEASURED:
-		return "measured";
-	case FLAG_INTEGRATED:
-		return "integrated";
-	default:
-		return "estimated";
+	uint64_t power_uw[RIG_MAX_DOMAINS];
+	struct twins twins[KIND_COUNT * RIG_MAX_SENSORS];
+	size_t n;
+
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		power_uw[i] = looks[i].known ? looks[i].power_uw : TWINS_UNKNOWN;
+	n = twins_find(rig, power_uw, twins, ARRAY_SIZE(twins));
+	for (size_t i = 0; i < n; i++) {
+		const struct twins *t = &twins[i];
+		char counted[32], other[32];
+
+		format_micro(t->counted_figure, counted, sizeof(counted));
+		format_micro(t->other_figure, other, sizeof(other));
+		printf("\n%s: %s tells %s W and %s tells %s W of the same thing, a difference of more "
+		       "than %d %%; %s is counted (--sensors chooses)\n",
+			kind_title(t->kind), t->counted, counted, t->other, other, TWINS_PERCENT,
+			t->counted);
 	}
 }
 
@@ -171,7 +181,7 @@ static void put_domain(struct json *j, const struct rig *rig, size_t i, const st
 	json_kv_string(j, "id", d->id[0] ? d->id : NULL);
 	json_kv_string(j, "parent", parent >= 0 ? rig_domain(rig, (size_t) parent)->name : NULL);
 	json_kv_bool(j, "counted", d->counted);
-	json_kv_string(j, "quality", quality_of(d));
+	json_kv_string(j, "quality", rig_quality_name(d));
 	json_kv_string(j, "model", d->model[0] ? d->model : NULL);
 	json_key(j, "update_period_s");
 	if (d->update_ns)
@@ -278,6 +288,7 @@ static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 		print_json(rig, looks, log_dir, in_place);
 	} else {
 		print_table(rig, looks);
+		print_twins(rig, looks);
 		if (in_place)
 			printf("\n%s: no hard links on this file system: logs are written in place, "
 			       "and a kill or a reader at the wrong moment may find them torn\n",

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/spread.h"
+#include "core/twins.h"
 #include "util/format.h"
 #include "util/u128.h"
 
@@ -69,6 +70,24 @@ static void judge_domain(struct warnings *w, const struct domain *d, const struc
 			kind_title(d->kind), d->model[0] ? d->model : d->name);
 }
 
+/* Sensors that should tell the same and do not. */
+static void judge_twins(struct warnings *w, const struct rig *rig, const struct measurement *m)
+{
+	uint64_t energy_uj[RIG_MAX_DOMAINS];
+	struct twins twins[KIND_COUNT * RIG_MAX_SENSORS];
+	size_t n;
+
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		energy_uj[i] = m->domains[i].known ? m->domains[i].energy.uj : TWINS_UNKNOWN;
+	n = twins_find(rig, energy_uj, twins, sizeof(twins) / sizeof(twins[0]));
+	for (size_t i = 0; i < n; i++)
+		warnings_add(w,
+			"%s: %s tells %.3f J and %s tells %.3f J of the same thing; %s is counted",
+			kind_title(twins[i].kind), twins[i].counted,
+			(double) twins[i].counted_figure / 1e6, twins[i].other,
+			(double) twins[i].other_figure / 1e6, twins[i].counted);
+}
+
 void warnings_judge(struct warnings *w, const struct rig *rig, const struct measurement *m,
 	uint64_t interval_ns)
 {
@@ -77,6 +96,7 @@ void warnings_judge(struct warnings *w, const struct rig *rig, const struct meas
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		if (rig_domain(rig, i)->counted)
 			judge_domain(w, rig_domain(rig, i), &m->domains[i], m, interval_ns);
+	judge_twins(w, rig, m);
 	/* Idle time moves in steps of 10 ms a CPU: over less nothing can be said. */
 	if (m->elapsed_ns >= NS_PER_S / 4 && m->capacity_ns > given_ns &&
 		(m->capacity_ns - given_ns) * 100 > m->capacity_ns * BUSY_PERCENT)
@@ -192,13 +212,6 @@ void report_one(pid_t pid, const char *name, const struct measurement *m, FILE *
 		print_range(m->kinds[k].asked, out);
 	}
 	fputc('\n', out);
-}
-
-static const char *quality_of(const struct domain *d)
-{
-	return d->quality & FLAG_MEASURED      ? "measured"
-		: d->quality & FLAG_INTEGRATED ? "integrated"
-					       : "estimated";
 }
 
 void report_sources(const struct rig *rig, const struct measurement *m, FILE *out)
@@ -427,7 +440,7 @@ static void put_domain(struct json *j, const struct domain *d, const struct doma
 	json_kv_string(j, "name", d->name);
 	json_kv_string(j, "kind", kind_name(d->kind));
 	json_kv_string(j, "sensor", d->sensor);
-	json_kv_string(j, "quality", quality_of(d));
+	json_kv_string(j, "quality", rig_quality_name(d));
 	json_kv_bool(j, "counted", d->counted);
 	if (f->known) {
 		json_kv_micro(j, "energy_j", (int64_t) f->energy.uj);
@@ -511,7 +524,7 @@ void report_json_sensors(struct json *j, const struct rig *rig, const struct mea
 		json_kv_string(j, "name", d->sensor);
 		json_kv_string(j, "kind", kind_name(d->kind));
 		json_kv_string(j, "scope", d->scope);
-		json_kv_string(j, "quality", quality_of(d));
+		json_kv_string(j, "quality", rig_quality_name(d));
 		json_close(j, '}');
 	}
 	json_close(j, ']');

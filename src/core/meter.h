@@ -62,6 +62,7 @@ struct domain {
 	enum kind kind;
 	int parent; /* the domain of the same sensor that contains this one, by index; -1: none */
 	bool counted; /* part of its kind's sum; false where another domain tells the same (core/rig.h) */
+	bool twin; /* not counted, since another sensor tells of the same */
 	/* KIND_BITs: what sensors tell of these kinds is measured in it, too. */
 	uint32_t covers;
 	bool power_only;   /* the sensor tells power; energy is added up from it */

@@ -360,7 +360,8 @@ static void count_once(struct rig *rig)
 			struct domain *d = &s->domains[i];
 
 			opened->shown |= KIND_BIT(d->kind);
-			if (told & KIND_BIT(d->kind))
+			d->twin = d->counted && (told & KIND_BIT(d->kind));
+			if (d->twin)
 				d->counted = false;
 			/* But for RAPL's, which says so itself, it is the whole of what there is. */
 			if (d->kind == KIND_PLATFORM && !d->covers &&
@@ -422,6 +423,20 @@ int rig_parent(const struct rig *rig, size_t i)
 			i < rig->opened[k].first + rig->opened[k].sensor->n_domains)
 			return (int) rig->opened[k].first + parent;
 	return -1;
+}
+
+const char *rig_quality_name(const struct domain *d)
+{
+	if (rig_is_simulated(d->sensor))
+		return "simulated";
+	switch (d->quality) {
+	case FLAG_MEASURED:
+		return "measured";
+	case FLAG_INTEGRATED:
+		return "integrated";
+	default:
+		return "estimated";
+	}
 }
 
 bool rig_contains(const struct rig *rig, size_t outer, size_t inner)

@@ -47,6 +47,9 @@ const struct domain *rig_domain(const struct rig *rig, size_t i);
 /* Where the domain's sensor's domains begin: domain.parent counts from there. */
 int rig_parent(const struct rig *rig, size_t i);
 
+/* "measured", "integrated" from power, "estimated" or "simulated". */
+const char *rig_quality_name(const struct domain *d);
+
 /* Whether what a domain measures is part of what another one does. */
 bool rig_contains(const struct rig *rig, size_t outer, size_t inner);
 

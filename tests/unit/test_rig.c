@@ -11,6 +11,7 @@
 
 #include "core/rig.h"
 #include "core/snapshot.h"
+#include "core/twins.h"
 #include "fakeclock.h"
 #include "files.h"
 
@@ -213,6 +214,34 @@ static void put_line(const char *path, const char *text)
 	file_put(dir.path, path, line);
 }
 
+/* Two sensors tell of the same package, 100 and n: that is said where they differ by more than a
+ * twentieth. */
+static void check_twins(void)
+{
+	uint64_t figures[RIG_MAX_DOMAINS];
+	struct twins twins[8];
+
+	for (uint64_t n = 90; n <= 110; n++) {
+		bool differ = n < 95 || n > 105;
+
+		for (size_t i = 0; i < rig_n_domains(rig); i++) {
+			const struct domain *d = rig_domain(rig, i);
+
+			figures[i] = d->kind != KIND_CPU ? TWINS_UNKNOWN : d->twin ? n * 10 : 1000;
+		}
+		assert_int_equal(twins_find(rig, figures, twins, 8), differ ? 1 : 0);
+		if (differ) {
+			assert_string_equal(twins[0].counted, "rapl-powercap");
+			assert_string_equal(twins[0].other, "hwmon");
+			assert_int_equal(twins[0].other_figure, n * 10);
+		}
+	}
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		if (rig_domain(rig, i)->twin)
+			figures[i] = TWINS_UNKNOWN;
+	assert_int_equal(twins_find(rig, figures, twins, 8), 0);
+}
+
 /* What two sensors tell of the machine's one CPU, memory or whole counts once, for the first. */
 static void test_counted_once(void **state)
 {
@@ -236,6 +265,7 @@ static void test_counted_once(void **state)
 	expect_counted(KIND_PLATFORM, "rapl-powercap.psys");
 	expect_counted(KIND_GPU, "hwmon.i915");
 	expect_counted(KIND_DRAM, "");
+	check_twins();
 	/* The user's order is the order. */
 	open_rig("battery,hwmon,rapl-powercap");
 	expect_counted(KIND_CPU, "hwmon.amdgpu");
