@@ -82,16 +82,19 @@ void pm_leave(struct pm *pm)
 
 int pm_give(void *ret, const void *from, size_t size)
 {
-	size_t known = 0;
+	size_t known = 0, both;
 
 	if (ret)
 		memcpy(&known, ret, sizeof(known));
-	if (known < size || known > PM_STRUCT_MAX)
+	if (known <= sizeof(known) || known > PM_STRUCT_MAX || size <= sizeof(known))
 		return pm_fail(-EINVAL,
 			"the struct to be filled has no valid size: initialise it by its _INIT "
 			"macro");
+	/* Whoever was built against an older or a newer library gets what both know. */
+	both = known < size ? known : size;
 	memcpy((char *) ret + sizeof(known), (const char *) from + sizeof(known),
-		size - sizeof(known));
-	memset((char *) ret + size, 0, known - size);
+		both - sizeof(known));
+	if (known > both)
+		memset((char *) ret + both, 0, known - both);
 	return 0;
 }
