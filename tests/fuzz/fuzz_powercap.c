@@ -50,8 +50,12 @@ static void make_top(void)
 /* Only names that a class could have, so that nothing outside is touched. */
 static bool is_harmless(const char *name, size_t n)
 {
-	return n > 0 && n < 100 && name[0] != '/' && name[n - 1] != '/' &&
-		strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_:-/") >= n;
+	static const char fine[] = "abcdefghijklmnopqrstuvwxyz0123456789_:-/";
+
+	for (size_t i = 0; i < n; i++)
+		if (!memchr(fine, name[i], sizeof(fine) - 1))
+			return false;
+	return n > 0 && n < 100 && name[0] != '/' && name[n - 1] != '/';
 }
 
 static void make_dirs(char *path)
