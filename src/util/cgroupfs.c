@@ -4,15 +4,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/dirscan.h"
 #include "util/parse.h"
 
 #define LINE_BYTES 4608
+
+/* Our groups' names: this and the pid of whoever made them. */
+#define OWN_PREFIX "powermeasure-"
 
 static bool has_word(const char *list, const char *word)
 {
@@ -147,6 +152,31 @@ int cgroup_read_ns(int fd, uint64_t *ret_ns)
 	return cgroup_parse_ns(text, ret_ns);
 }
 
+static int remove_if_stale(const char *name, void *ctx)
+{
+	uint64_t pid;
+
+	if (strncmp(name, OWN_PREFIX, strlen(OWN_PREFIX)) != 0 ||
+		parse_u64(name + strlen(OWN_PREFIX), &pid) < 0 || pid == 0 || pid > INT32_MAX)
+		return 0;
+	/* One that somebody is in is not removed. */
+	if ((pid_t) pid == getpid() || (kill((pid_t) pid, 0) < 0 && errno == ESRCH))
+		unlinkat(*(const int *) ctx, name, AT_REMOVEDIR);
+	return 0;
+}
+
+/* Groups beside ours whose makers were killed. */
+static void remove_stale(const char *own)
+{
+	CLEANUP_FD int fd = -1;
+	char above[CGROUP_PATH_MAX];
+
+	snprintf(above, sizeof(above), "%.*s", (int) (strrchr(own, '/') - own), own);
+	fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		dirscan(fd, remove_if_stale, &fd);
+}
+
 static int create_in(bool v2, struct cgroup_own *ret)
 {
 	char mount[CGROUP_PATH_MAX], own[CGROUP_PATH_MAX], path[2 * CGROUP_PATH_MAX + 64];
@@ -156,10 +186,11 @@ static int create_in(bool v2, struct cgroup_own *ret)
 		r = find_own(v2, own, sizeof(own));
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "%s%s/powermeasure-%d", mount, strcmp(own, "/") ? own : "",
+	snprintf(path, sizeof(path), "%s%s/" OWN_PREFIX "%d", mount, strcmp(own, "/") ? own : "",
 		(int) getpid());
 	if (strlen(path) + 16 >= sizeof(ret->path))
 		return -ENAMETOOLONG;
+	remove_stale(path);
 	strcpy(ret->path, path);
 	if (mkdir(path, 0755) < 0)
 		return -errno;
@@ -224,7 +255,7 @@ static void move_out(const struct cgroup_own *g)
 {
 	char path[CGROUP_PATH_MAX + 32];
 	CLEANUP_FD int above = -1;
-	pid_t pids[64];
+	pid_t pids[1024];
 	char *slash;
 	int n;
 
