@@ -281,8 +281,8 @@ static int measure(const struct run_options *o, const struct engine *e, uint32_t
 	f.row_ns = f.begin_ns + o->interval_ns;
 	r = ending_signal(o->signals);
 	if (r != 0) {
-		cli_fail("run", "a signal (%d) came before %s began: it was not run", r,
-			o->argv[0]);
+		cli_fail(
+			"run", "a signal (%d) came before %s began: it was not run", r, o->argv[0]);
 		r = 128 + r;
 	} else if ((r = command_release(c)) == 0) {
 		if (o->units)
