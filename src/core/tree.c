@@ -200,11 +200,12 @@ static int add_pid(pid_t pid, void *ctx)
 static bool same_children(pid_t pid, const struct pids *pids, size_t first)
 {
 	struct pids again = { 0 };
-	bool same = proctree_children(pid, add_pid, &again) == 0 && again.n == pids->n - first &&
-		memcmp(again.list, pids->list + first, again.n * sizeof(pid_t)) == 0;
+	size_t n = pids->n - first;
+	bool same = proctree_children(pid, add_pid, &again) == 0 && again.n == n &&
+		(n == 0 || memcmp(again.list, pids->list + first, n * sizeof(pid_t)) == 0);
 
 	free(again.list);
-	return same || again.n + pids->n - first == 0;
+	return same;
 }
 
 /* Opens events on a process, and appends the children that do not inherit them: those that were
