@@ -95,6 +95,7 @@ struct runner {
 	const struct plan *plan;
 	struct engine engine;
 	struct run_options run;
+	struct run_signals signals;
 	struct run_report report;
 	struct run_record *record; /* of the present run; NULL in a warm-up */
 	FILE *out;
@@ -135,33 +136,39 @@ static void note_left(struct run_record *record)
 {
 	const struct run_result *result = &record->result;
 
-	for (size_t i = 0; i < result->n_left; i++)
+	for (size_t i = 0; i < result->n_left && i < RUN_MAX_LEFT; i++)
 		warnings_add(&record->warnings,
 			"the command left pid %d (%s) running: what it uses from now on is not "
 			"counted",
 			(int) result->left[i].pid, result->left[i].name);
+	if (result->n_left > RUN_MAX_LEFT)
+		warnings_add(&record->warnings, "the command left %zu more processes running",
+			result->n_left - RUN_MAX_LEFT);
 }
 
 /* Returns 0, or the status with which the program is to end. */
-static int shell(const char *what, const char *text)
+static int shell(const struct runner *r, const char *what, const char *text)
 {
 	int status;
 
 	if (!text)
 		return 0;
-	status = system(text);
+	status = run_shell(&r->run, text);
 	if (status == 0)
 		return 0;
-	cli_fail("run", "--%s: \"%s\" failed (%s %d)", what, text,
-		WIFSIGNALED(status) ? "signal" : "status",
-		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (status < 0)
+		cli_fail("run", "--%s: \"%s\": %s", what, text, strerror(-status));
+	else
+		cli_fail("run", "--%s: \"%s\" failed (%s %d)", what, text,
+			WIFSIGNALED(status) ? "signal" : "status",
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	return RUN_FAILED;
 }
 
 static int do_run(struct runner *r, struct run_record *record)
 {
 	struct run_result scratch, *result = record ? &record->result : &scratch;
-	int status = shell("pre", r->plan->pre);
+	int status = shell(r, "pre", r->plan->pre);
 
 	r->record = record;
 	if (status == 0 && r->run.units && units_prepare(r->run.units) < 0) {
@@ -170,8 +177,6 @@ static int do_run(struct runner *r, struct run_record *record)
 	}
 	if (status == 0)
 		status = run_once(&r->run, &r->engine, result);
-	if (status == 0)
-		status = shell("post", r->plan->post);
 	if (status != 0)
 		return status;
 	r->run.no_stdin = true;
@@ -184,23 +189,8 @@ static int do_run(struct runner *r, struct run_record *record)
 		r->report.n_runs++;
 	}
 	r->report.exit_status = result->status;
-	return 0;
-}
-
-/* A pause that a signal ends, and with it the whole thing. */
-static bool pause_ns(uint64_t ns)
-{
-	const struct timespec ts = { .tv_sec = (time_t) (ns / NS_PER_S),
-		.tv_nsec = (long) (ns % NS_PER_S) };
-	sigset_t ending;
-
-	if (ns == 0)
-		return true;
-	sigemptyset(&ending);
-	sigaddset(&ending, SIGINT);
-	sigaddset(&ending, SIGTERM);
-	sigaddset(&ending, SIGHUP);
-	return sigtimedwait(&ending, NULL, &ts) < 0;
+	/* If this fails, the run has been measured all the same. */
+	return shell(r, "post", r->plan->post);
 }
 
 /* Returns 0, or the status of a failure of our own; the command's is in the report. */
@@ -208,21 +198,22 @@ static int do_all_runs(struct runner *r)
 {
 	const struct plan *p = r->plan;
 	uint64_t total = p->n_warmups + p->n_runs;
-	int first_failure = 0;
+	int first_failure = 0, status = 0;
 
 	for (uint64_t i = 0; i < total; i++) {
 		struct run_record *record = i < p->n_warmups ? NULL
 							     : &r->report.runs[i - p->n_warmups];
-		int status;
 
-		if (i > 0 && !pause_ns(p->cooldown_ns)) {
+		if (i > 0 && !run_pause(&r->run, p->cooldown_ns)) {
 			warnings_add(
 				&r->report.warnings, "a signal ended it before all runs were made");
+			if (!first_failure)
+				status = 128 + r->signals.ended_by;
 			break;
 		}
 		status = do_run(r, record);
 		if (status != 0)
-			return status;
+			break;
 		if (r->report.exit_status && !first_failure)
 			first_failure = r->report.exit_status;
 		if (r->report.exit_status && !p->ignore_failure) {
@@ -236,7 +227,7 @@ static int do_all_runs(struct runner *r)
 		}
 	}
 	r->report.exit_status = first_failure;
-	return 0;
+	return status;
 }
 
 /* ---- all of it --------------------------------------------------------------------------- */
@@ -253,32 +244,28 @@ static void finish_report(struct runner *r)
 		report_runs_json(&r->report, r->out);
 	else
 		report_runs_text(&r->report, r->out);
-	if (fflush(r->out) != 0 && r->plan->output)
+	if ((fflush(r->out) != 0 || ferror(r->out)) && r->plan->output)
 		cli_fail("run", "%s cannot be written: %s", r->plan->output, strerror(errno));
 }
 
 static int run_all(struct runner *r, const struct plan *p)
 {
-	sigset_t mask;
-	void (*old_sigchld)(int);
-	int fd, status;
+	int status;
 
 	r->report.runs = calloc(p->n_runs, sizeof(*r->report.runs));
 	if (!r->report.runs) {
 		cli_fail("run", "no memory for %llu runs", (unsigned long long) p->n_runs);
 		return RUN_FAILED;
 	}
-	fd = run_hold_signals(&mask, &old_sigchld);
-	if (fd < 0) {
-		cli_fail("run", "signals cannot be waited for: %s", strerror(-fd));
+	status = run_hold_signals(&r->signals);
+	if (status < 0) {
+		cli_fail("run", "signals cannot be waited for: %s", strerror(-status));
 		return RUN_FAILED;
 	}
 	r->run.argv = p->argv;
 	r->run.user = p->user;
 	r->run.interval_ns = p->interval_ns;
-	r->run.mask = &mask;
-	r->run.old_sigchld = old_sigchld;
-	r->run.signal_fd = fd;
+	r->run.signals = &r->signals;
 	r->run.row = take_row;
 	r->run.ctx = r;
 	r->report.rig = r->engine.rig;
@@ -287,7 +274,7 @@ static int run_all(struct runner *r, const struct plan *p)
 	/* What was measured is told, also if a later run could not be made. */
 	if (status == 0 || r->report.n_runs > 0)
 		finish_report(r);
-	close(fd);
+	run_signals_finish(&r->signals);
 	return status ? status : r->report.exit_status;
 }
 

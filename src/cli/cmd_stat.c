@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -17,11 +18,15 @@
 #include "cli/run.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
+#include "util/procstat.h"
 
 #define MAX_TARGETS 1024
 #define MAX_ROWS 1000000
 #define DEFAULT_INTERVAL_NS NS_PER_S
 #define MAX_SECONDS (366 * 86400)
+
+/* No chain of parents is longer. */
+#define MAX_DEPTH 65536
 
 /* Power is looked at at least this often, for peaks. */
 #define LOOK_NS (100 * NS_PER_MS)
@@ -87,6 +92,7 @@ struct who {
 struct state {
 	const struct plan *plan;
 	struct engine engine;
+	struct run_signals signals;
 	struct who *whos;
 	size_t n_whos;
 	struct measurement_base *whole;
@@ -119,20 +125,58 @@ static int add_target(struct state *s, struct target *t)
 	return CLI_DONE;
 }
 
+/* Whether a process descends from another one. */
+static bool is_below(pid_t pid, pid_t above)
+{
+	struct procstat stat;
+
+	for (int depth = 0; depth < MAX_DEPTH && procstat_read(pid, &stat) == 0; depth++) {
+		if (stat.ppid == above)
+			return true;
+		pid = stat.ppid;
+	}
+	return false;
+}
+
+/* CPU time is given out once: a tree within another one is no target of its own. */
+static bool is_in_other_tree(struct state *s, pid_t pid)
+{
+	const struct plan *p = s->plan;
+
+	for (size_t i = 0; i < p->n_pids; i++) {
+		if (p->pids[i] == pid || !is_below(pid, p->pids[i]))
+			continue;
+		warnings_add(&s->warnings,
+			"pid %d is below pid %d, in whose tree it is counted: it has no figures of "
+			"its own",
+			(int) pid, (int) p->pids[i]);
+		return true;
+	}
+	if (is_below(getpid(), pid))
+		warnings_add(&s->warnings,
+			"this tool is below pid %d: what it uses itself is in its own column and "
+			"in the targets', too",
+			(int) pid);
+	return false;
+}
+
 static int add_pid(struct state *s, pid_t pid)
 {
 	struct target t;
 	bool exact = true;
-	int r = s->plan->tree ? target_open_tree(&t, pid, &exact) : target_open_process(&t, pid);
+	int r;
 
+	if (s->plan->tree && is_in_other_tree(s, pid))
+		return CLI_DONE;
+	r = s->plan->tree ? target_open_tree(&t, pid, &exact) : target_open_process(&t, pid);
 	if (r == -ESRCH || r == -ENOENT)
 		return cli_fail("stat", "-p %d: there is no such process", (int) pid);
 	if (r < 0)
 		return cli_fail("stat", "-p %d: %s", (int) pid, strerror(-r));
 	if (!exact)
 		warnings_add(&s->warnings,
-			"pid %d: its children are counted from /proc, for perf events are refused: "
-			"short-lived ones only if somebody waits for them (as root, or with "
+			"pid %d: its children are counted from /proc, for perf events are refused or "
+			"would be too many: short-lived ones only if somebody waits for them (as root, or with "
 			"sysctl kernel.perf_event_paranoid=2, they are counted exactly)",
 			(int) pid);
 	return add_target(s, &t);
@@ -157,8 +201,14 @@ static int add_group(struct state *s, const char *group)
 static int add_targets(struct state *s)
 {
 	const struct plan *p = s->plan;
+	struct rlimit limit;
 	int r = CLI_DONE;
 
+	/* Each thread of a tree needs a descriptor. */
+	if (p->tree && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 	s->whos = calloc(p->n_pids + p->n_groups + 1, sizeof(*s->whos));
 	if (!s->whos)
 		return cli_fail("stat", "%s", strerror(ENOMEM));
@@ -243,8 +293,21 @@ static int start_timer(uint64_t begin_ns, uint64_t step_ns)
 	return fd;
 }
 
+/* Whoever ignored a signal when this was started meant it to go on; and a child that ends is none of
+ * ours, but of whoever was in this process before. */
+static bool is_told_to_end(const struct run_signals *signals)
+{
+	struct signalfd_siginfo info;
+	bool told = false;
+
+	while (run_next_signal(signals, &info))
+		told |= info.ssi_signo != SIGCHLD &&
+			sigismember(&signals->ignored, (int) info.ssi_signo) == 0;
+	return told;
+}
+
 /* Waits for the next look, an end of a target, or a signal; false when a signal ends it all. */
-static bool wait_for_something(struct pollfd *fds, size_t n, uint64_t end_ns)
+static bool wait_for_something(const struct state *s, struct pollfd *fds, size_t n, uint64_t end_ns)
 {
 	uint64_t now_ns = clock_mono_ns(&clock_system), count;
 	struct timespec ts = { 0 };
@@ -255,14 +318,14 @@ static bool wait_for_something(struct pollfd *fds, size_t n, uint64_t end_ns)
 	}
 	if (ppoll(fds, n, end_ns ? &ts : NULL, NULL) <= 0)
 		return true;
-	if (fds[0].revents)
+	if (fds[0].revents && is_told_to_end(&s->signals))
 		return false;
 	if (fds[1].revents && read(fds[1].fd, &count, sizeof(count)) < 0)
 		return errno == EAGAIN;
 	return true;
 }
 
-static int follow(struct state *s, int signal_fd)
+static int follow(struct state *s)
 {
 	const struct plan *p = s->plan;
 	uint64_t step_ns = p->interval_ns && p->interval_ns < LOOK_NS ? p->interval_ns : LOOK_NS;
@@ -272,14 +335,14 @@ static int follow(struct state *s, int signal_fd)
 
 	if (!fds || timer < 0)
 		return cli_fail("stat", "%s", strerror(fds ? errno : ENOMEM));
-	fds[0] = (struct pollfd) { .fd = signal_fd, .events = POLLIN };
+	fds[0] = (struct pollfd) { .fd = s->signals.fd, .events = POLLIN };
 	fds[1] = (struct pollfd) { .fd = timer, .events = POLLIN };
 	for (size_t i = 0; i < s->n_whos; i++)
 		fds[2 + i] = (struct pollfd) {
 			.fd = gauge_target(s->engine.gauge, s->whos[i].slot)->exit_fd,
 			.events = POLLIN
 		};
-	while (wait_for_something(fds, 2 + s->n_whos, end_ns)) {
+	while (wait_for_something(s, fds, 2 + s->n_whos, end_ns)) {
 		bool any;
 
 		/* An ended target is read at once: its parent may take what is left of it. */
@@ -390,27 +453,25 @@ static void tell(struct state *s)
 		tell_json(s, &m);
 	else
 		tell_text(s, &m);
-	if (fflush(s->out) != 0 && s->plan->output)
+	if ((fflush(s->out) != 0 || ferror(s->out)) && s->plan->output)
 		cli_fail("stat", "%s cannot be written: %s", s->plan->output, strerror(errno));
 }
 
 static int stat_with(struct state *s)
 {
-	CLEANUP_FD int signal_fd = -1;
-	void (*old)(int);
-	sigset_t mask;
 	int r = add_targets(s);
 
 	if (r != CLI_DONE)
 		return r;
-	signal_fd = run_hold_signals(&mask, &old);
-	if (signal_fd < 0)
-		return cli_fail("stat", "signals cannot be waited for: %s", strerror(-signal_fd));
+	r = run_hold_signals(&s->signals);
+	if (r < 0)
+		return cli_fail("stat", "signals cannot be waited for: %s", strerror(-r));
 	r = begin(s);
 	if (r == CLI_DONE)
-		r = follow(s, signal_fd);
+		r = follow(s);
 	if (r == CLI_DONE)
 		tell(s);
+	run_signals_finish(&s->signals);
 	return r;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "util/cleanup.h"
@@ -34,10 +36,24 @@ static void print_help(FILE *out)
 	fputs("\nEach has a --help of its own. `powermeasure --version` tells the version.\n", out);
 }
 
+/* What is opened first must not become standard input, output or error that somebody closed. A
+ * command that is started finds them closed as they were. */
+static void fill_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
+	fill_standard_files();
 	if (!name) {
 		print_help(stderr);
 		return CLI_USAGE;

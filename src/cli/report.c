@@ -610,22 +610,22 @@ static void put_units(struct json *j, const struct run_report *r)
 		return;
 	}
 	json_open(j, '{');
-	put_number(j, "count", r->units);
+	json_kv_real(j, "count", r->units);
 	json_key(j, "command_energy_j");
 	json_open(j, '{');
 	for (int k = KIND_CPU; k <= KIND_GPU; k++) {
 		if (m->kinds[k].shared)
-			put_number(j, kind_name((enum kind) k),
+			json_kv_real(j, kind_name((enum kind) k),
 				(double) m->kinds[k].asked.uj / 1e6 / r->units);
 		else
 			json_kv_null(j, kind_name((enum kind) k));
 	}
 	json_close(j, '}');
 	if (m->machine_known)
-		put_number(j, "machine_energy_j", (double) m->machine.uj / 1e6 / r->units);
+		json_kv_real(j, "machine_energy_j", (double) m->machine.uj / 1e6 / r->units);
 	else
 		json_kv_null(j, "machine_energy_j");
-	put_number(j, "elapsed_s", (double) m->elapsed_ns / 1e9 / r->units);
+	json_kv_real(j, "elapsed_s", (double) m->elapsed_ns / 1e9 / r->units);
 	json_close(j, '}');
 }
 

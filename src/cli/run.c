@@ -16,40 +16,133 @@
 /* Power is looked at this often, for peaks; counters would not need it. */
 #define LOOK_NS (100 * NS_PER_MS)
 
-int run_hold_signals(sigset_t *ret_mask, void (**ret_old_sigchld)(int))
+/* After Ctrl-C, whoever reads the command's output gets so long for each part of it. */
+#define PATIENCE_MS 1000
+
+int run_hold_signals(struct run_signals *ret)
 {
-	static const int held[] = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2,
-		SIGPIPE };
+	static const int held[] = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGALRM, SIGUSR1,
+		SIGUSR2, SIGPIPE };
 	struct sigaction old;
 	sigset_t mask;
-	int fd;
 
+	*ret = (struct run_signals) { .fd = -1 };
 	sigemptyset(&mask);
-	for (size_t i = 0; i < ARRAY_SIZE(held); i++)
+	sigemptyset(&ret->ignored);
+	for (size_t i = 0; i < ARRAY_SIZE(held); i++) {
 		sigaddset(&mask, held[i]);
+		sigaction(held[i], NULL, &old);
+		if (held[i] == SIGCHLD)
+			ret->old_sigchld = old.sa_handler;
+		else if (old.sa_handler == SIG_IGN)
+			sigaddset(&ret->ignored, held[i]);
+	}
 	/* Whoever starts this with SIGCHLD ignored would have its children vanish unread. */
-	sigaction(SIGCHLD, NULL, &old);
-	*ret_old_sigchld = old.sa_handler;
 	signal(SIGCHLD, SIG_DFL);
-	sigprocmask(SIG_BLOCK, &mask, ret_mask);
-	fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
+	sigprocmask(SIG_BLOCK, &mask, &ret->mask);
+	ret->fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return ret->fd < 0 ? -errno : 0;
 }
 
-/* Hands on what was sent to this process alone; what comes from the terminal has reached the
- * command already. Returns whether there was a SIGCHLD. */
-static bool take_signals(const struct run_options *o, const struct command *c)
+void run_signals_finish(struct run_signals *s)
+{
+	close_fd(&s->fd);
+}
+
+bool run_next_signal(const struct run_signals *s, struct signalfd_siginfo *ret)
+{
+	return read(s->fd, ret, sizeof(*ret)) == (ssize_t) sizeof(*ret);
+}
+
+/* Whether a signal asks for the end of everything, unless it was ignored from the start. */
+static bool is_ending(const struct run_signals *s, int signal)
+{
+	return (signal == SIGINT || signal == SIGQUIT || signal == SIGTERM || signal == SIGHUP ||
+		       signal == SIGALRM) &&
+		sigismember(&s->ignored, signal) == 0;
+}
+
+/* What the terminal sends to all who are in front of it has reached the command already; but when
+ * it is hung up only the session's leader is told, which may be this process. */
+static bool is_from_terminal(const struct signalfd_siginfo *info)
+{
+	return info->ssi_code == SI_KERNEL &&
+		(info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT ||
+			(info->ssi_signo == SIGHUP && getsid(0) != getpid()));
+}
+
+/* Hands on what was sent to this process alone. pid: to whom; 0: to nobody. Returns whether there
+ * was a SIGCHLD. */
+static bool take_signals(struct run_signals *s, pid_t pid)
 {
 	struct signalfd_siginfo info;
 	bool child = false;
 
-	while (read(o->signal_fd, &info, sizeof(info)) == (ssize_t) sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
+	while (run_next_signal(s, &info)) {
+		if (info.ssi_signo == SIGCHLD) {
 			child = true;
-		else if (info.ssi_signo != SIGPIPE && info.ssi_code != SI_KERNEL)
-			kill(command_pid(c), (int) info.ssi_signo);
+			continue;
+		}
+		if (is_ending(s, (int) info.ssi_signo))
+			s->ended_by = (int) info.ssi_signo;
+		if (pid > 0 && info.ssi_signo != SIGPIPE && !is_from_terminal(&info))
+			kill(pid, (int) info.ssi_signo);
 	}
 	return child;
+}
+
+/* A signal that came before the command, which waits to begin: it may not have been there when it
+ * was sent. 0: none. */
+static int ending_signal(const struct run_signals *s)
+{
+	sigset_t pending;
+
+	if (s->ended_by)
+		return s->ended_by;
+	sigpending(&pending);
+	for (int i = 1; i < SIGRTMIN; i++)
+		if (sigismember(&pending, i) == 1 && is_ending(s, i))
+			return i;
+	return 0;
+}
+
+bool run_pause(const struct run_options *o, uint64_t ns)
+{
+	uint64_t now_ns = clock_mono_ns(&clock_system), end_ns = now_ns + ns;
+	struct pollfd fd = { .fd = o->signals->fd, .events = POLLIN };
+
+	take_signals(o->signals, 0);
+	while (!o->signals->ended_by && now_ns < end_ns) {
+		const struct timespec ts = { .tv_sec = (time_t) ((end_ns - now_ns) / NS_PER_S),
+			.tv_nsec = (long) ((end_ns - now_ns) % NS_PER_S) };
+
+		if (ppoll(&fd, 1, &ts, NULL) > 0)
+			take_signals(o->signals, 0);
+		now_ns = clock_mono_ns(&clock_system);
+	}
+	return !o->signals->ended_by;
+}
+
+int run_shell(const struct run_options *o, const char *text)
+{
+	struct pollfd fd = { .fd = o->signals->fd, .events = POLLIN };
+	pid_t pid = fork(), r;
+	int status = 0;
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		if (command_drop_rights() < 0)
+			_exit(126);
+		signal(SIGCHLD, o->signals->old_sigchld);
+		sigprocmask(SIG_SETMASK, &o->signals->mask, NULL);
+		execl("/bin/sh", "sh", "-c", text, (char *) NULL);
+		_exit(127);
+	}
+	while ((r = waitpid(pid, &status, WNOHANG)) == 0)
+		if (poll(&fd, 1, -1) > 0)
+			take_signals(o->signals, pid);
+	return r < 0 ? -errno : status;
 }
 
 static int exit_status(int status)
@@ -120,20 +213,21 @@ static void follow(struct follower *f)
 	const struct run_options *o = f->options;
 	uint64_t step_ns = o->interval_ns && o->interval_ns < LOOK_NS ? o->interval_ns : LOOK_NS;
 	CLEANUP_FD int timer = start_timer(f->begin_ns, step_ns);
-	struct pollfd fds[] = { { .fd = o->signal_fd, .events = POLLIN },
-		{ .fd = timer, .events = POLLIN },
-		{ .fd = o->units ? units_fd(o->units) : -1, .events = POLLIN } };
+	struct pollfd fds[] = { { .fd = o->signals->fd, .events = POLLIN },
+		{ .fd = timer, .events = POLLIN }, { .fd = -1 } };
 	bool ended = command_reap(f->command);
 
 	while (!ended) {
 		uint64_t n;
 
+		if (o->units)
+			fds[2] = units_want(o->units);
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 			continue;
-		if (fds[0].revents && take_signals(o, f->command))
+		if (fds[0].revents && take_signals(o->signals, command_pid(f->command)))
 			ended = command_reap(f->command);
-		if (fds[2].revents && !units_copy(o->units))
-			fds[2].fd = -1;
+		if (fds[2].revents)
+			units_step(o->units);
 		if (!ended && fds[1].revents && read(timer, &n, sizeof(n)) > 0)
 			look(f);
 	}
@@ -141,6 +235,25 @@ static void follow(struct follower *f)
 	measurement_look(f->whole);
 	if (f->rows)
 		end_row(f);
+}
+
+/* The rest of the output of a command that has ended: whoever reads it may take his time, or be
+ * told by a signal not to wait for him. */
+static double finish_units(const struct run_options *o)
+{
+	units_end(o->units);
+	while (units_has_more(o->units)) {
+		struct pollfd fds[] = { { .fd = o->signals->fd, .events = POLLIN },
+			units_want(o->units) };
+
+		if (poll(fds, ARRAY_SIZE(fds), o->signals->ended_by ? PATIENCE_MS : -1) == 0)
+			break;
+		if (fds[0].revents)
+			take_signals(o->signals, 0);
+		if (fds[1].revents)
+			units_step(o->units);
+	}
+	return units_finish(o->units);
 }
 
 static int measure(const struct run_options *o, const struct engine *e, uint32_t slot,
@@ -166,8 +279,12 @@ static int measure(const struct run_options *o, const struct engine *e, uint32_t
 		measurement_renew(f.rows);
 	f.begin_ns = gauge_t_ns(g);
 	f.row_ns = f.begin_ns + o->interval_ns;
-	r = command_release(c);
-	if (r == 0) {
+	r = ending_signal(o->signals);
+	if (r != 0) {
+		cli_fail(
+			"run", "a signal (%d) came before %s began: it was not run", r, o->argv[0]);
+		r = 128 + r;
+	} else if ((r = command_release(c)) == 0) {
 		if (o->units)
 			units_begin(o->units);
 		follow(&f);
@@ -176,7 +293,7 @@ static int measure(const struct run_options *o, const struct engine *e, uint32_t
 		ret->n_left = command_left(c, ret->left, ARRAY_SIZE(ret->left));
 		ret->method = command_method(c);
 		if (o->units)
-			ret->units = units_finish(o->units);
+			ret->units = finish_units(o);
 	} else {
 		r = say_not_executed(o->argv[0], r);
 	}
@@ -191,8 +308,8 @@ int run_once(const struct run_options *o, const struct engine *e, struct run_res
 		.user = o->user,
 		.no_stdin = o->no_stdin,
 		.stdout_fd = o->units ? units_write_fd(o->units) : -1,
-		.mask = o->mask,
-		.old_sigchld = o->old_sigchld };
+		.mask = &o->signals->mask,
+		.old_sigchld = o->signals->old_sigchld };
 	struct command *c = NULL;
 	struct target target;
 	const char *what;

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/signalfd.h>
 
 #include "cli/engine.h"
 #include "cli/measurement.h"
@@ -21,15 +22,23 @@ struct run_row {
 	struct measurement figures;
 };
 
+/* Signals that would end this program are held back while a command runs, for the report must come
+ * whatever happens to it. */
+struct run_signals {
+	sigset_t mask; /* what was blocked before, and ... */
+	void (*old_sigchld)(int);
+	sigset_t ignored; /* ... those that whoever started this program had ignored */
+	int fd;
+	int ended_by; /* one that came and that asks for the end of all runs; 0: none did */
+};
+
 struct run_options {
 	char *const *argv;
 	const char *user;
 	uint64_t interval_ns; /* of rows; 0: none */
 	bool no_stdin;
-	struct units *units;  /* looks for units in standard output; NULL: it is not looked at */
-	const sigset_t *mask; /* signal mask and SIGCHLD that the command starts with */
-	void (*old_sigchld)(int);
-	int signal_fd; /* of the signals that are blocked meanwhile */
+	struct units *units; /* looks for units in standard output; NULL: it is not looked at */
+	struct run_signals *signals;
 	/* Called at the end of each interval. */
 	void (*row)(void *ctx, const struct run_row *row);
 	void *ctx;
@@ -39,19 +48,29 @@ struct run_result {
 	struct measurement figures;
 	int status; /* 0 to 255, 128 + N when killed by N */
 	double units;
-	size_t n_left; /* processes that the command left behind, the first of them named */
+	size_t n_left; /* processes that the command left behind, and the first of them */
 	struct command_left left[RUN_MAX_LEFT];
 	const char *method; /* how CPU time was counted */
 };
 
 enum { RUN_FAILED = 125, RUN_NOT_EXECUTABLE = 126, RUN_NOT_FOUND = 127 };
 
-/* What has to be set up once for all runs: signals that would end this program are held back, for
- * the report must come whatever happens to the command. Returns the descriptor, or -errno. */
-int run_hold_signals(sigset_t *ret_mask, void (**ret_old_sigchld)(int));
+/* To be called once, before all runs. Returns 0 or -errno. */
+int run_hold_signals(struct run_signals *ret);
+void run_signals_finish(struct run_signals *s);
 
-/* Runs it. Returns 0; or RUN_FAILED, RUN_NOT_EXECUTABLE or RUN_NOT_FOUND after saying on standard
- * error what happened. */
+/* The next signal that came; false: there is none. */
+bool run_next_signal(const struct run_signals *s, struct signalfd_siginfo *ret);
+
+/* Runs it. Returns 0; RUN_FAILED, RUN_NOT_EXECUTABLE or RUN_NOT_FOUND after saying on standard
+ * error what happened; or 128 + N when signal N came before it could begin. */
 int run_once(const struct run_options *o, const struct engine *e, struct run_result *ret);
+
+/* Runs a shell command beside it, with the same rights and signals. Returns its status as wait(2)
+ * tells it, or -errno. */
+int run_shell(const struct run_options *o, const char *text);
+
+/* Waits. Returns false when a signal came that asks for the end of all runs. */
+bool run_pause(const struct run_options *o, uint64_t ns);
 
 #endif

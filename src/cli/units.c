@@ -3,8 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <math.h>
 #include <regex.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/buf.h"
@@ -19,6 +24,10 @@ struct units {
 	int write_fd;
 	struct buf line; /* the beginning of a line whose end has not come yet */
 	double sum;
+	size_t limit; /* what is read yet, of a command that has ended */
+	size_t at;    /* text[at .. n) is to be written */
+	size_t n;
+	char text[65536];
 };
 
 int units_create(struct units **ret, const char *pattern, char *ret_why, unsigned n_why)
@@ -58,6 +67,8 @@ int units_prepare(struct units *u)
 	close_fd(&u->write_fd);
 	buf_reset(&u->line);
 	u->sum = 0;
+	u->limit = SIZE_MAX;
+	u->at = u->n = 0;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	u->read_fd = fds[0];
@@ -76,11 +87,6 @@ void units_begin(struct units *u)
 	close_fd(&u->write_fd);
 }
 
-int units_fd(const struct units *u)
-{
-	return u->read_fd;
-}
-
 static void look_at_line(struct units *u)
 {
 	const char *at = buf_text(&u->line);
@@ -94,13 +100,12 @@ static void look_at_line(struct units *u)
 		char *end;
 		double number = group ? strtod(group, &end) : 1;
 
-		if (u->regex.re_nsub == 0)
-			u->sum += 1;
-		else if (group && end > group)
+		if (u->regex.re_nsub == 0 || (group && end > group && isfinite(number)))
 			u->sum += number;
-		if (match[0].rm_eo == 0)
-			break;
 		at += match[0].rm_eo;
+		/* After a match of nothing, as of "$", the next one is looked for a character on. */
+		if (match[0].rm_eo == match[0].rm_so && *at++ == '\0')
+			break;
 		flags = REG_NOTBOL;
 	}
 	buf_reset(&u->line);
@@ -117,48 +122,81 @@ static void take_text(struct units *u, const char *text, size_t n)
 }
 
 /* If nobody reads our output any more, the command learns of it as it would without us. */
-static bool write_all(const char *text, size_t n)
+static void stop(struct units *u)
 {
-	while (n > 0) {
-		ssize_t done = write(STDOUT_FILENO, text, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return false;
-		text += done;
-		n -= (size_t) done;
-	}
-	return true;
+	close_fd(&u->read_fd);
+	u->at = u->n = 0;
 }
 
-bool units_copy(struct units *u)
+/* A pipe that can be written to takes as much as this at once, without making us wait. */
+static size_t chunk(size_t n)
 {
-	char text[65536];
-	ssize_t n = read(u->read_fd, text, sizeof(text));
+	struct stat st;
 
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if (n == 0 || !write_all(text, (size_t) n)) {
-		close_fd(&u->read_fd);
-		return false;
+	if (n <= PIPE_BUF || (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode)))
+		return n;
+	return PIPE_BUF;
+}
+
+static void write_part(struct units *u)
+{
+	ssize_t n = write(STDOUT_FILENO, u->text + u->at, chunk(u->n - u->at));
+
+	if (n >= 0)
+		u->at += (size_t) n;
+	else if (errno != EINTR && errno != EAGAIN)
+		stop(u);
+}
+
+static void read_part(struct units *u)
+{
+	ssize_t n = read(
+		u->read_fd, u->text, u->limit < sizeof(u->text) ? u->limit : sizeof(u->text));
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		stop(u);
+		return;
 	}
-	take_text(u, text, (size_t) n);
-	return true;
+	u->at = 0;
+	u->n = (size_t) n;
+	u->limit -= (size_t) n;
+	take_text(u, u->text, u->n);
+}
+
+struct pollfd units_want(const struct units *u)
+{
+	if (u->at < u->n)
+		return (struct pollfd) { .fd = STDOUT_FILENO, .events = POLLOUT };
+	return (struct pollfd) { .fd = u->read_fd, .events = POLLIN };
+}
+
+void units_step(struct units *u)
+{
+	if (u->at < u->n)
+		write_part(u);
+	else if (u->read_fd >= 0)
+		read_part(u);
+}
+
+void units_end(struct units *u)
+{
+	int n = 0;
+
+	if (u->read_fd >= 0)
+		ioctl(u->read_fd, FIONREAD, &n);
+	u->limit = n > 0 ? (size_t) n : 0;
+}
+
+bool units_has_more(const struct units *u)
+{
+	return u->at < u->n || (u->read_fd >= 0 && u->limit > 0);
 }
 
 double units_finish(struct units *u)
 {
-
-	while (u->read_fd >= 0) {
-		char text[65536];
-		ssize_t n = read(u->read_fd, text, sizeof(text));
-
-		if (n <= 0 || !write_all(text, (size_t) n))
-			break;
-		take_text(u, text, (size_t) n);
-	}
-	close_fd(&u->read_fd);
+	stop(u);
 	if (u->line.len > 0)
 		look_at_line(u);
 	return u->sum;

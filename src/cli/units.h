@@ -6,6 +6,7 @@
 #ifndef PM_CLI_UNITS_H
 #define PM_CLI_UNITS_H
 
+#include <poll.h>
 #include <stdbool.h>
 
 struct units;
@@ -22,14 +23,21 @@ int units_write_fd(const struct units *u);
 /* The command has it: this side is closed. */
 void units_begin(struct units *u);
 
-/* Readable when there is output to be copied. */
-int units_fd(const struct units *u);
+/* What has to be waited for before units_step(): output of the command, or room for it where ours
+ * goes to, which may be read slowly. */
+struct pollfd units_want(const struct units *u);
 
-/* Copies what there is; false when nobody will write any more. */
-bool units_copy(struct units *u);
+/* Copies a part, without waiting. */
+void units_step(struct units *u);
 
-/* Copies what is left, and tells the sum. What the command left behind may write on: that is copied
- * as far as it is there. */
+/* The command has ended: what is there by now is copied yet, but not what anybody whom it left
+ * behind may go on writing. */
+void units_end(struct units *u);
+
+/* Whether there is something to be copied after units_end(). */
+bool units_has_more(const struct units *u);
+
+/* Tells the sum. */
 double units_finish(struct units *u);
 
 #endif

@@ -29,7 +29,14 @@
 #define SYS_clone3 435
 #endif
 
-#define MAX_LEFT 4096
+#define MAX_LEFT 32768
+
+/* Processes that were below this one before, for the command's are told by that alone. */
+struct pid_list {
+	pid_t *list;
+	size_t n;
+	size_t cap;
+};
 
 struct command {
 	pid_t pid;
@@ -37,6 +44,7 @@ struct command {
 	int error_fd; /* the errno of an exec that failed comes out of it */
 	struct cgroup_own group;
 	bool has_group;
+	struct pid_list strangers; /* children that this process had before */
 	bool was_subreaper;
 	struct target live; /* the tree, as far as it is known before processes are waited for */
 	bool exact;         /* by perf events */
@@ -70,14 +78,15 @@ static int find_user(const char *name, struct user *ret)
 	snprintf(ret->name, sizeof(ret->name), "%s", entry->pw_name);
 	snprintf(ret->home, sizeof(ret->home), "%s", entry->pw_dir);
 	snprintf(ret->shell, sizeof(ret->shell), "%s", entry->pw_shell);
-	if (ret->uid != geteuid() && geteuid() != 0)
+	/* The caller's own right counts, not that of a set-user-id file. */
+	if (ret->uid != getuid() && getuid() != 0)
 		return -EPERM;
 	return 0;
 }
 
 static int become(const struct user *user)
 {
-	if (user->uid == geteuid() && user->uid == getuid())
+	if (user->uid == getuid())
 		return 0;
 	if (initgroups(user->name, user->gid) < 0 ||
 		setresgid(user->gid, user->gid, user->gid) < 0 ||
@@ -90,9 +99,7 @@ static int become(const struct user *user)
 	return 0;
 }
 
-/* What this program was given for reading sensors is not the command's: rights that pass through
- * exec, and those of a set-user-id or set-group-id file. */
-static int drop_rights(void)
+int command_drop_rights(void)
 {
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* since Linux 4.3 */
 	if (getegid() != getgid() && setresgid(getgid(), getgid(), getgid()) < 0)
@@ -135,10 +142,9 @@ __attribute__((noreturn)) static void be_command(const struct command *c,
 	char go;
 	int r = 0;
 
-	/* If it cannot be moved, its time is known all the same when it is waited for. */
 	if (c->has_group && enter)
-		cgroup_own_enter(&c->group);
-	tell(error_fd, 0);
+		r = cgroup_own_enter(&c->group);
+	tell(error_fd, r);
 	do
 		n = read(go_fd, &go, sizeof(go));
 	while (n < 0 && errno == EINTR);
@@ -146,9 +152,9 @@ __attribute__((noreturn)) static void be_command(const struct command *c,
 		_exit(125);
 	r = redirect(o);
 	if (r == 0)
-		r = user ? become(user) : drop_rights();
-	if (r == 0 && user)
-		r = drop_rights();
+		r = user ? become(user) : 0;
+	if (r == 0)
+		r = command_drop_rights();
 	if (r == 0) {
 		signal(SIGCHLD, o->old_sigchld);
 		sigprocmask(SIG_SETMASK, o->mask, NULL);
@@ -186,16 +192,24 @@ static pid_t fork_into(const struct cgroup_own *group)
 	return pid < 0 ? -errno : (pid_t) pid;
 }
 
+/* Without a group of its own, whoever loses its parent becomes ours, to be waited for. */
+static void do_without_group(struct command *c)
+{
+	if (c->has_group)
+		cgroup_own_remove(&c->group);
+	c->has_group = false;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
 static int start(struct command *c, const struct command_options *o, const struct user *user)
 {
-	int go[2], error[2], ready;
+	int go[2], error[2], entered, r;
 	bool in_group;
 
 	if (pipe2(go, O_CLOEXEC) < 0)
 		return -errno;
 	if (pipe2(error, O_CLOEXEC) < 0) {
-		int r = -errno;
-
+		r = -errno;
 		close(go[0]);
 		close(go[1]);
 		return r;
@@ -215,7 +229,48 @@ static int start(struct command *c, const struct command_options *o, const struc
 	c->error_fd = error[0];
 	if (c->pid < 0)
 		return -errno;
-	return read_errno(c->error_fd, &ready); /* it is where it belongs */
+	r = read_errno(c->error_fd, &entered);
+	/* A group may be made and yet be closed to it, as one with a real-time process is. */
+	if (r == 0 && entered != 0)
+		do_without_group(c);
+	return r;
+}
+
+static int add_pid(pid_t pid, void *ctx)
+{
+	struct pid_list *pids = ctx;
+
+	if (pids->n == pids->cap) {
+		size_t cap = pids->cap ? pids->cap * 2 : 16;
+		pid_t *list = realloc(pids->list, cap * sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		pids->list = list;
+		pids->cap = cap;
+	}
+	pids->list[pids->n++] = pid;
+	return 0;
+}
+
+static bool is_stranger(const struct command *c, pid_t pid)
+{
+	for (size_t i = 0; i < c->strangers.n; i++)
+		if (c->strangers.list[i] == pid)
+			return true;
+	return false;
+}
+
+/* Once it was waited for, its number may become one of the command's. */
+static bool forget_stranger(struct command *c, pid_t pid)
+{
+	for (size_t i = 0; i < c->strangers.n; i++) {
+		if (c->strangers.list[i] != pid)
+			continue;
+		c->strangers.list[i] = c->strangers.list[--c->strangers.n];
+		return true;
+	}
+	return false;
 }
 
 int command_create(struct command **ret, const struct command_options *o, const char **ret_what)
@@ -238,7 +293,11 @@ int command_create(struct command **ret, const struct command_options *o, const 
 	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
 	c->was_subreaper = subreaper;
 	if (r == 0 && !c->has_group)
-		prctl(PR_SET_CHILD_SUBREAPER, 1);
+		do_without_group(c);
+	if (r == 0) {
+		*ret_what = "its children";
+		r = proctree_children(getpid(), add_pid, &c->strangers);
+	}
 	if (r == 0) {
 		*ret_what = "a process";
 		r = start(c, o, o->user ? &user : NULL);
@@ -271,6 +330,7 @@ void command_destroy(struct command *c)
 		cgroup_own_remove(&c->group);
 	else
 		prctl(PR_SET_CHILD_SUBREAPER, c->was_subreaper);
+	free(c->strangers.list);
 	free(c);
 }
 
@@ -312,6 +372,8 @@ bool command_reap(struct command *c)
 	pid_t pid;
 
 	while ((pid = wait4(c->has_group ? c->pid : -1, &status, WNOHANG, &usage)) > 0) {
+		if (forget_stranger(c, pid))
+			continue;
 		c->reaped_ns += time_ns(&usage);
 		if (pid == c->pid) {
 			c->ended = true;
@@ -329,6 +391,7 @@ int command_status(const struct command *c)
 }
 
 struct leftovers {
+	const struct command *command;
 	pid_t pids[MAX_LEFT];
 	size_t n;
 };
@@ -337,6 +400,8 @@ static int add_left(pid_t pid, void *ctx)
 {
 	struct leftovers *left = ctx;
 
+	if (is_stranger(left->command, pid))
+		return 0;
 	if (left->n == MAX_LEFT)
 		return -E2BIG;
 	left->pids[left->n++] = pid;
@@ -348,6 +413,7 @@ static void find_left(const struct command *c, struct leftovers *left)
 {
 	int n;
 
+	left->command = c;
 	left->n = 0;
 	if (c->has_group) {
 		n = cgroup_own_list(&c->group, left->pids, MAX_LEFT);
@@ -365,13 +431,15 @@ size_t command_left(const struct command *c, struct command_left *ret, size_t n)
 	size_t kept = 0;
 
 	find_left(c, &left);
-	for (size_t i = 0; i < left.n && kept < n; i++) {
+	for (size_t i = 0; i < left.n; i++) {
 		struct procstat stat;
 
 		if (procstat_read(left.pids[i], &stat) < 0 || stat.state == 'Z')
 			continue;
-		ret[kept].pid = left.pids[i];
-		snprintf(ret[kept].name, sizeof(ret[kept].name), "%s", stat.comm);
+		if (kept < n) {
+			ret[kept].pid = left.pids[i];
+			snprintf(ret[kept].name, sizeof(ret[kept].name), "%s", stat.comm);
+		}
 		kept++;
 	}
 	return kept;

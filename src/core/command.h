@@ -55,10 +55,16 @@ bool command_reap(struct command *c);
 /* As wait(2) tells it, once command_reap() said so. */
 int command_status(const struct command *c);
 
-/* Processes that the command started and that still run. Returns how many of them ret[0 .. n) got. */
+/* Processes that the command started and that still run. Returns how many there are; ret[0 .. n)
+ * gets the first of them. */
 size_t command_left(const struct command *c, struct command_left *ret, size_t n);
 
 /* How CPU time is counted, for people: "control group", ... */
 const char *command_method(const struct command *c);
+
+/* For a new process before it executes something: what this program was given for reading sensors
+ * is not the user's, neither rights that pass through exec nor those of a set-user-id or
+ * set-group-id file. Returns 0 or -errno. */
+int command_drop_rights(void);
 
 #endif

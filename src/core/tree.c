@@ -115,18 +115,26 @@ static int add_member(pid_t pid, void *ctx)
 	return 0;
 }
 
-/* What a member used that is gone is in the time of whoever waited for it, if it is one of us,
- * perhaps gone by now as well: mostly somebody did wait. */
-static void leave(struct tree *tree, struct member *m)
+static struct member *find_parent(struct tree *tree, const struct member *m)
 {
-	m->gone = true;
-	for (size_t i = 0; i < tree->n; i++) {
-		if (tree->members[i].pid == m->parent) {
-			tree->members[i].base_ns += m->base_ns;
-			return;
-		}
-	}
-	tree->gone_ns += total_of(m);
+	for (size_t i = 0; i < tree->n; i++)
+		if (tree->members[i].pid == m->parent && &tree->members[i] != m)
+			return &tree->members[i];
+	return NULL;
+}
+
+/* What a member used that is gone is in the time of whoever waited for it, or for whoever did, if
+ * that is one of us: mostly somebody did wait. Else it was seen for the last time. */
+static void leave(struct tree *tree, const struct member *m)
+{
+	struct member *above = find_parent(tree, m);
+
+	for (size_t i = 0; above && above->gone && i < tree->n; i++)
+		above = find_parent(tree, above);
+	if (above && !above->gone)
+		above->base_ns += m->base_ns;
+	else
+		tree->gone_ns += total_of(m);
 }
 
 static void forget_gone(struct tree *tree)
@@ -152,7 +160,9 @@ static uint64_t walk(struct tree *tree)
 	/* Parents first: of a child that ends meanwhile this reading may know too little, but never
 	 * too much. */
 	for (size_t i = 0; i < tree->n; i++)
-		if (!update(tree, &tree->members[i]))
+		tree->members[i].gone = !update(tree, &tree->members[i]);
+	for (size_t i = 0; i < tree->n; i++)
+		if (tree->members[i].gone)
 			leave(tree, &tree->members[i]);
 	forget_gone(tree);
 	sum = tree->gone_ns;
@@ -191,11 +201,12 @@ static int add_pid(pid_t pid, void *ctx)
 static bool same_children(pid_t pid, const struct pids *pids, size_t first)
 {
 	struct pids again = { 0 };
-	bool same = proctree_children(pid, add_pid, &again) == 0 && again.n == pids->n - first &&
-		memcmp(again.list, pids->list + first, again.n * sizeof(pid_t)) == 0;
+	size_t n = pids->n - first;
+	bool same = proctree_children(pid, add_pid, &again) == 0 && again.n == n &&
+		(n == 0 || memcmp(again.list, pids->list + first, n * sizeof(pid_t)) == 0);
 
 	free(again.list);
-	return same || again.n + pids->n - first == 0;
+	return same;
 }
 
 /* Opens events on a process, and appends the children that do not inherit them: those that were

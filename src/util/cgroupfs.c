@@ -4,15 +4,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/dirscan.h"
 #include "util/parse.h"
 
 #define LINE_BYTES 4608
+
+/* Our groups' names: this and the pid of whoever made them. */
+#define OWN_PREFIX "powermeasure-"
 
 static bool has_word(const char *list, const char *word)
 {
@@ -25,9 +30,67 @@ static bool has_word(const char *list, const char *word)
 	return false;
 }
 
-/* Where a hierarchy is mounted: version 2, or version 1 with the cpuacct controller. A line of
- * mountinfo is "... ROOT POINT OPTIONS ... - TYPE SOURCE SUPEROPTIONS" (proc(5)). */
-static int find_mount(bool v2, char *ret, size_t n)
+/* As proc(5) tells it: "\040" for a blank. */
+static void decode(char *text)
+{
+	char *to = text;
+
+	for (const char *at = text; *at; at++) {
+		if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' && at[2] <= '7' &&
+			at[3] >= '0' && at[3] <= '7') {
+			*to++ = (char) ((at[1] - '0') * 64 + (at[2] - '0') * 8 + (at[3] - '0'));
+			at += 3;
+		} else {
+			*to++ = *at;
+		}
+	}
+	*to = '\0';
+}
+
+/* A line is "... ROOT POINT OPTIONS ... - TYPE SOURCE SUPEROPTIONS" (proc(5)). */
+bool cgroup_parse_mount(const char *line, bool v2, struct cgroup_mount *ret)
+{
+	const char *tail = strstr(line, " - ");
+	char type[32], super[512];
+
+	if (!tail || sscanf(line, "%*s %*s %*s %4095s %4095s", ret->root, ret->point) != 2 ||
+		sscanf(tail, " - %31s %*s %511s", type, super) != 2)
+		return false;
+	decode(ret->root);
+	decode(ret->point);
+	return v2 ? strcmp(type, "cgroup2") == 0
+		  : strcmp(type, "cgroup") == 0 && has_word(super, "cpuacct");
+}
+
+bool cgroup_parse_own(const char *line, bool v2, char *ret, size_t n)
+{
+	const char *controllers = strchr(line, ':');
+	const char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+	char list[512];
+
+	if (!path)
+		return false;
+	controllers++;
+	snprintf(list, sizeof(list), "%.*s", (int) (path - controllers), controllers);
+	path++;
+	snprintf(ret, n, "%.*s", (int) strcspn(path, "\n"), path);
+	return v2 ? list[0] == '\0' : has_word(list, "cpuacct");
+}
+
+/* A container sees a part of the hierarchy, but may be told paths of the whole. */
+void cgroup_directory(const struct cgroup_mount *mount, const char *group, char *ret, size_t n)
+{
+	size_t len = strcmp(mount->root, "/") == 0 ? 0 : strlen(mount->root);
+
+	if (len > 0 && strncmp(group, mount->root, len) == 0 &&
+		(group[len] == '/' || group[len] == '\0'))
+		group += len;
+	group += strspn(group, "/");
+	snprintf(ret, n, "%s%s%s", mount->point, *group ? "/" : "", group);
+}
+
+/* Where a hierarchy is mounted: version 2, or version 1 with the cpuacct controller. */
+static int find_mount(bool v2, struct cgroup_mount *ret)
 {
 	char line[LINE_BYTES];
 	FILE *f = fopen("/proc/self/mountinfo", "re");
@@ -35,24 +98,14 @@ static int find_mount(bool v2, char *ret, size_t n)
 
 	if (!f)
 		return -errno;
-	while (r < 0 && fgets(line, sizeof(line), f)) {
-		char point[CGROUP_PATH_MAX], type[32], super[512];
-		const char *tail = strstr(line, " - ");
-
-		if (!tail || sscanf(line, "%*s %*s %*s %*s %4095s", point) != 1 ||
-			sscanf(tail, " - %31s %*s %511s", type, super) != 2)
-			continue;
-		if (v2 ? strcmp(type, "cgroup2") == 0
-		       : strcmp(type, "cgroup") == 0 && has_word(super, "cpuacct")) {
-			snprintf(ret, n, "%s", point);
+	while (r < 0 && fgets(line, sizeof(line), f))
+		if (cgroup_parse_mount(line, v2, ret))
 			r = 0;
-		}
-	}
 	fclose(f);
 	return r;
 }
 
-/* This process's group in a hierarchy, from "0::/path" or "N:cpu,cpuacct:/path". */
+/* This process's group in a hierarchy. */
 static int find_own(bool v2, char *ret, size_t n)
 {
 	char line[LINE_BYTES];
@@ -61,20 +114,9 @@ static int find_own(bool v2, char *ret, size_t n)
 
 	if (!f)
 		return -errno;
-	while (r < 0 && fgets(line, sizeof(line), f)) {
-		char *controllers = strchr(line, ':');
-		char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-
-		if (!path)
-			continue;
-		*path++ = '\0';
-		controllers++;
-		if (v2 ? *controllers != '\0' : !has_word(controllers, "cpuacct"))
-			continue;
-		path[strcspn(path, "\n")] = '\0';
-		snprintf(ret, n, "%s", path);
-		r = 0;
-	}
+	while (r < 0 && fgets(line, sizeof(line), f))
+		if (cgroup_parse_own(line, v2, ret, n))
+			r = 0;
 	fclose(f);
 	return r;
 }
@@ -99,7 +141,8 @@ static int open_usage_in(const char *directory)
 
 int cgroup_open_usage(const char *group)
 {
-	char mount[CGROUP_PATH_MAX], path[2 * CGROUP_PATH_MAX];
+	struct cgroup_mount mount;
+	char path[2 * CGROUP_PATH_MAX];
 	int r = open_usage_in(group);
 
 	if (r >= 0)
@@ -107,9 +150,9 @@ int cgroup_open_usage(const char *group)
 	for (int v2 = 1; v2 >= 0; v2--) {
 		int fd;
 
-		if (find_mount(v2, mount, sizeof(mount)) < 0)
+		if (find_mount(v2, &mount) < 0)
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", mount, group);
+		cgroup_directory(&mount, group, path, sizeof(path));
 		fd = open_usage_in(path);
 		if (fd >= 0)
 			return fd;
@@ -147,19 +190,48 @@ int cgroup_read_ns(int fd, uint64_t *ret_ns)
 	return cgroup_parse_ns(text, ret_ns);
 }
 
+static int remove_if_stale(const char *name, void *ctx)
+{
+	uint64_t pid;
+
+	if (strncmp(name, OWN_PREFIX, strlen(OWN_PREFIX)) != 0 ||
+		parse_u64(name + strlen(OWN_PREFIX), &pid) < 0 || pid == 0 || pid > INT32_MAX)
+		return 0;
+	/* One that somebody is in is not removed. */
+	if ((pid_t) pid == getpid() || (kill((pid_t) pid, 0) < 0 && errno == ESRCH))
+		unlinkat(*(const int *) ctx, name, AT_REMOVEDIR);
+	return 0;
+}
+
+/* Groups beside ours whose makers were killed. */
+static void remove_stale(const char *own)
+{
+	CLEANUP_FD int fd = -1;
+	char above[CGROUP_PATH_MAX];
+
+	snprintf(above, sizeof(above), "%.*s", (int) (strrchr(own, '/') - own), own);
+	fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		dirscan(fd, remove_if_stale, &fd);
+}
+
 static int create_in(bool v2, struct cgroup_own *ret)
 {
-	char mount[CGROUP_PATH_MAX], own[CGROUP_PATH_MAX], path[2 * CGROUP_PATH_MAX + 64];
-	int r = find_mount(v2, mount, sizeof(mount));
+	char own[CGROUP_PATH_MAX], path[2 * CGROUP_PATH_MAX + 64];
+	struct cgroup_mount mount;
+	int r = find_mount(v2, &mount);
+	size_t len;
 
 	if (r == 0)
 		r = find_own(v2, own, sizeof(own));
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "%s%s/powermeasure-%d", mount, strcmp(own, "/") ? own : "",
-		(int) getpid());
+	cgroup_directory(&mount, own, path, 2 * CGROUP_PATH_MAX);
+	len = strlen(path);
+	snprintf(path + len, sizeof(path) - len, "/" OWN_PREFIX "%d", (int) getpid());
 	if (strlen(path) + 16 >= sizeof(ret->path))
 		return -ENAMETOOLONG;
+	remove_stale(path);
 	strcpy(ret->path, path);
 	if (mkdir(path, 0755) < 0)
 		return -errno;
@@ -224,7 +296,7 @@ static void move_out(const struct cgroup_own *g)
 {
 	char path[CGROUP_PATH_MAX + 32];
 	CLEANUP_FD int above = -1;
-	pid_t pids[64];
+	pid_t pids[1024];
 	char *slash;
 	int n;
 

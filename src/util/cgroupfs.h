@@ -27,6 +27,22 @@ int cgroup_read_ns(int fd, uint64_t *ret_ns);
 /* Parses either file's text. Returns 0 or -EINVAL. */
 int cgroup_parse_ns(const char *text, uint64_t *ret_ns);
 
+/* Where a hierarchy is mounted: `root` is what of it is seen at `point`. */
+struct cgroup_mount {
+	char root[CGROUP_PATH_MAX];
+	char point[CGROUP_PATH_MAX];
+};
+
+/* Looks whether a line of /proc/PID/mountinfo is the mount of version 2, or of version 1 with the
+ * cpuacct controller; *ret is overwritten in any case. */
+bool cgroup_parse_mount(const char *line, bool v2, struct cgroup_mount *ret);
+
+/* The same for a line of /proc/PID/cgroup, "0::/path" or "N:cpu,cpuacct:/path". */
+bool cgroup_parse_own(const char *line, bool v2, char *ret, size_t n);
+
+/* The directory of a group whose path is as /proc/PID/cgroup shows it. */
+void cgroup_directory(const struct cgroup_mount *mount, const char *group, char *ret, size_t n);
+
 /* A group of one's own, below the one that this process is in. */
 struct cgroup_own {
 	char path[CGROUP_PATH_MAX]; /* its directory */

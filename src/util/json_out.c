@@ -2,6 +2,7 @@
 #include "util/json_out.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "util/utf8.h"
@@ -142,6 +143,16 @@ void json_kv_micro(struct json *j, const char *key, int64_t value)
 {
 	json_key(j, key);
 	json_micro(j, value);
+}
+
+void json_kv_real(struct json *j, const char *key, double value)
+{
+	json_key(j, key);
+	before_value(j);
+	if (isfinite(value))
+		buf_printf(j->out, "%.12g", value);
+	else
+		buf_str(j->out, "null");
 }
 
 void json_kv_bool(struct json *j, const char *key, bool value)

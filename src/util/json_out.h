@@ -43,6 +43,7 @@ void json_kv_string(struct json *j, const char *key, const char *text);
 void json_kv_u64(struct json *j, const char *key, uint64_t value);
 void json_kv_i64(struct json *j, const char *key, int64_t value);
 void json_kv_micro(struct json *j, const char *key, int64_t value);
+void json_kv_real(struct json *j, const char *key, double value); /* null if not finite */
 void json_kv_bool(struct json *j, const char *key, bool value);
 void json_kv_null(struct json *j, const char *key);
 

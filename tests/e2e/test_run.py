@@ -367,6 +367,7 @@ def test_before_and_after(tmp_path):
     done = run("run", *SIM, "--post", "exit 3", "-r", "2", "-o", tmp_path / "report", "--",
                "sh", "-c", "exit 0")
     assert done.returncode == 125 and "--post" in done.stderr
+    assert "exit status 0" in (tmp_path / "report").read_text()
 
 
 def test_units():
@@ -407,3 +408,249 @@ def test_help_and_stat():
     done = run("stat", *SIM, "--", "sh", "-c", "exit 3")
     assert done.returncode == 3 and "exit status 3" in done.stderr
     assert run("stat", *SIM, "-r", "2", "sh", "-c", "exit 0").returncode == 0
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can make such a file")
+def test_a_set_user_id_file_gives_nobody_a_right(public):
+    """Neither as another user nor in what goes before and after."""
+    program = public / "set-user-id"
+    shutil.copy(POWERMEASURE, program)
+    program.chmod(0o4755)
+    nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", str(program),
+              "run", *SIM]
+    done = subprocess.run([*nobody, "--user", "root", "--", "id"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, cwd="/")
+    assert done.returncode == 125 and "only root" in done.stderr and done.stdout == ""
+    done = subprocess.run([*nobody, "--pre", "id -u", "--", "id", "-u"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, cwd="/")
+    assert done.stdout.split() == [str(NOBODY)] * 2, done
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can hand on rights")
+def test_rights_to_read_sensors_do_not_reach_what_goes_before(public):
+    done = subprocess.run(
+        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+         "--inh-caps=+perfmon", "--ambient-caps=+perfmon", str(public / "powermeasure"), "run",
+         *SIM, "--pre", "grep CapEff /proc/self/status", "--", "true"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")
+    if done.returncode == 1 and "setpriv" in done.stderr:
+        pytest.skip("rights cannot be handed on here")
+    assert int(done.stdout.split()[1], 16) == 0
+
+
+def test_a_terminal_that_is_hung_up(tmp_path):
+    """Only the leader of the session is told, which is the tool: it hands it on."""
+    ready, told = tmp_path / "ready", tmp_path / "told"
+    script = f"trap 'touch {told}; exit 5' HUP; touch {ready}; while :; do sleep 0.01; done"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(POWERMEASURE, [str(POWERMEASURE), "run", *SIM, "-o", str(tmp_path / "report"), "--",
+                                "sh", "-c", script])
+    wait_for(ready.exists)
+    os.close(terminal)
+    wait_for(told.exists)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    assert "exit status 5" in (tmp_path / "report").read_text()
+
+
+def test_an_alarm_set_before_reaches_the_command():
+    """As of `perl -e 'alarm 1; exec @ARGV' COMMAND`: the time is the process's, exec keeps it."""
+    done = run("run", *SIM, "--", "sleep", "30",
+               preexec_fn=lambda: signal.setitimer(signal.ITIMER_REAL, 0.3))
+    assert done.returncode == 128 + signal.SIGALRM and "exit status 142" in done.stderr
+
+
+@pytest.mark.parametrize("where", ["pre", "run", "cooldown", "post"])
+def test_a_signal_ends_all_runs(tmp_path, where):
+    """Also with -i, and whatever goes on at the moment: what was measured is told."""
+    ready, count = tmp_path / "ready", tmp_path / "count"
+    wait = f"if [ -e {count} ]; then touch {ready}; sleep 0.5; fi"
+    options = {"pre": ["--pre", wait], "post": ["--post", wait], "cooldown": ["--cooldown", "30"],
+               "run": []}[where]
+    script = f"echo x >>{count}"
+    if where == "run":
+        script += f"; trap 'exit 0' TERM; touch {ready}; while :; do sleep 0.01; done"
+    process = subprocess.Popen([str(POWERMEASURE), "run", *SIM, "-i", "-r", "50", *options, "--",
+                                "sh", "-c", script], stderr=subprocess.PIPE, text=True)
+    wait_for(count.exists if where == "cooldown" else ready.exists)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=20 * PATIENCE)[1]
+    assert process.returncode in (125, 143), said
+    assert len(count.read_text().split()) <= 2
+    assert "CPU time" in said and ("a signal ended it" in said or "failed (signal 15)" in said)
+
+
+def test_ctrl_c_before_the_command_began(tmp_path):
+    """The command was not there to be told by the terminal: it does not run at all."""
+    mark, ready = tmp_path / "ran", tmp_path / "ready"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(POWERMEASURE, [
+            str(POWERMEASURE), "run", *SIM, "--pre", f"trap '' INT; touch {ready}; sleep 0.5", "--",
+            "touch", str(mark)])
+    wait_for(ready.exists)
+    os.write(terminal, b"\x03")
+    said = b""
+    try:
+        while part := os.read(terminal, 65536):
+            said += part
+    except OSError:
+        pass
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130, said
+    os.close(terminal)
+    assert not mark.exists()
+
+
+def test_children_from_before_are_not_the_commands(measured):
+    """Whoever started it may have had children, which are the tool's when it was executed."""
+    prefix, program = measured.prefix, measured.public / "powermeasure"
+    before = ("import os, subprocess, sys, time\n"
+              "pid = os.fork()\n"
+              "if pid == 0:\n"
+              "    for fd in range(3): os.close(fd)\n"
+              "    while time.process_time() < 0.3: pass\n"
+              "    time.sleep(30)\n"
+              "    os._exit(0)\n"
+              "while time.clock_gettime(~pid << 3 | 2) < 0.3: time.sleep(0.01)\n"
+              "print(pid, flush=True)\n"
+              "os.execv(sys.argv[1], sys.argv[1:])\n")
+    done = subprocess.run([*prefix, "/usr/bin/python3", "-c", before, str(program), "run", *SIM,
+                           "--json", "--", "true"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          cwd="/")
+    os.kill(int(done.stdout), signal.SIGKILL)
+    report = json.loads(done.stderr)
+    assert report["command_cpu_s"] < 0.2
+    assert not any("left pid" in x for x in report["warnings"])
+
+
+def test_daemons_of_the_run_before_are_not_counted_again(measured):
+    done, report = measured("sh", "-c", "sleep 30 >/dev/null 2>&1 & echo $!",
+                            options=[*SIM, "-r", "3"])
+    pids = list(map(int, done.stdout.split()))
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    for pid, one in zip(pids, report["runs"]):
+        named = [x for x in one["warnings"] if "left pid" in x]
+        assert len(named) == 1 and f"pid {pid} (" in named[0], one["warnings"]
+
+
+def test_many_left_behind_are_told(measured):
+    done, report = measured("sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; "
+                                        "do sleep 30 >/dev/null 2>&1 & echo $!; done")
+    for pid in done.stdout.split():
+        os.kill(int(pid), signal.SIGKILL)
+    assert sum("the command left pid" in x for x in report["warnings"]) == 16
+    assert any("left 4 more processes" in x for x in report["warnings"])
+
+
+def own_groups():
+    return [str(x) for x in pathlib.Path("/sys/fs/cgroup").glob("**/powermeasure-*")]
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can make groups")
+def test_a_group_whose_maker_was_killed_is_removed_by_the_next_run(tmp_path):
+    ready = tmp_path / "ready"
+    process = subprocess.Popen([str(POWERMEASURE), "run", *SIM, "--", "sh", "-c",
+                                f"echo $$ >{ready}.1; mv {ready}.1 {ready}; exec sleep 30"])
+    wait_for(ready.exists)
+    mine = [x for x in own_groups() if x.endswith(f"-{process.pid}")]
+    process.kill()
+    process.wait()
+    os.kill(int(ready.read_text()), signal.SIGKILL)
+    if not mine:
+        pytest.skip("no group can be made here")
+
+    def is_removed():
+        assert run("run", *SIM, "--", "true").returncode == 0
+        return not pathlib.Path(mine[0]).exists()
+    wait_for(is_removed)
+
+
+def test_output_that_is_read_slowly(tmp_path):
+    """The tool does not hang where nobody reads, and loses nothing where somebody does at last."""
+    process = subprocess.Popen([str(POWERMEASURE), "run", *SIM, "--units-regex", "y", "-o",
+                                str(tmp_path / "report"), "--", "yes"], stdout=subprocess.PIPE)
+    process.stdout.read(10)
+    process.send_signal(signal.SIGTERM)  # it waits for room in the pipe by now
+    assert process.wait(20 * PATIENCE) == 143
+    process.stdout.close()
+    assert "exit status 143" in (tmp_path / "report").read_text()
+    given = os.urandom(1 << 20)
+    (tmp_path / "given").write_bytes(given)
+    read, write = os.pipe()
+    os.set_blocking(write, False)  # as somebody before may have left it
+    process = subprocess.Popen([str(POWERMEASURE), "run", *SIM, "--units-regex", "y", "-o",
+                                str(tmp_path / "report"), "--", "cat", str(tmp_path / "given")],
+                               stdout=write)
+    os.close(write)
+    got = b""
+    while part := os.read(read, 8192):
+        got += part
+    os.close(read)
+    assert process.wait(20 * PATIENCE) == 0 and got == given
+
+
+def test_what_was_left_behind_may_write_on(tmp_path):
+    done = run("run", *SIM, "--units-regex", "y", "--json", "-o", tmp_path / "report", "--",
+               "sh", "-c", "yes & echo $! >&2", timeout=20 * PATIENCE)
+    assert done.returncode == 0 and "units" in json.loads((tmp_path / "report").read_text())
+
+
+@pytest.mark.parametrize("pattern, text, count", [
+    ("$", "a\nb\n", 2), ("^", "a\nb\nc", 3), ("x", "xx\nx", 3), ("x*", "xx\n", 2),
+    ("loss ([^ ]+)", "loss nan\nloss inf\nloss 2.5\nloss x\n", 2.5),
+    ("([0-9.e+]+) tokens", "1e300 tokens\n", 1e300),
+    ("([0-9]+)?b", "3b b\n", 3),
+])
+def test_what_counts_as_a_unit(pattern, text, count):
+    done = run("run", *SIM, "--units-regex", pattern, "--json", "--", "printf", text)
+    assert done.stdout == text
+    assert json.loads(done.stderr)["units"]["count"] == pytest.approx(count)
+
+
+def test_many_small_units():
+    report = json.loads(run("run", *SIM, "--units", "1000000000", "--json", "--", "true").stderr)
+    assert report["units"]["machine_energy_j"] == pytest.approx(
+        report["machine_energy_j"]["energy_j"] / 1e9, rel=1e-6)
+
+
+def test_a_report_that_cannot_be_written_is_told():
+    for options in ([], ["-I", "10"], ["--json"]):
+        done = run("run", *SIM, *options, "-o", "/dev/full", "--", "sh", "-c", "sleep 0.05; exit 4")
+        assert done.returncode == 4
+        assert "/dev/full cannot be written: No space left" in done.stderr
+
+
+def test_descriptors_that_were_closed_stay_so(tmp_path):
+    """They do not become what the tool opens first, and the command does not get them."""
+    report = tmp_path / "report"
+    show = "import os; os.write(3, ' '.join(os.listdir('/proc/self/fd')).encode())"
+    done = subprocess.run(
+        ["sh", "-c", f"{POWERMEASURE} run {' '.join(SIM)} -o {report} -r 2 -- /usr/bin/python3 -c "
+                     f"\"$SHOW\" 3>{tmp_path}/seen 0<&- 1>&- 2>&-"],
+        env=dict(os.environ, SHOW=show), timeout=20 * PATIENCE)
+    assert done.returncode == 0
+    seen = (tmp_path / "seen").read_text()
+    assert report.read_text().startswith("\n/usr/bin/python3"), report.read_text()
+    assert "3" in seen.split()
+
+
+def test_a_command_that_stops_itself(tmp_path):
+    ready = tmp_path / "ready"
+    process = subprocess.Popen([str(POWERMEASURE), "run", *SIM, "--", "sh", "-c",
+                                f"echo $$ >{ready}.1; mv {ready}.1 {ready}; kill -STOP $$; exit 4"])
+    wait_for(ready.exists)
+    pid = int(ready.read_text())
+    wait_for(lambda: ") T " in pathlib.Path(f"/proc/{pid}/stat").read_text())
+    assert process.poll() is None
+    os.kill(pid, signal.SIGCONT)
+    assert process.wait(20 * PATIENCE) == 4
+
+
+def test_no_run_was_measured():
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((TOP / "docs" / "run.schema.json").read_text())
+    done = run("run", *SIM, "-w", "1", "--json", "--", "sh", "-c", "exit 3")
+    report = json.loads(done.stderr)
+    assert done.returncode == 3 and report["runs"] == []
+    jsonschema.validate(report, schema)

@@ -226,3 +226,41 @@ def test_a_pid_that_goes_at_once():
     process.wait()
     done = run("stat", *SIM, "-p", process.pid)
     assert done.returncode == 1 and "there is no such process" in done.stderr
+
+
+def test_a_tree_in_another_one_is_counted_once():
+    """CPU time is given out once: the inner one would take its share from the outer one."""
+    script = "import os, time\nif os.fork(): os.wait()\nwhile time.process_time() < 30: pass\n"
+    outer = subprocess.Popen([sys.executable, "-S", "-c", script], start_new_session=True)
+    try:
+        children = pathlib.Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+        if not children.exists():
+            pytest.skip("this kernel has no lists of children")
+        inner = int(wait_for(children.read_text))
+        report = stat_json(*SIM, "--tree", "-p", f"{inner},{outer.pid}", "-d", "0.5")
+        assert [x["pid"] for x in report["targets"]] == [outer.pid]
+        assert report["targets_cpu_s"] <= 1.1 * report["elapsed_s"]
+        assert any(f"pid {inner} is below pid {outer.pid}" in x for x in report["warnings"])
+    finally:
+        os.killpg(outer.pid, signal.SIGKILL)
+        outer.wait()
+
+
+def test_the_tool_within_a_tree_is_told(tmp_path):
+    report = stat_json(*SIM, "--tree", "-p", os.getpid(), "-d", "0.2")
+    assert any(f"this tool is below pid {os.getpid()}" in x for x in report["warnings"])
+
+
+@pytest.mark.parametrize("before, sent", [
+    ("sleep 0.2 &", None),        # a child of whoever was in this process before
+    ("trap '' HUP;", signal.SIGHUP),  # as nohup does
+])
+def test_what_does_not_end_it(before, sent, tmp_path):
+    report = tmp_path / "report"
+    process = subprocess.Popen(["sh", "-c", f"{before} exec {POWERMEASURE} stat {' '.join(SIM)} -a "
+                                            f"-d 1 -I 0 --json -o {report}"])
+    wait_for(lambda: signal_is_held(process.pid))
+    if sent:
+        process.send_signal(sent)
+    assert process.wait(20 * PATIENCE) == 0
+    assert json.loads(report.read_text())["elapsed_s"] >= 0.99
