@@ -127,7 +127,8 @@ static void test_model_comes_last(void **state)
 	open_rig("estimate,sim");
 	assert_int_equal(rig_n_domains(rig), 3);
 	assert_false(verdict_of("estimate")->used);
-	assert_non_null(strstr(verdict_of("estimate")->why.reason, "the hardware tells of the CPUs"));
+	assert_non_null(
+		strstr(verdict_of("estimate")->why.reason, "the hardware tells of the CPUs"));
 	/* Only for what is missing: the CPUs are told, the memory is not. */
 	file_put(dir.path, "script.json",
 		"{\"domains\": [{\"name\": \"p\", \"kind\": \"cpu\", \"curve\": [[1, 100]]}]}");
