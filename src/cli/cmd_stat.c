@@ -449,6 +449,10 @@ static void tell(struct state *s)
 	if (s->plan->interval_ns && gauge_t_ns(s->engine.gauge) > s->row_ns - s->plan->interval_ns)
 		end_row(s);
 	warnings_judge(&s->warnings, s->engine.rig, &m, s->plan->interval_ns);
+	if (m.elapsed_ns >= NS_PER_S / 4 && m.asked_cpu_ns > m.capacity_ns + m.capacity_ns / 20)
+		warnings_add(&s->warnings,
+			"the targets used more CPU time than there was: some are in others, and their "
+			"shares are too small");
 	if (s->plan->json)
 		tell_json(s, &m);
 	else

@@ -294,10 +294,9 @@ int command_create(struct command **ret, const struct command_options *o, const 
 	c->was_subreaper = subreaper;
 	if (r == 0 && !c->has_group)
 		do_without_group(c);
-	if (r == 0) {
-		*ret_what = "its children";
-		r = proctree_children(getpid(), add_pid, &c->strangers);
-	}
+	/* If they cannot be told, as below a /proc of others, it runs all the same. */
+	if (r == 0 && proctree_children(getpid(), add_pid, &c->strangers) == -ENOMEM)
+		r = -ENOMEM;
 	if (r == 0) {
 		*ret_what = "a process";
 		r = start(c, o, o->user ? &user : NULL);

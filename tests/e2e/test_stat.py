@@ -264,3 +264,21 @@ def test_what_does_not_end_it(before, sent, tmp_path):
         process.send_signal(sent)
     assert process.wait(20 * PATIENCE) == 0
     assert json.loads(report.read_text())["elapsed_s"] >= 0.99
+
+
+def test_targets_that_overlap_are_told():
+    """A process and a group that it is in: its time is given out twice, which cannot be."""
+    group = next((line.split(":", 2)[2] for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()
+                  if "cpuacct" in line.split(":")[1].split(",") or line.startswith("0::")), None)
+    burners = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
+               for _ in range(os.sysconf("SC_NPROCESSORS_ONLN"))]
+    try:
+        pids = ",".join(str(x.pid) for x in burners)
+        done = run("stat", *SIM, "-p", pids, "--cgroup", group, "-d", "0.5", "--json")
+    finally:
+        for one in burners:
+            one.kill()
+            one.wait()
+    if done.returncode != 0:
+        pytest.skip(f"{group}: {done.stderr}")
+    assert any("some are in others" in x for x in json.loads(done.stderr)["warnings"])

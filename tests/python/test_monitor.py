@@ -458,7 +458,9 @@ def python(code, path=PACKAGE, *options, **env):
                           env=dict(clean, PYTHONPATH=str(path), **env))
 
 
-READ = "from powermeasure import Monitor; print(sorted(Monitor('sim').read().cpu_energy))"
+# Energy is known once a counter has moved.
+READ = ("import time; from powermeasure import Monitor; m = Monitor('sim'); time.sleep(0.05); "
+        "print(sorted(m.read().cpu_energy))")
 
 
 def test_where_the_library_is_found(tmp_path):
