@@ -153,7 +153,7 @@ static bool add_up(const struct rail *rails, size_t n, uint64_t ret_uw[DOMAINS])
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-static int ask(int fd, struct message *m)
+static int ask(const struct host *h, int fd, struct message *m)
 {
 	struct stat st;
 	ssize_t n;
@@ -176,6 +176,7 @@ static int ask(int fd, struct message *m)
 		if (m->code != RESPONSE_OK)
 			return -EIO;
 		m->text[TEXT_MAX - 1] = '\0';
+		host_tell(h, MAILBOX, NULL, "%s", m->text);
 	}
 	return strncmp(m->text, "error=", 6) == 0 ? -EOPNOTSUPP : 0;
 }
@@ -195,7 +196,7 @@ static void open_again(const struct host *h, struct pmic *state)
 static int read_powers(const struct host *h, struct pmic *state, uint64_t ret_uw[DOMAINS])
 {
 	struct rail rails[MAX_RAILS];
-	int r = ask(state->fd, &state->message);
+	int r = ask(h, state->fd, &state->message);
 
 	if (r == 0)
 		r = add_up(rails, parse_answer(state->message.text, rails), ret_uw) ? 0 : -ENODATA;
