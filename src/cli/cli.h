@@ -20,6 +20,8 @@ int cmd_list(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_send(int argc, char **argv);
+int cmd_capture(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 
 /* Says what is wrong with the command line and where help is. Returns CLI_USAGE. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "core/captured.h"
 #include "core/twins.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -19,6 +20,9 @@
  * machine's idle time is told. */
 #define LOOK_NS (500 * NS_PER_MS)
 #define CLOSE_NS (500 * NS_PER_MS)
+/* The slowest of them reads once a second. */
+#define THREADS_NS (2500 * NS_PER_MS)
+#define THREADS_STEP_NS (20 * NS_PER_MS)
 
 #define SCHEMA_VERSION 1
 
@@ -46,6 +50,7 @@ static const struct option options[] = {
 /* What one domain drew while we looked. */
 struct look {
 	bool known;
+	bool captured; /* what it drew was between a captured machine's two readings */
 	int error;
 	uint64_t power_uw;
 };
@@ -83,12 +88,73 @@ static void judge(const struct reading *before, const struct reading *after, str
 		(double) (after->t_ns - from_ns));
 }
 
+/* Of a captured machine: between its two readings. How long it took us to look says nothing. */
+static void judge_captured(const struct host *host, const struct domain *d,
+	const struct reading *before, const struct reading *after, struct look *ret)
+{
+	*ret = (struct look) { .captured = true,
+		.error = before->error ? before->error : after->error };
+	if (ret->error)
+		return;
+	if (d->power_only || before->since_ns != after->since_ns) {
+		ret->known = before->power_mw || after->power_mw;
+		ret->power_uw = (before->power_mw + after->power_mw) * 500;
+		return;
+	}
+	ret->known = true;
+	ret->power_uw = (uint64_t) ((double) (after->energy_uj - before->energy_uj) * 1e9 /
+		(double) captured_interval_ns(host->captured));
+}
+
+/* Reads until each domain was read after that time, by threads that may take their time. */
+static void read_since(struct host *host, struct rig *rig, uint64_t since_ns, struct reading *ret)
+{
+	for (uint64_t ns = 0; ns < THREADS_NS; ns += THREADS_STEP_NS) {
+		bool all = true;
+
+		rig_read(rig, KIND_ALL, ret);
+		for (size_t i = 0; i < rig_n_domains(rig); i++)
+			all &= ret[i].error ? ret[i].error != -EAGAIN
+					    : ret[i].t_ns >= since_ns ||
+					rig_domain(rig, i)->quality == FLAG_ESTIMATED;
+		if (all)
+			break;
+		pause_for(THREADS_STEP_NS);
+	}
+	host_usage_update(host);
+}
+
+static void look_at_captured(struct host *host, struct rig *rig, struct look *ret)
+{
+	static struct reading before[RIG_MAX_DOMAINS], after[RIG_MAX_DOMAINS];
+	uint64_t turned_ns;
+
+	read_since(host, rig, 0, before);
+	/* As long as it was: less would look like more power than can be. */
+	pause_for(captured_interval_ns(host->captured));
+	turned_ns = host_now_ns(host);
+	host_turn(host, true);
+	read_since(host, rig, turned_ns, after);
+	for (size_t i = 0; i < rig_n_domains(rig); i++) {
+		const struct domain *d = rig_domain(rig, i);
+
+		if (d->quality == FLAG_ESTIMATED || rig_is_simulated(d->sensor))
+			judge(&before[i], &after[i], &ret[i]);
+		else
+			judge_captured(host, d, &before[i], &after[i], &ret[i]);
+	}
+}
+
 static void look(struct host *host, struct rig *rig, struct look *ret)
 {
 	static struct reading before[RIG_MAX_DOMAINS], after[RIG_MAX_DOMAINS];
 
 	rig_want(rig, KIND_ALL);
 	host_usage_update(host);
+	if (host->captured) {
+		look_at_captured(host, rig, ret);
+		return;
+	}
 	rig_read(rig, KIND_ALL, before);
 	pause_for(LOOK_NS);
 	host_usage_update(host);
@@ -140,7 +206,9 @@ static void print_domain(const struct domain *d, const struct look *l)
 
 		format_micro(l->power_uw, watts, sizeof(watts));
 		snprintf(power, sizeof(power), "%s W%s", watts,
-			d->quality == FLAG_ESTIMATED ? " ESTIMATED" : "");
+			d->quality == FLAG_ESTIMATED ? " ESTIMATED"
+				: l->captured        ? " captured"
+						     : "");
 	} else if (l->error && l->error != -EAGAIN) {
 		snprintf(power, sizeof(power), "cannot be read: %s", strerror(-l->error));
 	} else {
@@ -154,8 +222,12 @@ static void print_domain(const struct domain *d, const struct look *l)
 		printf("    %-18s model: %s\n", "", d->model);
 }
 
-static void print_table(const struct rig *rig, const struct look *looks)
+static void print_table(const struct host *host, const struct rig *rig, const struct look *looks)
 {
+	if (host->captured)
+		printf("%s is a captured machine: what it drew in %.3f s at %s\n\n", host->root,
+			(double) captured_interval_ns(host->captured) / 1e9,
+			captured_time(host->captured));
 	for (size_t i = 0; i < rig_n_verdicts(rig); i++) {
 		const struct rig_verdict *v = rig_verdict(rig, i);
 
@@ -197,14 +269,28 @@ static void put_domain(struct json *j, const struct rig *rig, size_t i, const st
 	json_close(j, '}');
 }
 
-static void print_json(
-	const struct rig *rig, const struct look *looks, const char *log_dir, bool in_place)
+static void put_captured(struct json *j, const struct host *host)
+{
+	if (!host->captured) {
+		json_kv_null(j, "captured");
+		return;
+	}
+	json_key(j, "captured");
+	json_open(j, '{');
+	json_kv_string(j, "time", captured_time(host->captured));
+	json_kv_micro(j, "interval_s", (int64_t) (captured_interval_ns(host->captured) / 1000));
+	json_close(j, '}');
+}
+
+static void print_json(const struct host *host, const struct rig *rig, const struct look *looks,
+	const char *log_dir, bool in_place)
 {
 	struct buf b = BUF_INIT;
 	struct json j = JSON_INIT(&b);
 
 	json_open(&j, '{');
 	json_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	put_captured(&j, host);
 	json_key(&j, "sensors");
 	json_open(&j, '[');
 	for (size_t i = 0; i < rig_n_verdicts(rig); i++) {
@@ -285,9 +371,9 @@ static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 	in_place = is_in_place(log_dir);
 	measures = measures_something(rig);
 	if (json) {
-		print_json(rig, looks, log_dir, in_place);
+		print_json(&host, rig, looks, log_dir, in_place);
 	} else {
-		print_table(rig, looks);
+		print_table(&host, rig, looks);
 		print_twins(rig, looks);
 		if (in_place)
 			printf("\n%s: no hard links on this file system: logs are written in place, "

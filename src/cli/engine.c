@@ -21,6 +21,8 @@ static int open_host(struct host *host, const char *command, const char *root)
 		return cli_fail(command, "/proc is not mounted: mount -t proc proc /proc");
 	if (r < 0)
 		return cli_fail(command, "--root %s: %s", root ? root : "/", strerror(-r));
+	if (host->captured)
+		cli_fail(command, "%s is a captured machine: its counters stand still", root);
 	return CLI_DONE;
 }
 

@@ -17,6 +17,8 @@ static const struct command {
 	{ "stat", cmd_stat, "measure processes, control groups or the machine" },
 	{ "list", cmd_list, "show every sensor: usable or not, why, and what would help" },
 	{ "send", cmd_send, "send an event: start, stop or terminate" },
+	{ "doctor", cmd_doctor, "what is wrong, how to change it, and what that would give" },
+	{ "capture", cmd_capture, "copy what the sensors read here, to be shown elsewhere" },
 	{ "demo", cmd_demo, "all of it once: plugin, load, event, result" },
 };
 

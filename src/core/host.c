@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/openat2.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/captured.h"
 #include "util/cleanup.h"
 
 /* Enough for the CPU lines of a thousand CPUs; what follows them is not needed. */
@@ -20,7 +22,7 @@
 
 /* As openat(), but links in the tree are followed inside of it: a captured tree may hold absolute
  * ones. Kernels before 5.6 do not know the call; there links are followed as they are. */
-static int open_below(const struct host *h, const char *path, int flags)
+static int open_quietly(const struct host *h, const char *path, int flags)
 {
 	int fd;
 
@@ -43,9 +45,57 @@ static int open_below(const struct host *h, const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+static int open_below(const struct host *h, const char *path, int flags)
+{
+	bool denied = h->captured && captured_is_denied(h->captured, path);
+	int r = denied ? -EACCES : open_quietly(h, path, flags);
+
+	if (h->watch)
+		h->watch->asked(h->watch->ctx, path, r < 0 ? r : 0);
+	return r;
+}
+
+/* In place of a file's own descriptor, where the copy has a later reading of it. */
+static int open_captured(const struct host *h, const char *path, int fd)
+{
+	char later[512];
+	CLEANUP_FD int first_fd = fd;
+	CLEANUP_FD int later_fd = -1;
+	int r;
+
+	snprintf(later, sizeof(later), CAPTURED_LATER "/%s", path);
+	later_fd = open_quietly(h, later, O_RDONLY);
+	if (later_fd < 0)
+		return take_fd(&first_fd);
+	r = captured_open_file(h->captured, path, first_fd, later_fd);
+	/* A directory, or a text that is too long to be a reading. */
+	return r == -EISDIR || r == -EFBIG ? take_fd(&first_fd) : r;
+}
+
 int host_open_file(const struct host *h, const char *path)
 {
-	return open_below(h, path, O_RDONLY);
+	int fd = open_below(h, path, O_RDONLY);
+
+	return fd >= 0 && h->captured ? open_captured(h, path, fd) : fd;
+}
+
+void host_tell(const struct host *h, const char *path, const char *key, const char *format, ...)
+{
+	char text[2048];
+	va_list args;
+
+	if (!h->watch)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	h->watch->told(h->watch->ctx, path, key, text);
+}
+
+void host_turn(const struct host *h, bool later)
+{
+	if (h->captured)
+		captured_turn(h->captured, later);
 }
 
 DIR *host_open_dir(const struct host *h, const char *path)
@@ -199,6 +249,15 @@ static uint64_t tick_period_ns(void)
 	return (uint64_t) ts.tv_nsec;
 }
 
+/* What is no copy with two readings is a tree like any other. */
+static void look_for_capture(struct host *h)
+{
+	CLEANUP_FREE char *text = malloc(CAPTURED_JSON_MAX);
+
+	if (text && host_read_text(h, CAPTURED_JSON, text, CAPTURED_JSON_MAX) > 0)
+		captured_create(&h->captured, text);
+}
+
 /* The first processor's block is at the beginning; a file that cannot be read tells nothing. */
 static void read_cpuinfo(struct host *h)
 {
@@ -237,6 +296,8 @@ int host_init(struct host *h, const char *root, const struct clock *clock)
 		goto fail;
 	}
 	read_cpuinfo(h);
+	if (!h->live)
+		look_for_capture(h);
 	h->stat_fd = open("/proc/stat", O_RDONLY | O_CLOEXEC);
 	if (h->stat_fd < 0) {
 		r = errno == ENOENT ? -ENOSYS : -errno;
@@ -260,5 +321,6 @@ void host_finish(struct host *h)
 	close_fd(&h->stat_fd);
 	close_fd(&h->online_fd);
 	free(h->stat_text);
+	captured_destroy(h->captured);
 	*h = (struct host) { .root_fd = -1, .stat_fd = -1, .online_fd = -1 };
 }

@@ -25,11 +25,24 @@ struct host_usage {
 	uint32_t n_cpu; /* CPUs online */
 };
 
+/* Somebody who wants to know what sensors ask for, so that just that can be copied or explained. The
+ * calls come from any thread, also while something is read. */
+struct host_watch {
+	/* A path was opened or looked for; r is 0 or -errno. */
+	void (*asked)(void *ctx, const char *path, int r);
+	/* Something was read that stands in no plain file, and this is how a copy of the machine shows
+	 * it: the text of the file at this path, or if there is a key, the line that begins with it. */
+	void (*told)(void *ctx, const char *path, const char *key, const char *text);
+	void *ctx;
+};
+
 struct host {
 	const struct clock *clock;
 	char root[256]; /* "/" or the directory given, without a slash at its end */
 	bool live;      /* the root is "/" */
 	int root_fd;
+	const struct host_watch *watch; /* borrowed; NULL: nobody watches */
+	struct captured *captured;      /* the root is a copy of two readings; else NULL */
 	int stat_fd;
 	int online_fd;           /* the list of CPUs online; -1 where there is no /sys */
 	struct cpuinfo cpu;      /* of the root's /proc/cpuinfo */
@@ -54,6 +67,14 @@ static inline uint64_t host_now_ns(const struct host *h)
 
 /* Opens an absolute path below the root for reading. Returns a descriptor or -errno. */
 int host_open_file(const struct host *h, const char *path);
+
+/* Tells the watch, if there is one, what was read from elsewhere than a plain file. */
+__attribute__((format(printf, 4, 5))) void host_tell(
+	const struct host *h, const char *path, const char *key, const char *format, ...);
+
+/* In a captured machine files show the first reading, or from here on the later one, also those that
+ * are open. Does nothing elsewhere. */
+void host_turn(const struct host *h, bool later);
 
 /* Opens a directory below the root; NULL with errno set if that fails. */
 DIR *host_open_dir(const struct host *h, const char *path);

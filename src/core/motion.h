@@ -14,7 +14,8 @@ enum motion {
 
 /* Reads an opened sensor that is not polled until all have moved that must, the counted domains of
  * the CPUs, or if there are none, any domain. That is known after about an update period; what
- * stands still is given three of them, 100 ms at least and a second at most. */
+ * stands still is given three of them, 100 ms at least and a second at most. Of a captured machine its
+ * two readings decide. */
 enum motion sensor_motion(struct sensor *s);
 
 #endif

@@ -239,6 +239,8 @@ static int set_up(struct plugin *p)
 				strerror(-r));
 		return r;
 	}
+	if (p->host.captured)
+		log_warn("%s is a captured machine: its counters stand still", p->host.root);
 	p->lock_fd = lock_log_dir(p->config->log_dir, why, sizeof(why));
 	if (p->lock_fd < 0) {
 		log_error("%s", why);

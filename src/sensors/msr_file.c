@@ -2,6 +2,7 @@
 #include "sensors/msr_file.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,13 +11,18 @@
 #include "util/cleanup.h"
 #include "util/parse.h"
 
+static void path_of(int cpu, char ret[64])
+{
+	snprintf(ret, 64, "/dev/cpu/%d/msr", cpu);
+}
+
 int msr_file_open(const struct host *h, int cpu, struct msr_file *ret)
 {
 	char path[64];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "/dev/cpu/%d/msr", cpu);
-	*ret = (struct msr_file) { .fd = host_open_file(h, path) };
+	path_of(cpu, path);
+	*ret = (struct msr_file) { .fd = host_open_file(h, path), .host = h, .cpu = cpu };
 	if (ret->fd < 0) {
 		int error = ret->fd;
 
@@ -53,6 +59,15 @@ static int read_copy(int fd, uint32_t msr, uint64_t *ret)
 	return -EIO;
 }
 
+static void tell(const struct msr_file *f, uint32_t msr, uint64_t value)
+{
+	char path[64], key[16];
+
+	path_of(f->cpu, path);
+	snprintf(key, sizeof(key), "%x ", msr);
+	host_tell(f->host, path, key, "%x %" PRIx64, msr, value);
+}
+
 int msr_file_read(const struct msr_file *f, uint32_t msr, uint64_t *ret)
 {
 	uint64_t value;
@@ -63,6 +78,8 @@ int msr_file_read(const struct msr_file *f, uint32_t msr, uint64_t *ret)
 	n = read_at(f->fd, &value, sizeof(value), msr);
 	if (n != sizeof(value))
 		return n < 0 ? (int) n : -EIO;
+	if (f->host->watch)
+		tell(f, msr, value);
 	*ret = value;
 	return 0;
 }

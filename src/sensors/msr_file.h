@@ -13,6 +13,8 @@
 struct msr_file {
 	int fd; /* -1: closed */
 	bool copied;
+	const struct host *host;
+	int cpu;
 };
 
 /* Returns 0 or -errno; then ret is closed. */

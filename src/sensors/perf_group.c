@@ -2,6 +2,7 @@
 #include "sensors/perf_group.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -94,20 +95,27 @@ static int open_event(const struct perf_pmu *pmu, int cpu, const struct perf_eve
 	return fd < 0 ? -errno : (int) fd;
 }
 
+static void path_of_count(
+	const struct perf_pmu *pmu, int cpu, const struct perf_event *event, char *ret, size_t n)
+{
+	snprintf(ret, n, PERF_PMU_DIR "/%s/counts/cpu%d/%s", pmu->name, cpu, event->name);
+}
+
 static int open_count(
 	const struct host *h, const struct perf_pmu *pmu, int cpu, const struct perf_event *event)
 {
 	char path[160];
 
-	snprintf(path, sizeof(path), PERF_PMU_DIR "/%s/counts/cpu%d/%s", pmu->name, cpu,
-		event->name);
+	path_of_count(pmu, cpu, event, path, sizeof(path));
 	return host_open_file(h, path);
 }
 
 int perf_group_open(const struct host *h, const struct perf_pmu *pmu, int cpu,
 	const struct perf_event *events, size_t n, struct perf_group *ret)
 {
-	struct perf_group g = { .copied = pmu->copied, .n = n };
+	struct perf_group g = {
+		.host = h, .pmu = pmu, .events = events, .cpu = cpu, .copied = pmu->copied, .n = n
+	};
 	size_t head = n;
 	int error = -ENOENT;
 
@@ -178,6 +186,18 @@ static void read_head(const struct perf_group *g, size_t head, uint64_t *ret, in
 	}
 }
 
+static void tell_counts(const struct perf_group *g, const uint64_t *counts, const int *errors)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		char path[160];
+
+		if (errors[i])
+			continue;
+		path_of_count(g->pmu, g->cpu, &g->events[i], path, sizeof(path));
+		host_tell(g->host, path, NULL, "%" PRIu64, counts[i]);
+	}
+}
+
 void perf_group_read(const struct perf_group *g, uint64_t *ret, int *ret_errors)
 {
 	for (size_t i = 0; i < g->n; i++) {
@@ -188,6 +208,8 @@ void perf_group_read(const struct perf_group *g, uint64_t *ret, int *ret_errors)
 		else if (g->counters[i].head == i)
 			read_head(g, i, ret, ret_errors);
 	}
+	if (g->host->watch && !g->copied)
+		tell_counts(g, ret, ret_errors);
 }
 
 void perf_group_close(struct perf_group *g)

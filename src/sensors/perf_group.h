@@ -35,6 +35,10 @@ struct perf_counter {
 };
 
 struct perf_group {
+	const struct host *host;
+	const struct perf_pmu *pmu;
+	const struct perf_event *events;
+	int cpu;
 	bool copied;
 	size_t n;
 	struct perf_counter counters[PERF_GROUP_MAX];
@@ -49,7 +53,7 @@ int perf_pmu_find(const struct host *h, const char *name, struct perf_pmu *ret);
 int perf_event_find(
 	const struct host *h, const struct perf_pmu *pmu, const char *name, struct perf_event *ret);
 
-/* Opens n events on a CPU. Returns 0 if at least one of them counts, else -errno. */
+/* Opens n events on a CPU; they and the PMU are borrowed until the group is closed. Returns 0 if at least one of them counts, else -errno. */
 int perf_group_open(const struct host *h, const struct perf_pmu *pmu, int cpu,
 	const struct perf_event *events, size_t n, struct perf_group *ret);
 

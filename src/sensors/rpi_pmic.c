@@ -55,8 +55,12 @@ struct rail {
 
 enum { BOARD, CORE, MEMORY, DOMAINS };
 
+/* A descriptor that answers with errors for so long is opened again. */
+#define ERRORS_BEFORE_REOPEN 10
+
 struct pmic {
 	int fd;
+	unsigned errors; /* in a row */
 	struct message message;
 };
 
@@ -149,7 +153,7 @@ static bool add_up(const struct rail *rails, size_t n, uint64_t ret_uw[DOMAINS])
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-static int ask(int fd, struct message *m)
+static int ask(const struct host *h, int fd, struct message *m)
 {
 	struct stat st;
 	ssize_t n;
@@ -172,18 +176,34 @@ static int ask(int fd, struct message *m)
 		if (m->code != RESPONSE_OK)
 			return -EIO;
 		m->text[TEXT_MAX - 1] = '\0';
+		host_tell(h, MAILBOX, NULL, "%s", m->text);
 	}
 	return strncmp(m->text, "error=", 6) == 0 ? -EOPNOTSUPP : 0;
 }
 
-static int read_powers(struct pmic *state, uint64_t ret_uw[DOMAINS])
+/* The mailbox may be another one than that which was opened, after its driver was loaded again. */
+static void open_again(const struct host *h, struct pmic *state)
+{
+	int fd = host_open_file(h, MAILBOX);
+
+	state->errors = 0;
+	if (fd < 0)
+		return;
+	close_fd(&state->fd);
+	state->fd = fd;
+}
+
+static int read_powers(const struct host *h, struct pmic *state, uint64_t ret_uw[DOMAINS])
 {
 	struct rail rails[MAX_RAILS];
-	int r = ask(state->fd, &state->message);
+	int r = ask(h, state->fd, &state->message);
 
-	if (r < 0)
-		return r;
-	return add_up(rails, parse_answer(state->message.text, rails), ret_uw) ? 0 : -ENODATA;
+	if (r == 0)
+		r = add_up(rails, parse_answer(state->message.text, rails), ret_uw) ? 0 : -ENODATA;
+	state->errors = r < 0 ? state->errors + 1 : 0;
+	if (state->errors >= ERRORS_BEFORE_REOPEN)
+		open_again(h, state);
+	return r;
 }
 
 /* ---- the backend ------------------------------------------------------------------------- */
@@ -235,7 +255,7 @@ static int pmic_open(struct sensor *s)
 	if (!state)
 		return sensor_refuse(s, -ENOMEM, NULL, "out of memory");
 	state->fd = host_open_file(s->host, MAILBOX);
-	r = state->fd < 0 ? state->fd : read_powers(state, uw);
+	r = state->fd < 0 ? state->fd : read_powers(s->host, state, uw);
 	if (r < 0)
 		return refuse(s, r);
 	describe(sensor_add_domain(s), "rails", KIND_PLATFORM,
@@ -250,7 +270,7 @@ static int pmic_read(struct sensor *s, struct reading *ret)
 {
 	uint64_t before_ns = host_now_ns(s->host), after_ns;
 	uint64_t uw[DOMAINS] = { 0 };
-	int r = read_powers(s->state, uw);
+	int r = read_powers(s->host, s->state, uw);
 
 	after_ns = host_now_ns(s->host);
 	for (size_t i = 0; i < s->n_domains; i++) {

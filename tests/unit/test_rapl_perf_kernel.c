@@ -8,11 +8,13 @@
 #include <linux/magic.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/recorder.h"
 #include "rapl_tree.h"
 #include "util/self.h"
 
@@ -274,6 +276,29 @@ static void test_forbidden(void **state)
 	tree_expect_refusal(&t, -ENODEV, "cannot be opened: No such device", NULL);
 }
 
+/* What no file holds is told to whoever watches, in the form in which a copy has it. */
+static void test_told(void **state)
+{
+	const char *path = "/sys/bus/event_source/devices/power/counts/cpu2/energy-pkg";
+	struct recorder *r;
+	struct recorded found = { .text = NULL };
+
+	(void) state;
+	assert_int_equal(recorder_create(&r), 0);
+	tree_open(&t);
+	t.host.watch = recorder_watch(r);
+	begin_counts();
+	for (size_t i = 0; strcmp(found.path, path) != 0; i++) {
+		free(found.text);
+		assert_true(i < recorder_n(r));
+		assert_int_equal(recorder_get(r, i, &found), 0);
+	}
+	assert_string_equal(found.text, "1\n");
+	free(found.text);
+	tree_close(&t);
+	recorder_destroy(r);
+}
+
 /* Nothing comes from events whose CPU went away. They are opened on the one that took over. */
 static void test_gone_cpu(void **state)
 {
@@ -305,6 +330,7 @@ int main(void)
 		TEST(test_groups),
 		TEST(test_singles),
 		TEST(test_refused_events),
+		TEST(test_told),
 		TEST(test_forbidden),
 		TEST(test_gone_cpu),
 	};

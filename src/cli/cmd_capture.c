@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/copy.h"
+#include "core/captured.h"
+#include "util/cleanup.h"
+#include "util/privacy.h"
+#include "util/timestamp.h"
+
+#define INTERVAL_NS NS_PER_S
+#define CLOSE_NS (500 * NS_PER_MS)
+/* Sensors with threads of their own have read by then. */
+#define READY_NS (1500 * NS_PER_MS)
+#define READY_STEP_NS (20 * NS_PER_MS)
+
+#define SCHEMA_VERSION 1
+
+static const char help[] =
+	"usage: powermeasure capture [--root ROOT] DIR\n"
+	"\n"
+	"Copies into DIR what the sensors read on this machine, twice, a second apart:\n"
+	"`powermeasure list --root DIR` then shows the same machine anywhere. For bug reports\n"
+	"and tests. DIR must be new or empty.\n"
+	"\n"
+	"Serial numbers, network addresses, GPUs' UUIDs, the host's name and what runs on it are\n"
+	"not in it. What was left out stands in DIR/capture.json, each with the reason.\n"
+	"\n"
+	"  --root ROOT        the machine as it is mounted below ROOT, as in a container\n"
+	"\n"
+	"Exit status: 0; 1 if it cannot be written, and then nothing is left of it; 2 wrong usage.\n";
+
+static const struct option options[] = {
+	{ "root", required_argument, NULL, CLI_OPT_ROOT },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+/* One sensor, opened for itself alone: each is to be in the copy, also those that would not be used
+ * beside another. */
+struct one {
+	struct rig *rig;
+	struct reading readings[2][RIG_MAX_DOMAINS];
+};
+
+struct moment {
+	int64_t wall_ns;
+	uint64_t t_ns;
+	uint64_t took_ns;
+};
+
+struct capture {
+	struct host host;
+	struct recorder *recorder;
+	struct sensor_options sensor;
+	struct one ones[RIG_MAX_SENSORS];
+	size_t n_ones;
+	struct moment moments[2];
+	struct copy copy;
+};
+
+static void pause_for(uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = (time_t) (ns / NS_PER_S),
+		.tv_nsec = (long) (ns % NS_PER_S) };
+
+	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
+		;
+}
+
+static int open_sensors(struct capture *c)
+{
+	for (const struct sensor_ops *const *ops = sensor_list; *ops && c->n_ones < RIG_MAX_SENSORS;
+		ops++) {
+		struct rig_options o = { .sensors = (*ops)->name, .sensor = &c->sensor };
+		const char *bad_name;
+		int r;
+
+		if ((*ops)->role == SENSOR_SIMULATED)
+			continue;
+		r = rig_open(&c->ones[c->n_ones].rig, &c->host, &o, &bad_name);
+		if (r < 0)
+			return r;
+		rig_want(c->ones[c->n_ones++].rig, KIND_ALL);
+	}
+	return 0;
+}
+
+/* Reads everything; false if a thread has not read yet. */
+static bool read_sensors(struct capture *c, bool later)
+{
+	bool ready = true;
+
+	host_usage_update(&c->host);
+	for (size_t i = 0; i < c->n_ones; i++) {
+		struct one *one = &c->ones[i];
+
+		rig_read(one->rig, KIND_ALL, one->readings[later]);
+		for (size_t d = 0; d < rig_n_domains(one->rig); d++)
+			ready &= one->readings[later][d].error != -EAGAIN;
+	}
+	return ready;
+}
+
+static int take(struct capture *c, bool later)
+{
+	struct moment *m = &c->moments[later];
+	int r;
+
+	*m = (struct moment) { .wall_ns = clock_wall_ns(&clock_system),
+		.t_ns = host_now_ns(&c->host) };
+	read_sensors(c, later);
+	r = copy_take(&c->copy, later);
+	m->took_ns = host_now_ns(&c->host) - m->t_ns;
+	return r;
+}
+
+static int take_both(struct capture *c)
+{
+	uint64_t elapsed_ns;
+	int r;
+
+	for (uint64_t ns = 0; !read_sensors(c, false) && ns < READY_NS; ns += READY_STEP_NS)
+		pause_for(READY_STEP_NS);
+	r = take(c, false);
+	if (r < 0)
+		return r;
+	elapsed_ns = host_now_ns(&c->host) - c->moments[0].t_ns;
+	/* A copy that took longer than the pause is followed by one as long. */
+	pause_for(elapsed_ns < INTERVAL_NS ? INTERVAL_NS - elapsed_ns : INTERVAL_NS);
+	return take(c, true);
+}
+
+/* ---- what capture.json says ------------------------------------------------------------- */
+
+static void put_seconds(struct json *j, const char *key, uint64_t ns)
+{
+	json_kv_micro(j, key, (int64_t) (ns / 1000));
+}
+
+static void put_readings(struct json *j, const struct capture *c)
+{
+	json_key(j, "readings");
+	json_open(j, '[');
+	for (size_t i = 0; i < ARRAY_SIZE(c->moments); i++) {
+		const struct moment *m = &c->moments[i];
+		char text[TIMESTAMP_MAX];
+
+		timestamp_rfc3339(m->wall_ns, text, sizeof(text));
+		json_open(j, '{');
+		json_kv_string(j, "time", text);
+		put_seconds(j, "at_s", m->t_ns - c->moments[0].t_ns);
+		put_seconds(j, "took_s", m->took_ns);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+	put_seconds(j, "interval_s", c->moments[1].t_ns - c->moments[0].t_ns);
+}
+
+/* A GPU is told from others by its UUID, which is its own alone; what is said of it behind. */
+static const char *public_id(const struct domain *d)
+{
+	const char *blank = strchr(d->id, ' ');
+
+	if (strcmp(d->sensor, "nvml") != 0)
+		return d->id;
+	return blank ? blank + 1 : "";
+}
+
+static void put_domain(struct json *j, const struct one *one, size_t i)
+{
+	const struct domain *d = rig_domain(one->rig, i);
+
+	json_open(j, '{');
+	json_kv_string(j, "name", d->name);
+	json_kv_string(j, "kind", kind_name(d->kind));
+	json_kv_string(j, "scope", d->scope);
+	json_kv_string(j, "id", *public_id(d) ? public_id(d) : NULL);
+	put_seconds(j, "update_period_s", d->update_ns);
+	json_key(j, "readings");
+	json_open(j, '[');
+	for (size_t k = 0; k < 2; k++) {
+		const struct reading *r = &one->readings[k][i];
+
+		json_open(j, '{');
+		json_kv_string(j, "error", r->error ? strerror(-r->error) : NULL);
+		json_kv_u64(j, "raw", r->error ? 0 : r->raw);
+		json_kv_micro(j, "power_w", r->error ? 0 : (int64_t) r->power_mw * 1000);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+	json_close(j, '}');
+}
+
+static void put_sensors(struct json *j, const struct capture *c)
+{
+	json_key(j, "sensors");
+	json_open(j, '[');
+	for (size_t i = 0; i < c->n_ones; i++) {
+		const struct one *one = &c->ones[i];
+		const struct rig_verdict *v = rig_verdict(one->rig, 0);
+
+		json_open(j, '{');
+		json_kv_string(j, "name", v->ops->name);
+		json_kv_bool(j, "usable", v->error == 0);
+		json_kv_string(j, "reason", v->why.reason[0] ? v->why.reason : NULL);
+		json_key(j, "domains");
+		json_open(j, '[');
+		for (size_t d = 0; d < rig_n_domains(one->rig); d++)
+			put_domain(j, one, d);
+		json_close(j, ']');
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static int write_json(struct capture *c)
+{
+	struct buf b = BUF_INIT;
+	struct json j = JSON_INIT(&b);
+	struct utsname system;
+	int r;
+
+	json_open(&j, '{');
+	json_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	json_kv_string(&j, "program", "powermeasure " PM_VERSION);
+	if (uname(&system) == 0) {
+		json_kv_string(&j, "kernel", system.release);
+		json_kv_string(&j, "machine", system.machine);
+	}
+	put_readings(&j, c);
+	json_kv_u64(&j, "files", c->copy.n_files);
+	json_kv_u64(&j, "moved", c->copy.n_later);
+	copy_put_notes(&c->copy, &j);
+	put_sensors(&j, c);
+	json_close(&j, '}');
+	buf_char(&b, '\n');
+	/* Names of domains come from those of devices. */
+	if (b.data)
+		privacy_hide_addresses(b.data);
+	r = b.failed ? -ENOMEM : copy_write(&c->copy, CAPTURED_JSON, &b);
+	buf_finish(&b);
+	return r;
+}
+
+/* ---- the command ------------------------------------------------------------------------ */
+
+static int refuse(const char *dir, int error)
+{
+	if (error == -ENOTEMPTY)
+		return cli_fail("capture", "%s is there and not empty: name a new directory", dir);
+	return cli_fail("capture", "%s: %s", dir, strerror(-error));
+}
+
+static void say_done(const struct capture *c, const char *dir)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->copy.left_out.len; i++)
+		n += c->copy.left_out.data[i] == '\0';
+	printf("%s: %zu files, %zu of which moved within %.3f s\n", dir, c->copy.n_files,
+		c->copy.n_later, (double) (c->moments[1].t_ns - c->moments[0].t_ns) / 1e9);
+	if (n > 0)
+		printf("%zu could not be read or were left out: see %s%s\n", n / 2, dir,
+			CAPTURED_JSON);
+	printf("to look at it: powermeasure list --root %s\n"
+	       "to send it:    tar czf capture.tar.gz %s\n",
+		dir, dir);
+}
+
+static int capture(const char *root, const char *dir)
+{
+	/* A thread that was left behind may use it to the end. */
+	static struct capture c;
+	bool all_closed = true;
+	int status = CLI_DONE;
+	int r = host_init(&c.host, root, &clock_system);
+
+	if (r == -ENOSYS)
+		return cli_fail("capture", "/proc is not mounted: mount -t proc proc /proc");
+	if (r < 0)
+		return cli_fail("capture", "--root %s: %s", root ? root : "/", strerror(-r));
+	r = recorder_create(&c.recorder);
+	if (r == 0)
+		r = copy_open(&c.copy, dir, &c.host, c.recorder);
+	if (r < 0) {
+		status = refuse(dir, r);
+		copy_close(&c.copy, dir, false);
+		host_finish(&c.host);
+		recorder_destroy(c.recorder);
+		return status;
+	}
+	c.host.watch = recorder_watch(c.recorder);
+	/* The host itself read it before anybody watched. */
+	host_has(&c.host, "/proc/cpuinfo");
+	r = open_sensors(&c);
+	if (r == 0)
+		r = take_both(&c);
+	if (r == 0)
+		r = write_json(&c);
+	if (r == 0)
+		say_done(&c, dir);
+	else
+		status = cli_fail("capture", "%s%s: %s: nothing is left of the copy", dir,
+			c.copy.failed_at, strerror(-r));
+	for (size_t i = 0; i < c.n_ones; i++)
+		all_closed &= rig_close(c.ones[i].rig, CLOSE_NS);
+	copy_close(&c.copy, dir, r < 0);
+	if (all_closed) {
+		host_finish(&c.host);
+		recorder_destroy(c.recorder);
+	}
+	return status;
+}
+
+int cmd_capture(int argc, char **argv)
+{
+	const char *root = NULL;
+	int option;
+
+	while ((option = cli_next_option("capture", argc, argv, ":h", options)) != -1) {
+		switch (option) {
+		case 'h':
+			fputs(help, stdout);
+			return CLI_DONE;
+		case CLI_OPT_ROOT:
+			root = optarg;
+			break;
+		default:
+			return CLI_USAGE;
+		}
+	}
+	/* Options may stand behind the directory, too. */
+	if (optind == argc)
+		return cli_usage("capture", "a directory to write into is missing");
+	if (optind + 1 < argc)
+		return cli_usage("capture", "\"%s\": one directory is enough", argv[optind + 1]);
+	return capture(root, argv[optind]);
+}
