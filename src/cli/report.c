@@ -58,6 +58,10 @@ static void judge_domain(struct warnings *w, const struct domain *d, const struc
 	if (f->flags & FLAG_RESET)
 		warnings_add(w, "%s %s: the counter fell or jumped meanwhile: energy is missing",
 			d->sensor, d->name);
+	if (f->flags & FLAG_DISPUTED)
+		warnings_add(w,
+			"%s %s: its energy counter and its power disagree by more than 5 %%",
+			d->sensor, d->name);
 	if (f->flags & FLAG_GAP)
 		warnings_add(w, "%s %s: could not be read for a while", d->sensor, d->name);
 	if (rig_is_simulated(d->sensor))

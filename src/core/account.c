@@ -174,6 +174,17 @@ static unsigned note_success(struct account *a, size_t d, uint64_t t_ns)
 	return FLAG_GAP;
 }
 
+static void note_dispute(struct account *a, size_t d, unsigned flags)
+{
+	struct domain_book *b = &a->books[d];
+
+	if (!(flags & FLAG_DISPUTED) || b->disputed)
+		return;
+	b->disputed = true;
+	if (a->listener.disputed)
+		a->listener.disputed(a->listener.ctx, d);
+}
+
 static void enter_reading(struct account *a, const struct snapshot *s, size_t d, uint32_t n_targets)
 {
 	struct domain_book *b = &a->books[d];
@@ -209,8 +220,9 @@ static void enter_reading(struct account *a, const struct snapshot *s, size_t d,
 	}
 	if (r->power_mw > b->most_mw)
 		b->most_mw = r->power_mw;
+	note_dispute(a, d, r->flags);
 	flags = note_success(a, d, s->t_ns) | (s->missed_ticks ? FLAG_LATE : 0) |
-		b->domain->quality;
+		b->domain->quality | (b->disputed ? FLAG_DISPUTED : 0);
 	if (!b->have && b->early && r->t_ns > r->since_ns) {
 		/* It began between two snapshots, with energy 0 at since_ns. */
 		b->point.t_ns = r->since_ns;

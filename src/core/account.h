@@ -57,6 +57,8 @@ struct account_listener {
 	void (*restarted)(void *ctx, size_t domain);
 	void (*lost)(void *ctx, size_t domain);
 	void (*recovered)(void *ctx, size_t domain, uint64_t gap_ns);
+	/* The sensor says, for the first time, FLAG_DISPUTED. */
+	void (*disputed)(void *ctx, size_t domain);
 	void *ctx;
 };
 

@@ -95,7 +95,7 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 	ret->known = true;
 	ret->interval_ns = b->point.t_ns - from_ns;
 	whole = account_domain_range(b, uj, ret->interval_ns, b->point.t_err_ns + from->t_err_ns);
-	ret->flags = b->domain->quality |
+	ret->flags = b->domain->quality | (b->disputed ? FLAG_DISPUTED : 0) |
 		(b->gaps != from->gaps || b->failing_since_ns ? FLAG_GAP : 0) |
 		(b->resets != from->resets ? FLAG_RESET : 0) |
 		(a->missed_ticks != m->missed_ticks ? FLAG_LATE : 0);

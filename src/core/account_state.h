@@ -51,6 +51,7 @@ struct domain_book {
 	uint32_t gaps;
 	uint64_t failing_since_ns; /* 0: not failing */
 	bool lost;
+	bool disputed;
 };
 
 /* One target's side of one domain. */

@@ -37,10 +37,11 @@ enum reading_flag {
 	FLAG_RESET = 1 << 4,      /* the counter fell: no energy is known for some of the time */
 	FLAG_LATE = 1 << 5,       /* ticks were missed */
 	FLAG_TAIL = 1 << 6,       /* a process was gone before its last CPU time could be read */
+	FLAG_DISPUTED = 1 << 7,   /* the hardware tells it in two ways that disagree */
 };
 
 #define FLAG_QUALITY (FLAG_MEASURED | FLAG_INTEGRATED | FLAG_ESTIMATED)
-#define FLAG_COUNT 7
+#define FLAG_COUNT 8
 
 /* The name of one flag: "MEASURED"; index is its bit number, below FLAG_COUNT. */
 const char *flag_name(unsigned index);
