@@ -21,7 +21,12 @@ enum {
 	NVML_ERROR_UNKNOWN = 999,
 
 	NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION = 83,
+	NVML_FI_DEV_POWER_AVERAGE = 185,
 	NVML_FI_DEV_POWER_INSTANT = 186,
+	NVML_FI_DEV_SCOPED_ENERGY_CONSUMPTION = 191,
+
+	NVML_SCOPE_GPU = 0,
+	NVML_SCOPE_MODULE = 1,
 };
 
 enum nvml_value_type {
@@ -56,6 +61,16 @@ struct nvml_field {
 	union nvml_value value;
 };
 
+struct nvml_pci_info {
+	char bus_id_legacy[16];
+	unsigned domain;
+	unsigned bus;
+	unsigned device;
+	unsigned device_vendor_id;
+	unsigned subsystem_id;
+	char bus_id[32]; /* "00000000:01:00.0" */
+};
+
 /* Functions that a driver may be too old for are optional. */
 struct nvml_api {
 	void *library;
@@ -70,6 +85,8 @@ struct nvml_api {
 	int (*energy_mj)(nvml_device, unsigned long long *);
 	int (*fields)(nvml_device, int, struct nvml_field *);
 	int (*power_limit_mw)(nvml_device, unsigned *);
+	int (*pci_info)(nvml_device, struct nvml_pci_info *);
+	int (*mig_mode)(nvml_device, unsigned *current, unsigned *pending);
 };
 
 /* Loads the library and resolves what is used of it. Returns false if it is not there or lacks what

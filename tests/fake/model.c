@@ -91,7 +91,7 @@ static void read_curve(const json_t *curve, struct fake_gpu *g)
 static void read_fields(const json_t *object, struct fake_gpu *g)
 {
 	static const unsigned usual[] = { NVML_FIELD_TOTAL_ENERGY, NVML_FIELD_POWER_AVERAGE,
-		NVML_FIELD_POWER_INSTANT };
+		NVML_FIELD_POWER_INSTANT, NVML_FIELD_ENERGY_OF_SCOPE };
 	const json_t *fields = json_object_get(object, "fields"), *v;
 	const char *key;
 	size_t i;
@@ -183,7 +183,8 @@ static enum fake_fault_kind fault_kind(const char *what)
 		[FAKE_HANG] = "hang",
 		[FAKE_STUCK] = "stuck",
 		[FAKE_RESTART] = "restart",
-		[FAKE_JUMP] = "jump" };
+		[FAKE_JUMP] = "jump",
+		[FAKE_RELOAD] = "reload" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], what) == 0)
