@@ -86,7 +86,7 @@ void warnings_judge(struct warnings *w, const struct rig *rig, const struct meas
 		(m->capacity_ns - given_ns) * 100 > m->capacity_ns * BUSY_PERCENT)
 		warnings_add(w, "the machine was not idle: others kept %.1f CPUs busy",
 			(double) (m->capacity_ns - given_ns) / (double) m->elapsed_ns);
-	if (m->kinds[KIND_GPU].known)
+	if (m->kinds[KIND_GPU].known && !m->kinds[KIND_GPU].shared)
 		warnings_add(w,
 			"GPU energy is the whole device's: it is not known which process used it");
 }

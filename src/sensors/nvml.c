@@ -14,6 +14,7 @@
 
 #include "sensors/nvml_gpu.h"
 #include "sensors/nvml_pci.h"
+#include "sensors/nvml_users.h"
 #include "sensors/nvml_watch.h"
 #include "sensors/sensor.h"
 #include "util/parse.h"
@@ -64,6 +65,7 @@ static void describe(struct domain *d, const struct gpu *g)
 	d->kind = KIND_GPU;
 	if (g->module)
 		d->covers = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM);
+	d->tells_users = g->tells_users;
 	d->update_ns = g->edge.period_ns;
 	d->scale_low_ppm = d->scale_high_ppm = SCALE_PPM;
 	d->max_power_mw = g->max_power_mw;
@@ -146,8 +148,20 @@ static bool open_gpu(struct sensor *s, const struct nvml_api *api, unsigned inde
 	return true;
 }
 
+/* The driver tells its own pids, which are the machine's: within a namespace they are others'. */
+static bool can_tell_users(struct sensor *s, const struct nvml_api *api, const struct gpu *g)
+{
+	if (g->parted || !gpu_tells_users(api, g))
+		return false;
+	if (self_has_machine_pids())
+		return true;
+	lack(s, -EOPNOTSUPP, "docker run --pid=host ...",
+		"GPU %u: which process uses it is not known in a PID namespace", g->index);
+	return false;
+}
+
 /* Makes domains of the GPUs that tell something, and moves the others out of the row. */
-static void add_domains(struct sensor *s, struct gpu *gpus, size_t n)
+static void add_domains(struct sensor *s, const struct nvml_api *api, struct gpu *gpus, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct gpu *g = &gpus[i];
@@ -167,6 +181,7 @@ static void add_domains(struct sensor *s, struct gpu *gpus, size_t n)
 			continue;
 		}
 		gpu_settle_pace(g);
+		g->tells_users = can_tell_users(s, api, g);
 		d = sensor_add_domain(s);
 		describe(d, g);
 		if (s->period_ns == 0 || g->edge.period_ns / 2 < s->period_ns)
@@ -245,7 +260,10 @@ static int nvml_open(struct sensor *s)
 		n_gpus += !is_asleep(s, i, n) && open_gpu(s, &state->api, i, &state->gpus[n_gpus]);
 	miss_named(s, state->gpus, n_gpus, n);
 	gpus_watch(s->host, &state->api, state->gpus, n_gpus);
-	add_domains(s, state->gpus, n_gpus);
+	add_domains(s, &state->api, state->gpus, n_gpus);
+	s->users = calloc(MAX_GPUS, sizeof(*s->users));
+	if (!s->users)
+		return sensor_refuse(s, -ENOMEM, NULL, "out of memory");
 	if (s->n_domains > 0)
 		return 0;
 	if (s->why.reason[0])
@@ -303,12 +321,16 @@ static void revive(struct sensor *s, struct nvml *state)
 	state->revive_ns = host_now_ns(s->host) + REVIVE_EVERY_NS;
 }
 
-static void read_gpu(const struct host *h, const struct nvml_api *api, struct gpu *g)
+static void read_gpu(
+	const struct host *h, const struct nvml_api *api, struct gpu *g, struct domain_users *users)
 {
-	if (nvml_pci_sleeps(h, g->pci_id))
+	if (nvml_pci_sleeps(h, g->pci_id)) {
 		gpu_let_sleep(h, g);
-	else
-		gpu_read(h, api, g);
+		return;
+	}
+	gpu_read(h, api, g);
+	if (g->tells_users && g->last.error == 0)
+		gpu_look_at_users(h, api, g, users);
 }
 
 static int nvml_read(struct sensor *s, struct reading *ret)
@@ -329,8 +351,10 @@ static int nvml_read(struct sensor *s, struct reading *ret)
 		if (paused)
 			gpu_begin_anew(g);
 		if (now_ns >= g->due_ns || (resumed && g->failures))
-			read_gpu(s->host, &state->api, g);
+			read_gpu(s->host, &state->api, g, &s->users[i]);
 		ret[i] = g->last;
+		ret[i].looked_ns = s->users[i].looked_ns;
+		ret[i].busy_ppm = gpu_busy_ppm(g, &s->users[i]);
 		if (g->due_ns < next_ns)
 			next_ns = g->due_ns;
 	}
@@ -348,6 +372,8 @@ static void nvml_close(struct sensor *s)
 	if (state->initialised && state->api.shutdown)
 		state->api.shutdown();
 	nvml_unload(&state->api);
+	free(s->users);
+	s->users = NULL;
 	free(state);
 	s->state = NULL;
 }

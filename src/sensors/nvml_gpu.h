@@ -64,6 +64,10 @@ struct gpu {
 	struct reading last;
 	unsigned failures; /* in a row */
 	struct gpu_check check;
+	bool tells_users;
+	uint64_t users_ns;                /* when it was looked last who uses it */
+	unsigned long long users_seen_us; /* the last sample of that, by the driver's clock */
+	unsigned busy_percent;            /* then */
 	struct gpu_watch watch;
 };
 

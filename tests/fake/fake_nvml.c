@@ -736,11 +736,24 @@ int nvmlDeviceGetUtilizationRates(nvml_device device, struct nvml_utilization *r
 	struct call c;
 
 	ENTER_DEVICE(nvmlDeviceGetUtilizationRates, device, &c);
-	if (c.gpu->n_mig > 0)
+	if (c.gpu->n_mig > 0 || !c.gpu->tells_use)
 		return NVML_ERROR_NOT_SUPPORTED;
 	*rates = (struct nvml_utilization) { .gpu_percent = c.gpu->gpu_percent,
 		.memory_percent = c.gpu->memory_percent };
 	return NVML_SUCCESS;
+}
+
+static unsigned pid_of(const struct fake_process *p)
+{
+	FILE *f = p->pid_file[0] ? fopen(p->pid_file, "re") : NULL;
+	unsigned pid = p->pid;
+
+	if (f) {
+		if (fscanf(f, "%u", &pid) != 1)
+			pid = p->pid;
+		fclose(f);
+	}
+	return pid;
 }
 
 /* Processes are sampled with the other figures; those that did nothing have no sample. */
@@ -752,7 +765,7 @@ int nvmlDeviceGetProcessUtilization(nvml_device device, struct nvml_process_samp
 	unsigned found = 0;
 
 	ENTER_DEVICE(nvmlDeviceGetProcessUtilization, device, &c);
-	if (c.gpu->n_mig > 0)
+	if (c.gpu->n_mig > 0 || !c.gpu->tells_use)
 		return NVML_ERROR_NOT_SUPPORTED;
 	if (!samples) {
 		*n = LIST_SPARE;
@@ -766,7 +779,7 @@ int nvmlDeviceGetProcessUtilization(nvml_device device, struct nvml_process_samp
 			continue;
 		if (found == *n)
 			return NVML_ERROR_INSUFFICIENT_SIZE;
-		samples[found++] = (struct nvml_process_sample) { .pid = p->pid,
+		samples[found++] = (struct nvml_process_sample) { .pid = pid_of(p),
 			.timestamp_us = stamp_us,
 			.sm_percent = p->sm_percent,
 			.memory_percent = p->memory_percent };
@@ -785,7 +798,7 @@ int nvmlDeviceGetProcessesUtilizationInfo(
 	ENTER_DEVICE(nvmlDeviceGetProcessesUtilizationInfo, device, &c);
 	if (list->version != NVML_PROCESSES_UTILIZATION_V1)
 		return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-	if (c.gpu->n_mig > 0)
+	if (c.gpu->n_mig > 0 || !c.gpu->tells_use)
 		return NVML_ERROR_NOT_SUPPORTED;
 	if (!list->list || list->n < c.gpu->n_processes) {
 		list->n = (unsigned) c.gpu->n_processes;

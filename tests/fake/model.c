@@ -125,6 +125,7 @@ static void read_processes(const json_t *list, struct fake_gpu *g)
 		const char *type = text(v, "type", "compute");
 
 		p->pid = (unsigned) number(v, "pid", 0);
+		snprintf(p->pid_file, sizeof(p->pid_file), "%s", text(v, "pid_file", ""));
 		p->type = strcmp(type, "graphics") == 0 ? FAKE_GRAPHICS
 			: strcmp(type, "mps") == 0      ? FAKE_MPS
 							: FAKE_COMPUTE;
@@ -168,6 +169,7 @@ static void read_gpu(const json_t *object, unsigned index, struct fake_gpu *g)
 	g->n_mig = (unsigned) number(object, "mig", 0);
 	if (g->n_mig > FAKE_MAX_MIG)
 		give_up("mig");
+	g->tells_use = utilization;
 	g->gpu_percent = (unsigned) json_integer_value(json_array_get(utilization, 0));
 	g->memory_percent = (unsigned) json_integer_value(json_array_get(utilization, 1));
 	g->process_stride = (size_t) number(object, "process_stride", 24);

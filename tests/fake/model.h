@@ -27,8 +27,10 @@
  *       "module_only": false,              fields answer for scope 1 alone, and there is no
  *                                          counter but theirs
  *       "mig": 0,                          MIG on with so many instances
- *       "utilization": [50, 20],           GPU and memory, percent
+ *       "utilization": [50, 20],           GPU and memory, percent; missing: neither that nor the
+ *                                          processes' is told
  *       "process_stride": 24,              bytes of an entry in the lists of processes
+ *                                          of these, "pid_file" names a file with the pid
  *       "processes": [ { "pid": 1, "type": "compute", "mib": 100, "sm": 30, "mem": 10 } ] } ],
  *     "driver": "550.54.15",
  *     "error_string": true,                false: nvmlErrorString returns NULL
@@ -76,6 +78,7 @@ enum fake_process_type { FAKE_COMPUTE, FAKE_GRAPHICS, FAKE_MPS };
 
 struct fake_process {
 	unsigned pid;
+	char pid_file[256];
 	enum fake_process_type type;
 	unsigned mib;
 	unsigned sm_percent;
@@ -117,6 +120,7 @@ struct fake_gpu {
 	unsigned architecture;
 	bool module_only;
 	unsigned n_mig;
+	bool tells_use;
 	unsigned gpu_percent;
 	unsigned memory_percent;
 	size_t process_stride;
