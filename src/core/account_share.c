@@ -143,8 +143,8 @@ static void settle_held(struct account *a, size_t d, uint32_t n_targets)
 	b->idle_uj += rest.idle_uj;
 	b->other_uj += rest.other_uj;
 	if (a->listener.slice)
-		tell_slice(a, d, &b->point, &interval, held.ns, held.t_err_ns, n_targets, &rest,
-			held.flags);
+		tell_slice(a, d, &b->point, &interval, held.ns, held.t_err_ns + b->point.t_err_ns,
+			n_targets, &rest, held.flags);
 }
 
 void account_drop_held(struct domain_book *b)
@@ -184,14 +184,13 @@ static void hold(
 	struct domain_book *b = &a->books[d];
 
 	if (b->held.ns == 0)
-		b->held.t_err_ns = b->point.t_err_ns;
+		b->held.t_err_ns = b->point.t_err_ns; /* at its begin */
 	b->held.ns += now->t_ns - b->point.t_ns;
 	b->held.energy_uj += now->energy_uj - b->point.energy_uj;
 	b->held.flags |= flags;
 	b->point = *now;
 	if (now->looked_ns == b->looked_ns)
 		return;
-	b->held.t_err_ns += now->t_err_ns;
 	b->looked_ns = now->looked_ns;
 	b->busy_ppm = now->busy_ppm;
 	settle_held(a, d, n_targets);

@@ -148,10 +148,11 @@ static bool open_gpu(struct sensor *s, const struct nvml_api *api, unsigned inde
 	return true;
 }
 
-/* The driver tells its own pids, which are the machine's: within a namespace they are others'. */
+/* The GPU's use tells little of a module's energy, and of MIG instances nothing is told. The pids are
+ * the machine's: within a namespace they are others'. */
 static bool can_tell_users(struct sensor *s, const struct nvml_api *api, const struct gpu *g)
 {
-	if (g->parted || !gpu_tells_users(api, g))
+	if (g->module || g->parted || !gpu_tells_users(api, g))
 		return false;
 	if (self_has_machine_pids())
 		return true;

@@ -102,7 +102,8 @@ def test_run_tells_what_the_command_used(fake_nvml, tmp_path):  # noqa: F811
     assert not any("not known which process" in w for w in report["warnings"])
 
 
-@pytest.mark.parametrize("more", [{"mig": 2}, {"missing": True}])
+@pytest.mark.parametrize("more", [{"mig": 2}, {"missing": True},
+                                  {"module_only": True, "power": False}])
 def test_it_is_null_where_it_is_not_told(fake_nvml, more):  # noqa: F811
     one = used({1: 40}, 60, **more)
     if more.get("missing"):
