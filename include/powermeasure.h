@@ -67,6 +67,7 @@ enum pm_flag {
 	PM_GAP = 1 << 3,        /* readings failed meanwhile */
 	PM_RESET = 1 << 4, /* a counter restarted, or may have wrapped unseen: energy is missing */
 	PM_TAIL = 1 << 6,  /* a process was gone before its last CPU time could be read */
+	PM_DISPUTED = 1 << 7, /* the hardware tells it in two ways that disagree by more than 5 % */
 	PM_PARTIAL = 1 << 16, /* a sum that lacks a domain that could not be read */
 };
 

@@ -11,6 +11,9 @@
  * counter's steps look like power. */
 #define PEAK_PERIODS 10
 
+/* Who used a GPU is looked at once a second: over less than two looks nothing is known. */
+#define USE_NS (2 * NS_PER_S)
+
 struct measurement_base {
 	const struct gauge *gauge;
 	const struct rig *rig;
@@ -180,6 +183,15 @@ static void take_machine(const struct rig *rig, struct measurement *ret)
 	}
 }
 
+static void stretch(struct kind_figures *k, uint64_t read_uj)
+{
+	uint64_t *parts[] = { &k->asked.uj, &k->asked.low_uj, &k->asked.high_uj, &k->tool_uj,
+		&k->idle_uj };
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		*parts[i] = muldiv_u64(*parts[i], k->whole.uj, read_uj);
+}
+
 /* Who got what of a kind: the targets' parts as they were given, idle at most what the books say,
  * and the rest is what nobody was asked about. */
 static void take_kind(const struct measurement_base *b, enum kind kind, size_t first, size_t n,
@@ -188,13 +200,14 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 	const struct account *a = gauge_account(b->gauge);
 	struct kind_figures *k = &ret->kinds[kind];
 	uint64_t other_uj, given_uj, rest_uj;
-	struct span span;
+	struct span span, read;
 
 	k->peak_uw = b->peak_uw[kind];
 	/* The looks leave out what was shorter than one. */
 	if (k->peak_uw && mean_uw(k->whole.uj, ret->elapsed_ns) > k->peak_uw)
 		k->peak_uw = mean_uw(k->whole.uj, ret->elapsed_ns);
-	k->shared = k->known && is_shared(kind);
+	k->shared = k->known && account_shares(a, kind) &&
+		(is_shared(kind) || ret->elapsed_ns >= USE_NS);
 	if (!k->shared) {
 		k->other_uj = k->whole.uj;
 		return;
@@ -210,6 +223,10 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 	if (span.known)
 		k->tool_uj = span.energy.uj;
 	account_rest_since(a, b->machine, kind, &k->idle_uj, &other_uj);
+	/* The whole may reach from snapshot to snapshot, and the parts from reading to reading. */
+	account_since(a, b->machine, ACCOUNT_NO_SLOT, kind, &read);
+	if (!is_shared(kind) && read.known && read.energy.uj > 0)
+		stretch(k, read.energy.uj);
 	given_uj = k->asked.uj + k->tool_uj;
 	rest_uj = k->whole.uj > given_uj ? k->whole.uj - given_uj : 0;
 	if (k->idle_uj > rest_uj)

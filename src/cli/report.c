@@ -59,6 +59,10 @@ static void judge_domain(struct warnings *w, const struct domain *d, const struc
 	if (f->flags & FLAG_RESET)
 		warnings_add(w, "%s %s: the counter fell or jumped meanwhile: energy is missing",
 			d->sensor, d->name);
+	if (f->flags & FLAG_DISPUTED)
+		warnings_add(w,
+			"%s %s: its energy counter and its power disagree by more than 5 %%",
+			d->sensor, d->name);
 	if (f->flags & FLAG_GAP)
 		warnings_add(w, "%s %s: could not be read for a while", d->sensor, d->name);
 	if (rig_is_simulated(d->sensor))
@@ -106,7 +110,7 @@ void warnings_judge(struct warnings *w, const struct rig *rig, const struct meas
 		warnings_add(w,
 			"DRAM energy is shared out by CPU time: it is not known who used the "
 			"memory");
-	if (m->kinds[KIND_GPU].known)
+	if (m->kinds[KIND_GPU].known && !m->kinds[KIND_GPU].shared)
 		warnings_add(w,
 			"GPU energy is the whole device's: it is not known which process used it");
 }

@@ -54,8 +54,11 @@ int account_create(struct account **ret, const struct domain *const *domains, si
 	a->options = *options;
 	if (listener)
 		a->listener = *listener;
-	for (size_t i = 0; i < n_domains; i++)
+	for (size_t i = 0, column = 0; i < n_domains; i++) {
 		a->books[i].domain = domains[i];
+		if (domains[i]->tells_users && column < METER_MAX_USED)
+			a->books[i].column = column++;
+	}
 	*ret = a;
 	return 0;
 }
@@ -81,6 +84,8 @@ int account_add_target(struct account *a, uint32_t slot)
 	if (r < 0)
 		return r;
 	account_drop_target(a, slot);
+	/* It has no part in what waits. */
+	account_settle_uses(a);
 	a->targets[slot] = calloc(
 		1, sizeof(struct account_target) + a->n_domains * sizeof(struct target_book));
 	return a->targets[slot] ? 0 : -ENOMEM;
@@ -110,6 +115,9 @@ static uint32_t enter_usages(struct account *a, const struct snapshot *s)
 		t->cpu_ns = usages[i].cpu_ns;
 		t->flags = usages[i].flags;
 		t->tail_ns = usages[i].tail_ns;
+		for (size_t d = 0; d < a->n_domains; d++)
+			if (a->books[d].domain->tells_users)
+				t->books[d].used_ppm = usages[i].used_ppm[a->books[d].column];
 		if (!t->begun) {
 			t->begun = true;
 			for (size_t d = 0; d < a->n_domains; d++)
@@ -174,6 +182,17 @@ static unsigned note_success(struct account *a, size_t d, uint64_t t_ns)
 	return FLAG_GAP;
 }
 
+static void note_dispute(struct account *a, size_t d, unsigned flags)
+{
+	struct domain_book *b = &a->books[d];
+
+	if (!(flags & FLAG_DISPUTED) || b->disputed)
+		return;
+	b->disputed = true;
+	if (a->listener.disputed)
+		a->listener.disputed(a->listener.ctx, d);
+}
+
 static void enter_reading(struct account *a, const struct snapshot *s, size_t d, uint32_t n_targets)
 {
 	struct domain_book *b = &a->books[d];
@@ -184,7 +203,9 @@ static void enter_reading(struct account *a, const struct snapshot *s, size_t d,
 		.since_ns = r->since_ns,
 		.power_mw = r->power_mw,
 		.capacity_ns = s->capacity_ns,
-		.idle_ns = s->idle_ns };
+		.idle_ns = s->idle_ns,
+		.looked_ns = r->looked_ns,
+		.busy_ppm = r->busy_ppm };
 	unsigned flags;
 
 	b->fresh = false;
@@ -209,8 +230,9 @@ static void enter_reading(struct account *a, const struct snapshot *s, size_t d,
 	}
 	if (r->power_mw > b->most_mw)
 		b->most_mw = r->power_mw;
+	note_dispute(a, d, r->flags);
 	flags = note_success(a, d, s->t_ns) | (s->missed_ticks ? FLAG_LATE : 0) |
-		b->domain->quality;
+		b->domain->quality | (b->disputed ? FLAG_DISPUTED : 0);
 	if (!b->have && b->early && r->t_ns > r->since_ns) {
 		/* It began between two snapshots, with energy 0 at since_ns. */
 		b->point.t_ns = r->since_ns;
@@ -252,6 +274,7 @@ void account_enter(struct account *a, const struct snapshot *s)
 			a->books[d].lost = false;
 			a->books[d].peak_mw = a->books[d].most_mw = 0;
 			account_settle(&a->books[d]);
+			account_drop_held(&a->books[d]);
 		}
 	}
 	a->t_ns = s->t_ns;

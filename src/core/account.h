@@ -5,7 +5,8 @@
  * books, so that intervals add up however they are cut.
  *
  * A domain's energy between two of its readings is shared out by the CPU time that the targets
- * used meanwhile (attribution/share.h), at once and exactly. A reading that failed only makes the
+ * used meanwhile (attribution/share.h), at once and exactly; where its sensor tells who used it, as
+ * for a GPU, by that, and then at each of the sensor's looks. A reading that failed only makes the
  * next interval longer. A counter that restarted leaves a hole of which nothing is known: no
  * energy is reported for it, and figures over it are flagged FLAG_RESET.
  */
@@ -45,6 +46,7 @@ struct slice {
 	uint64_t t_ns; /* its end */
 	uint64_t interval_ns;
 	uint64_t energy_uj;
+	bool by_use;                    /* shared out by who used it, as the sensor tells */
 	const struct slice_part *parts; /* valid during the call */
 	size_t n_parts;
 };
@@ -57,6 +59,8 @@ struct account_listener {
 	void (*restarted)(void *ctx, size_t domain);
 	void (*lost)(void *ctx, size_t domain);
 	void (*recovered)(void *ctx, size_t domain, uint64_t gap_ns);
+	/* The sensor says, for the first time, FLAG_DISPUTED. */
+	void (*disputed)(void *ctx, size_t domain);
 	void *ctx;
 };
 
@@ -79,6 +83,14 @@ void account_drop_target(struct account *a, uint32_t slot);
 
 /* Enters a snapshot. */
 void account_enter(struct account *a, const struct snapshot *s);
+
+/* Shares out what waits for a sensor's next look at who uses its domains by the last one. Before the
+ * end of a session; else it is done at each look. */
+void account_settle_uses(struct account *a);
+
+/* Whether the kind's energy is shared out: all its counted domains go by CPU time, or their sensors
+ * tell who used them. */
+bool account_shares(const struct account *a, enum kind kind);
 
 /* The state after the last snapshot, for the machine (ACCOUNT_NO_SLOT) or with a target. Free
  * with account_mark_free(). NULL if there is no memory. */

@@ -12,6 +12,13 @@
 void account_advance(
 	struct account *a, size_t d, uint32_t n_targets, const struct point *now, unsigned flags);
 
+/* What waits for a look that will not come goes to other. */
+void account_drop_held(struct domain_book *b);
+
+/* A target's part of what waits, and what idled of it, by the last look. */
+uint64_t account_held_of(const struct domain_book *b, const struct target_book *t);
+uint64_t account_held_idle(const struct account *a, const struct domain_book *b);
+
 /* Moves what short slices left over into idle and other. */
 void account_settle(struct domain_book *b);
 

@@ -69,12 +69,13 @@ void account_mark_renew(const struct account *a, struct account_mark *m)
 			.power_mw = b->point.power_mw,
 			.capacity_ns = b->point.capacity_ns,
 			.total_uj = b->total_uj,
-			.idle_uj = settled.idle_uj,
+			.idle_uj = settled.idle_uj + account_held_idle(a, b),
 			.other_uj = settled.other_uj,
 			.resets = b->resets,
 			.gaps = b->gaps,
 			.target_cpu_ns = t ? t->books[d].base_cpu_ns : 0,
-			.target_uj = t ? t->books[d].total_uj : 0,
+			.target_uj = t ? t->books[d].total_uj + account_held_of(b, &t->books[d])
+				       : 0,
 		};
 	}
 }
@@ -95,18 +96,24 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 	ret->known = true;
 	ret->interval_ns = b->point.t_ns - from_ns;
 	whole = account_domain_range(b, uj, ret->interval_ns, b->point.t_err_ns + from->t_err_ns);
-	ret->flags = b->domain->quality |
+	ret->flags = b->domain->quality | (b->disputed ? FLAG_DISPUTED : 0) |
 		(b->gaps != from->gaps || b->failing_since_ns ? FLAG_GAP : 0) |
 		(b->resets != from->resets ? FLAG_RESET : 0) |
 		(a->missed_ticks != m->missed_ticks ? FLAG_LATE : 0);
 	if (t) {
 		const struct target_book *book = &t->books[domain];
 
-		uj = book->total_uj - from->target_uj;
-		ret->energy = account_target_range(a, t, whole,
-			b->point.capacity_ns - from->capacity_ns, ret->interval_ns,
-			book->base_cpu_ns - from->target_cpu_ns, uj);
-		ret->flags |= account_target_flags(t);
+		/* What was held at the mark may have turned out to be less. */
+		uj = book->total_uj + account_held_of(b, book);
+		uj = uj > from->target_uj ? uj - from->target_uj : 0;
+		if (b->by_use) {
+			ret->energy = account_part_range(whole, uj);
+		} else {
+			ret->energy = account_target_range(a, t, whole,
+				b->point.capacity_ns - from->capacity_ns, ret->interval_ns,
+				book->base_cpu_ns - from->target_cpu_ns, uj);
+			ret->flags |= account_target_flags(t);
+		}
 	} else {
 		ret->energy = whole;
 	}
@@ -251,6 +258,7 @@ void account_rest_since(const struct account *a, const struct account_mark *m, e
 		if (b->domain->kind != kind || !b->domain->counted)
 			continue;
 		account_settle(&settled);
+		settled.idle_uj += account_held_idle(a, b);
 		/* What was settled for the mark is settled together with more now: a part may be
 		 * less than it seemed then. */
 		if (settled.idle_uj > m->domains[d].idle_uj)

@@ -24,6 +24,8 @@ struct point {
 	uint64_t power_mw;
 	uint64_t capacity_ns;
 	uint64_t idle_ns;
+	uint64_t looked_ns; /* who used the domain is known up to then; 0: it is not */
+	uint32_t busy_ppm;
 };
 
 /* What was taken together from slices too short to settle. */
@@ -33,8 +35,21 @@ struct pending {
 	uint64_t ns;
 };
 
+/* What waits for the next look at who used the domain. */
+struct held {
+	uint64_t energy_uj;
+	uint64_t ns;
+	uint64_t t_err_ns;
+	unsigned flags;
+};
+
 struct domain_book {
 	const struct domain *domain;
+	size_t column; /* of the targets' used_ppm, where it has tells_users */
+	bool by_use;   /* the last reading came with a look: energy goes by use */
+	uint64_t looked_ns;
+	uint32_t busy_ppm;
+	struct held held;
 	bool have;  /* point is a reading */
 	bool early; /* point is a snapshot at which the first reading was still to come */
 	bool fresh; /* the last snapshot moved the point */
@@ -51,6 +66,7 @@ struct domain_book {
 	uint32_t gaps;
 	uint64_t failing_since_ns; /* 0: not failing */
 	bool lost;
+	bool disputed;
 };
 
 /* One target's side of one domain. */
@@ -58,6 +74,7 @@ struct target_book {
 	uint64_t base_cpu_ns; /* the target's CPU time when the domain's point was made */
 	struct share_target share;
 	uint64_t total_uj;
+	uint32_t used_ppm; /* its part of the domain at the last look */
 };
 
 struct account_target {

@@ -501,6 +501,13 @@ static void command_read(struct target *t, uint64_t now_ns, struct usage *ret)
 	*ret = t->last;
 }
 
+static bool command_has(const struct target *t, pid_t pid)
+{
+	const struct command *c = t->state;
+
+	return pid == c->pid || c->live.ops->has(&c->live, pid);
+}
+
 static void command_close(struct target *t)
 {
 	t->state = NULL;
@@ -510,6 +517,7 @@ static const struct target_ops command_ops = {
 	.name = "command",
 	.read = command_read,
 	.read_last = command_read,
+	.has = command_has,
 	.close = command_close,
 };
 

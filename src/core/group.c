@@ -33,6 +33,11 @@ static void group_read(struct target *t, uint64_t now_ns, struct usage *ret)
 	*ret = t->last;
 }
 
+static bool group_has(const struct target *t, pid_t pid)
+{
+	return cgroup_has(t->usage_fd, pid);
+}
+
 static void group_close(struct target *t)
 {
 	close_fd(&t->usage_fd);
@@ -42,6 +47,7 @@ static const struct target_ops group_ops = {
 	.name = "cgroup",
 	.read = group_read,
 	.read_last = group_read,
+	.has = group_has,
 	.close = group_close,
 };
 

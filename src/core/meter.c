@@ -21,7 +21,7 @@ const char *kind_title(enum kind kind)
 const char *flag_name(unsigned index)
 {
 	static const char *const names[FLAG_COUNT] = { "MEASURED", "INTEGRATED", "ESTIMATED", "GAP",
-		"RESET", "LATE", "TAIL" };
+		"RESET", "LATE", "TAIL", "DISPUTED" };
 
 	return names[index];
 }

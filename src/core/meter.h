@@ -37,10 +37,11 @@ enum reading_flag {
 	FLAG_RESET = 1 << 4,      /* the counter fell: no energy is known for some of the time */
 	FLAG_LATE = 1 << 5,       /* ticks were missed */
 	FLAG_TAIL = 1 << 6,       /* a process was gone before its last CPU time could be read */
+	FLAG_DISPUTED = 1 << 7,   /* the hardware tells it in two ways that disagree */
 };
 
 #define FLAG_QUALITY (FLAG_MEASURED | FLAG_INTEGRATED | FLAG_ESTIMATED)
-#define FLAG_COUNT 7
+#define FLAG_COUNT 8
 
 /* The name of one flag: "MEASURED"; index is its bit number, below FLAG_COUNT. */
 const char *flag_name(unsigned index);
@@ -65,6 +66,7 @@ struct domain {
 	bool twin; /* not counted, since another sensor tells of the same */
 	/* KIND_BITs: what sensors tell of these kinds is measured in it, too. */
 	uint32_t covers;
+	bool tells_users;  /* its sensor tells who used it (struct domain_users) */
 	bool power_only;   /* the sensor tells power; energy is added up from it */
 	uint64_t modulus;  /* raw counts start again at 0 when they reach this; 0: they do not */
 	uint64_t unit_num; /* microjoules in one raw count: unit_num / unit_den */
@@ -86,9 +88,30 @@ struct reading {
 	uint64_t t_ns;     /* when the value became true */
 	uint64_t t_err_ns; /* it did so within this much of t_ns */
 
+	/* When it was looked who uses the domain, and how busy it was from the look before until
+	 * then; 0: that is not known. */
+	uint64_t looked_ns;
+	uint32_t busy_ppm;
+
 	uint64_t energy_uj; /* since since_ns */
 	uint64_t since_ns;  /* when counting began; a difference is valid between equal ones only */
 };
+
+/* Who used a domain between its sensor's last two looks; others are not known to have. */
+#define DOMAIN_MAX_USERS 64
+
+struct domain_users {
+	uint64_t looked_ns;
+	size_t n;
+	struct domain_user {
+		int32_t pid;
+		uint32_t
+			ppm; /* the part of the domain that it kept busy, all the time or now and then */
+	} list[DOMAIN_MAX_USERS];
+};
+
+/* So many domains at most, of all sensors together, have tells_users. */
+#define METER_MAX_USED 16
 
 enum usage_flag {
 	USAGE_ENDED = 1 << 0, /* the target is gone; this is its last reading */
@@ -102,6 +125,8 @@ struct usage {
 	unsigned flags;
 	uint64_t cpu_ns;  /* cumulative */
 	uint64_t tail_ns; /* with USAGE_TAIL: at most this much more was used */
+	/* The part that it had of the domains with tells_users, in their order, at their last looks. */
+	uint32_t used_ppm[METER_MAX_USED];
 };
 
 enum snapshot_flag {

@@ -45,6 +45,7 @@ struct poller {
 	uint32_t wanted;
 	uint64_t call_began_ns; /* 0: no driver call is under way */
 	struct reading published[SENSOR_MAX_DOMAINS];
+	struct domain_users *users; /* by domain; NULL: nothing is told of them */
 
 	/* The thread's own: */
 	pthread_t thread;
@@ -59,6 +60,7 @@ static void free_all(struct poller *p)
 	pthread_cond_destroy(&p->changed);
 	pthread_mutex_destroy(&p->lock);
 	free(p->sensor);
+	free(p->users);
 	free(p);
 }
 
@@ -151,6 +153,9 @@ static void read_once(struct poller *p)
 	pthread_mutex_lock(&p->lock);
 	p->call_began_ns = 0;
 	memcpy(p->published, p->readings, s->n_domains * sizeof(p->readings[0]));
+	for (size_t i = 0; p->users && i < s->n_domains; i++)
+		if (s->users[i].looked_ns != p->users[i].looked_ns)
+			p->users[i] = s->users[i];
 }
 
 static void run(struct poller *p)
@@ -204,6 +209,9 @@ static void *thread_main(void *arg)
 		p->sensor->ops->close(p->sensor);
 
 	pthread_mutex_lock(&p->lock);
+	/* Without memory nobody hears of users. */
+	if (r == 0 && p->sensor->users)
+		p->users = calloc(p->sensor->n_domains, sizeof(*p->users));
 	p->error = r;
 	p->phase = r < 0 ? PHASE_FAILED : PHASE_RUNNING;
 	pthread_cond_broadcast(&p->changed);
@@ -325,6 +333,16 @@ void poller_copy(struct poller *p, uint64_t now_ns, struct reading *ret)
 	pthread_mutex_unlock(&p->lock);
 	for (size_t i = 0; hangs && i < p->sensor->n_domains; i++)
 		ret[i] = (struct reading) { .error = -ETIMEDOUT };
+}
+
+void poller_users(struct poller *p, size_t domain, struct domain_users *ret)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->users)
+		*ret = p->users[domain];
+	else
+		ret->n = 0;
+	pthread_mutex_unlock(&p->lock);
 }
 
 bool poller_destroy(struct poller *p, uint64_t timeout_ns)

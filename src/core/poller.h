@@ -31,6 +31,9 @@ void poller_want(struct poller *p, uint32_t kinds);
  * sensor does not come back from a call has -ETIMEDOUT. now_ns is the present. */
 void poller_copy(struct poller *p, uint64_t now_ns, struct reading *ret);
 
+/* Copies who used a domain at the last look. */
+void poller_users(struct poller *p, size_t domain, struct domain_users *ret);
+
 /* Ends the thread and frees everything. If the thread hangs in a driver call for longer than
  * timeout_ns it is left behind with its memory, and false is returned. Takes NULL. */
 bool poller_destroy(struct poller *p, uint64_t timeout_ns);

@@ -115,6 +115,11 @@ static void process_read(struct target *t, uint64_t now_ns, struct usage *ret)
 	answer(t, 0, 0, ret);
 }
 
+static bool process_has(const struct target *t, pid_t pid)
+{
+	return pid == t->pid;
+}
+
 static void process_close(struct target *t)
 {
 	close_fd(&t->exit_fd);
@@ -177,5 +182,6 @@ static const struct target_ops process_ops = {
 	.name = "process",
 	.read = process_read,
 	.read_last = process_read_last,
+	.has = process_has,
 	.close = process_close,
 };

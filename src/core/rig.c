@@ -374,6 +374,19 @@ static void count_once(struct rig *rig)
 	}
 }
 
+static void limit_used(struct rig *rig)
+{
+	size_t n_used = 0;
+
+	for (size_t n = 0; n < rig->n_opened; n++) {
+		struct sensor *s = rig->opened[n].sensor;
+
+		for (size_t i = 0; i < s->n_domains; i++)
+			if (s->domains[i].tells_users && ++n_used > METER_MAX_USED)
+				s->domains[i].tells_users = false;
+	}
+}
+
 int rig_open(
 	struct rig **ret, struct host *h, const struct rig_options *o, const char **ret_bad_name)
 {
@@ -398,6 +411,7 @@ int rig_open(
 		if (!is_in(&order, *ops) && (*ops)->role != SENSOR_SIMULATED)
 			pass_over(rig, *ops, -ECANCELED, "not in the list of sensors to use");
 	count_once(rig);
+	limit_used(rig);
 	*ret = rig;
 	return 0;
 }
@@ -512,6 +526,17 @@ void rig_read(struct rig *rig, uint32_t kinds, struct reading *ret)
 				unwrap_step(
 					&rig->unwraps[opened->first + k], &s->domains[k], &mine[k]);
 		}
+	}
+}
+
+void rig_users(struct rig *rig, size_t i, struct domain_users *ret)
+{
+	ret->n = 0;
+	for (size_t k = 0; k < rig->n_opened; k++) {
+		const struct opened *o = &rig->opened[k];
+
+		if (o->poller && i >= o->first && i < o->first + o->sensor->n_domains)
+			poller_users(o->poller, i - o->first, ret);
 	}
 }
 

@@ -70,6 +70,9 @@ void rig_want(struct rig *rig, uint32_t kinds);
  * allocation. host_usage must be up to date, for the model lives on it. */
 void rig_read(struct rig *rig, uint32_t kinds, struct reading *ret);
 
+/* Who used a domain that has tells_users, as of its reading's looked_ns or later. */
+void rig_users(struct rig *rig, size_t i, struct domain_users *ret);
+
 /* Closes everything; false where a driver call hangs and its thread was left behind after
  * timeout_ns. The host must then stay until the process ends. Takes NULL. */
 bool rig_close(struct rig *rig, uint64_t timeout_ns);

@@ -56,6 +56,16 @@ static void on_recovered(void *ctx, size_t d, uint64_t gap_ns)
 		(double) gap_ns / 1e9);
 }
 
+static void on_disputed(void *ctx, size_t d)
+{
+	const struct domain *domain = sessions_domain(ctx, d);
+
+	sessions_say(ctx, SESSION_WARNING,
+		"%s %s: its energy counter and its power disagree by more than 5 %%: the "
+		"counter is used, and flagged",
+		domain->sensor, domain->name);
+}
+
 static void on_restarted(void *ctx, size_t d)
 {
 	struct sessions *ss = ctx;
@@ -197,6 +207,7 @@ int sessions_create(struct sessions **ret, const struct session_options *options
 	struct sessions *ss = calloc(1, sizeof(*ss));
 	struct account_listener listener = { .failing = on_failing,
 		.restarted = on_restarted,
+		.disputed = on_disputed,
 		.lost = on_lost,
 		.recovered = on_recovered,
 		.slice = options->details ? session_write_slice : NULL,

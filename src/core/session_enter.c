@@ -63,8 +63,19 @@ static void find_endings(struct sessions *ss, const struct snapshot *snapshot)
 	}
 }
 
+static bool any_ends(const struct sessions *ss)
+{
+	for (size_t i = 0; i < ss->n; i++)
+		for (size_t k = 0; k < ss->list[i]->n_members; k++)
+			if (ss->list[i]->state == SESSION_ACTIVE && ss->list[i]->members[k].ending)
+				return true;
+	return false;
+}
+
 static void end_sessions(struct sessions *ss, uint64_t t_ns)
 {
+	if (any_ends(ss))
+		account_settle_uses(ss->account);
 	for (size_t i = ss->n; i-- > 0;) {
 		struct session *s = ss->list[i];
 

@@ -17,10 +17,15 @@ static bool has_several_packages(const struct sessions *ss)
 
 /* By which rule a part was given. With several packages the kernel does not tell cheaply on which
  * a process ran: it is then taken to have run on all of them alike. */
-static const char *rule_of(const struct sessions *ss, enum slice_who who, enum kind kind)
+static const char *rule_of(
+	const struct sessions *ss, enum slice_who who, enum kind kind, bool by_use)
 {
 	bool several = has_several_packages(ss);
 
+	if (by_use)
+		return who == SLICE_TARGET  ? "sm-share"
+			: who == SLICE_IDLE ? "idle-share"
+					    : "remainder";
 	if (kind != KIND_CPU && kind != KIND_DRAM)
 		return "none";
 	switch (who) {
@@ -59,7 +64,7 @@ void session_write_slice(void *ctx, const struct slice *slice)
 		r.power_uw = (uint64_t) ((double) part->energy.uj * 1e9 /
 			(double) slice->interval_ns);
 		r.flags = part->flags;
-		r.attribution = rule_of(ss, part->who, domain->kind);
+		r.attribution = rule_of(ss, part->who, domain->kind, slice->by_use);
 		ss->hooks.record(ss->hooks.ctx, &r);
 	}
 }
@@ -86,7 +91,7 @@ bool session_write_line(struct sessions *ss, const struct account_mark *mark,
 		.energy = span.energy,
 		.power_uw = span.power_uw,
 		.flags = span.flags,
-		.attribution = w ? rule_of(ss, SLICE_TARGET, kind) : NULL };
+		.attribution = w ? rule_of(ss, SLICE_TARGET, kind, false) : NULL };
 	ss->hooks.record(ss->hooks.ctx, &r);
 	return true;
 }

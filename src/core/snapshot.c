@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/snapshot.h"
 
+#include <string.h>
+
 void series_init(struct series *s, struct host *host, struct rig *rig)
 {
 	*s = (struct series) { .host = host, .rig = rig, .wants_idle = true };
@@ -13,6 +15,36 @@ void series_want(struct series *s, uint32_t kinds)
 	s->wanted = kinds;
 	if (kinds == 0)
 		s->begun = false;
+}
+
+static uint32_t part_of(const struct target *t, const struct domain_users *users)
+{
+	uint64_t ppm = 0;
+
+	for (size_t i = 0; i < users->n; i++)
+		if (t->ops->has(t, users->list[i].pid))
+			ppm += users->list[i].ppm;
+	return ppm < 1000000 ? (uint32_t) ppm : 1000000;
+}
+
+/* Once for each look, which is no more than once a second. */
+static void find_users(struct series *s, const struct reading *readings,
+	struct target *const *targets, size_t n_targets)
+{
+	struct domain_users users;
+	size_t column = 0;
+
+	for (size_t d = 0; d < rig_n_domains(s->rig); d++) {
+		if (!rig_domain(s->rig, d)->tells_users)
+			continue;
+		if (readings[d].error == 0 && readings[d].looked_ns != s->users_ns[column]) {
+			rig_users(s->rig, d, &users);
+			for (size_t i = 0; i < n_targets; i++)
+				targets[i]->used_ppm[column] = part_of(targets[i], &users);
+			s->users_ns[column] = readings[d].looked_ns;
+		}
+		column++;
+	}
 }
 
 void snapshot_take(struct series *s, uint32_t kinds, struct target *const *targets,
@@ -56,4 +88,7 @@ void snapshot_take(struct series *s, uint32_t kinds, struct target *const *targe
 	for (size_t i = 0; i < n_targets; i++)
 		targets[i]->ops->read(targets[i], t_ns, &usages[i]);
 	rig_read(s->rig, kinds, snapshot_readings(ret));
+	find_users(s, snapshot_readings(ret), targets, n_targets);
+	for (size_t i = 0; i < n_targets; i++)
+		memcpy(usages[i].used_ppm, targets[i]->used_ppm, sizeof(usages[i].used_ppm));
 }

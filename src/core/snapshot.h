@@ -21,7 +21,8 @@ struct series {
 
 	/* Whether idle time is of interest. Without it just the CPUs are counted in a tick. */
 	bool wants_idle;
-	uint64_t looked_ns; /* when either was done last */
+	uint64_t looked_ns;                /* when either was done last */
+	uint64_t users_ns[METER_MAX_USED]; /* the looks that the targets' used_ppm are of */
 };
 
 /* The machine's usage is not read, nor are CPUs counted, more often than this in ticks: /proc/stat

@@ -24,6 +24,7 @@ struct target {
 	/* The rest is the ops' own. */
 	bool ended; /* `last` is all there will be */
 	struct usage last;
+	uint32_t used_ppm[METER_MAX_USED];
 	clockid_t cpu_clock;
 	uint64_t last_cpu_ns;
 	uint64_t last_read_ns; /* when last_cpu_ns was read */
@@ -46,6 +47,9 @@ struct target_ops {
 	/* As read(), when exit_fd has told that the target ended: gets the last CPU time from
 	 * wherever it still is. */
 	void (*read_last)(struct target *t, uint64_t now_ns, struct usage *ret);
+
+	/* Whether the process is part of the target. It may have ended. */
+	bool (*has)(const struct target *t, pid_t pid);
 
 	void (*close)(struct target *t);
 };

@@ -23,6 +23,7 @@
 
 #define MAX_MEMBERS 65536
 #define MAX_EVENTS 1024
+#define MAX_DEPTH 256
 
 /* How often a list of children is made again that changed while events were opened. */
 #define ATTEMPTS 3
@@ -327,10 +328,26 @@ static void tree_close(struct target *t)
 	t->state = NULL;
 }
 
+/* By its parents; one whose parent ended belongs to nobody any more. */
+static bool tree_has(const struct target *t, pid_t pid)
+{
+	struct procstat stat;
+
+	for (int i = 0; i < MAX_DEPTH && pid > 1; i++) {
+		if (pid == t->pid)
+			return true;
+		if (procstat_read(pid, &stat) < 0)
+			return false;
+		pid = stat.ppid;
+	}
+	return false;
+}
+
 static const struct target_ops tree_ops = {
 	.name = "tree",
 	.read = tree_read,
 	.read_last = tree_read,
+	.has = tree_has,
 	.close = tree_close,
 };
 

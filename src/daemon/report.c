@@ -40,6 +40,8 @@ static void put_flags(struct text *t, unsigned flags)
 		put(t, " LATE");
 	if (flags & FLAG_TAIL)
 		put(t, " TAIL");
+	if (flags & FLAG_DISPUTED)
+		put(t, " DISPUTED");
 }
 
 static void put_total(struct text *t, const struct session_report *report, enum kind kind)

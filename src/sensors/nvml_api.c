@@ -39,6 +39,10 @@ bool nvml_load(struct nvml_api *api)
 	RESOLVE(api, energy_mj, "nvmlDeviceGetTotalEnergyConsumption");
 	RESOLVE(api, fields, "nvmlDeviceGetFieldValues");
 	RESOLVE(api, power_limit_mw, "nvmlDeviceGetEnforcedPowerLimit");
+	RESOLVE(api, pci_info, "nvmlDeviceGetPciInfo_v3");
+	RESOLVE(api, utilization, "nvmlDeviceGetUtilizationRates");
+	RESOLVE(api, process_utilization, "nvmlDeviceGetProcessUtilization");
+	RESOLVE(api, mig_mode, "nvmlDeviceGetMigMode");
 	return api->init && api->device_count && api->device_by_index;
 }
 

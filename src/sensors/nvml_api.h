@@ -13,6 +13,8 @@ enum {
 	NVML_SUCCESS = 0,
 	NVML_ERROR_NOT_SUPPORTED = 3,
 	NVML_ERROR_NO_PERMISSION = 4,
+	NVML_ERROR_NOT_FOUND = 6,
+	NVML_ERROR_INSUFFICIENT_SIZE = 7,
 	NVML_ERROR_DRIVER_NOT_LOADED = 9,
 	NVML_ERROR_TIMEOUT = 10,
 	NVML_ERROR_GPU_IS_LOST = 15,
@@ -21,7 +23,12 @@ enum {
 	NVML_ERROR_UNKNOWN = 999,
 
 	NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION = 83,
+	NVML_FI_DEV_POWER_AVERAGE = 185,
 	NVML_FI_DEV_POWER_INSTANT = 186,
+	NVML_FI_DEV_SCOPED_ENERGY_CONSUMPTION = 191,
+
+	NVML_SCOPE_GPU = 0,
+	NVML_SCOPE_MODULE = 1,
 };
 
 enum nvml_value_type {
@@ -56,6 +63,30 @@ struct nvml_field {
 	union nvml_value value;
 };
 
+struct nvml_pci_info {
+	char bus_id_legacy[16];
+	unsigned domain;
+	unsigned bus;
+	unsigned device;
+	unsigned device_vendor_id;
+	unsigned subsystem_id;
+	char bus_id[32]; /* "00000000:01:00.0" */
+};
+
+struct nvml_utilization {
+	unsigned gpu_percent;
+	unsigned memory_percent;
+};
+
+struct nvml_process_sample {
+	unsigned pid;
+	unsigned long long timestamp_us;
+	unsigned sm_percent;
+	unsigned memory_percent;
+	unsigned encoder_percent;
+	unsigned decoder_percent;
+};
+
 /* Functions that a driver may be too old for are optional. */
 struct nvml_api {
 	void *library;
@@ -70,6 +101,11 @@ struct nvml_api {
 	int (*energy_mj)(nvml_device, unsigned long long *);
 	int (*fields)(nvml_device, int, struct nvml_field *);
 	int (*power_limit_mw)(nvml_device, unsigned *);
+	int (*pci_info)(nvml_device, struct nvml_pci_info *);
+	int (*utilization)(nvml_device, struct nvml_utilization *);
+	int (*process_utilization)(nvml_device, struct nvml_process_sample *, unsigned *n,
+		unsigned long long last_seen_us);
+	int (*mig_mode)(nvml_device, unsigned *current, unsigned *pending);
 };
 
 /* Loads the library and resolves what is used of it. Returns false if it is not there or lacks what

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "util/cleanup.h"
 #include "util/u128.h"
 
 /* So often is a counter read that is updated too fast to be followed. */
@@ -26,23 +27,35 @@
 /* A counter that stands still for so long although power is drawn tells nothing. */
 #define STILL_MAX_NS (10 * NS_PER_S)
 
+/* So often one looks whether a GPU still sleeps. */
+#define ASLEEP_EVERY_NS (250 * NS_PER_MS)
+
 /* ---- asking the driver ------------------------------------------------------------------ */
 
 static void read_fields(const struct nvml_api *api, const struct gpu *g, struct gpu_sample *ret)
 {
-	/* What a driver leaves as it was is no value. */
-	struct nvml_field fields[2] = {
-		{ .id = NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, .error = NVML_ERROR_NOT_SUPPORTED },
-		{ .id = NVML_FI_DEV_POWER_INSTANT, .error = NVML_ERROR_NOT_SUPPORTED },
-	};
+	const unsigned ids[] = { g->module ? NVML_FI_DEV_SCOPED_ENERGY_CONSUMPTION
+					   : NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION,
+		NVML_FI_DEV_POWER_INSTANT, NVML_FI_DEV_POWER_AVERAGE };
+	struct nvml_field fields[ARRAY_SIZE(ids)];
 
-	if (api->fields(g->device, 2, fields) != NVML_SUCCESS)
+	/* What a driver leaves as it was is no value. */
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		fields[i] = (struct nvml_field) { .id = ids[i],
+			.scope = g->module ? NVML_SCOPE_MODULE : NVML_SCOPE_GPU,
+			.error = NVML_ERROR_NOT_SUPPORTED };
+	if (api->fields(g->device, ARRAY_SIZE(ids), fields) != NVML_SUCCESS)
 		return;
 	ret->has_energy = nvml_field_u64(&fields[0], &ret->energy_mj);
 	ret->has_power = nvml_field_u64(&fields[1], &ret->power_mw);
+	/* Where there is an average, nvmlDeviceGetPowerUsage() tells no other figure. */
+	if (!ret->has_power) {
+		ret->has_power = nvml_field_u64(&fields[2], &ret->power_mw);
+		ret->averaged = ret->has_power;
+	}
 	ret->from_fields = ret->has_energy || ret->has_power;
 	ret->stamp_us = ret->has_energy ? fields[0].timestamp_us
-		: ret->has_power        ? fields[1].timestamp_us
+		: ret->has_power        ? fields[ret->averaged ? 2 : 1].timestamp_us
 					: 0;
 }
 
@@ -57,14 +70,14 @@ int gpu_take_sample(const struct host *h, const struct nvml_api *api, const stru
 	*ret = (struct gpu_sample) { 0 };
 	if (api->fields && (g->has_fields || !g->watch.done))
 		read_fields(api, g, ret);
-	if (!ret->has_energy && g->source == SOURCE_COUNTER && api->energy_mj) {
+	if (!ret->has_energy && g->source == SOURCE_COUNTER && api->energy_mj && !g->module) {
 		error = api->energy_mj(g->device, &mj);
 		ret->has_energy = error == NVML_SUCCESS;
 		if (ret->has_energy)
 			ret->energy_mj = mj;
 		ret->stamp_us = 0;
 	}
-	if (!ret->has_power && api->power_mw) {
+	if (!ret->has_power && api->power_mw && !g->module) {
 		int r = api->power_mw(g->device, &mw);
 
 		ret->has_power = r == NVML_SUCCESS;
@@ -182,6 +195,8 @@ static bool date(const struct host *h, struct gpu *g, const struct gpu_sample *s
 {
 	r->t_ns = sample->t_ns;
 	r->t_err_ns = sample->t_err_ns + g->edge.period_ns;
+	if (g->source == SOURCE_POWER && sample->averaged)
+		r->t_err_ns += GPU_AVERAGE_NS;
 	if (g->source == SOURCE_POWER || is_asleep(g, sample))
 		return true;
 	/* A stamp tells of a value's time even where nobody saw it change. */
@@ -273,18 +288,33 @@ void gpu_read(const struct host *h, const struct nvml_api *api, struct gpu *g)
 		.raw = sample.energy_mj,
 		.power_mw = sample.has_power ? sample.power_mw : g->last.power_mw,
 	};
-	if (date(h, g, &sample, news, &r))
+	if (date(h, g, &sample, news, &r)) {
+		if (g->source == SOURCE_COUNTER && sample.has_power &&
+			gpu_check_step(&g->check, &r, sample.averaged ? GPU_AVERAGE_NS : 0))
+			r.flags |= FLAG_DISPUTED;
 		g->last = r;
-	else if (sample.t_ns > g->changed_ns + STILL_MAX_NS && sample.has_power)
+	} else if (sample.t_ns > g->changed_ns + STILL_MAX_NS && sample.has_power)
 		g->last = (struct reading) { .error = -ENODATA, .t_ns = g->last.t_ns };
 	g->due_ns = next_due_ns(g, sample.t_ns + sample.t_err_ns);
 }
 
-void gpu_begin_anew(struct gpu *g)
+static void forget_pace(struct gpu *g)
 {
 	edge_restart(&g->edge);
 	g->has_value = false;
 	g->failures = g->n_rough = 0;
+}
+
+void gpu_let_sleep(const struct host *h, struct gpu *g)
+{
+	forget_pace(g);
+	g->last = (struct reading) { .error = -ENODATA, .t_ns = g->last.t_ns };
+	g->due_ns = host_now_ns(h) + ASLEEP_EVERY_NS;
+}
+
+void gpu_begin_anew(struct gpu *g)
+{
+	forget_pace(g);
 	g->last = (struct reading) { .error = -EAGAIN };
 	g->due_ns = 0;
 }

@@ -6,6 +6,8 @@
 #define PM_SENSORS_NVML_GPU_H
 
 #include "sensors/nvml_api.h"
+#include "sensors/nvml_check.h"
+#include "sensors/nvml_pci.h"
 #include "sensors/sensor.h"
 #include "util/edge.h"
 
@@ -17,6 +19,9 @@
 
 /* A single call may fail; so many in a row are a GPU that cannot be read. */
 #define GPU_FAILURES_MIN 3
+
+/* What the driver calls average power is that of so long. */
+#define GPU_AVERAGE_NS NS_PER_S
 
 enum gpu_source { SOURCE_COUNTER, SOURCE_POWER };
 
@@ -39,8 +44,12 @@ struct gpu {
 	unsigned index;
 	char name[96];
 	char uuid[96];
+	char pci_id[NVML_PCI_ID_SIZE]; /* empty: not known */
 	uint64_t max_power_mw;
 	enum gpu_source source;
+	bool module;      /* it tells of its module alone, which other chips are on, too */
+	bool parted;      /* it is divided into MIG instances, of which nothing is told */
+	bool averaged;    /* its power is told as a mean over GPU_AVERAGE_NS */
 	bool has_fields;  /* field values have told something that calls of their own tell else */
 	bool stamped;     /* the driver tells when the value was updated */
 	bool live;        /* it is updated too fast to be followed */
@@ -54,6 +63,11 @@ struct gpu {
 	uint64_t due_ns;
 	struct reading last;
 	unsigned failures; /* in a row */
+	struct gpu_check check;
+	bool tells_users;
+	uint64_t users_ns;                /* when it was looked last who uses it */
+	unsigned long long users_seen_us; /* the last sample of that, by the driver's clock */
+	unsigned busy_percent;            /* then */
 	struct gpu_watch watch;
 };
 
@@ -62,6 +76,7 @@ struct gpu_sample {
 	bool has_energy;
 	bool has_power;
 	bool from_fields; /* one of them at least */
+	bool averaged;    /* the power is a mean over GPU_AVERAGE_NS */
 	uint64_t energy_mj;
 	uint64_t power_mw;
 	long long stamp_us; /* of the value that counts, as the driver tells it; 0: not told */
@@ -72,6 +87,9 @@ struct gpu_sample {
 /* Reads the GPU now, and dates what was read; g->last is then the latest reading that is known to be
  * true at its time, g->due_ns when the next one is wanted. */
 void gpu_read(const struct host *h, const struct nvml_api *api, struct gpu *g);
+
+/* The GPU sleeps: it is not read, for that would wake it. */
+void gpu_let_sleep(const struct host *h, struct gpu *g);
 
 /* Nobody wanted readings for a while: nothing that was read before counts any more. */
 void gpu_begin_anew(struct gpu *g);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include "util/cleanup.h"
+
 /* When GPUs are opened they are watched for so long, if nothing moves; else for twice that at most,
  * each until its pace is known to this part of itself, or its power has changed so often. */
 #define WATCH_NS NS_PER_S
@@ -67,6 +69,7 @@ static void watch_once(const struct host *h, const struct nvml_api *api, struct 
 	}
 	w->n_errors = 0;
 	g->has_fields |= sample.from_fields;
+	g->averaged = sample.averaged;
 	changed = gpu_note_value(g, gpu_value(g, &sample), sample.t_ns);
 	gap_ns = g->changed_ns - gap_ns;
 	if (changed && w->n_updates++ > 0 && (w->shortest_ns == 0 || gap_ns < w->shortest_ns))
@@ -84,9 +87,10 @@ static void watch_once(const struct host *h, const struct nvml_api *api, struct 
 	w->done = is_watched_enough(g, w);
 }
 
-static void begin_watching(struct gpu *g, enum gpu_source source)
+static void begin_watching(struct gpu *g, enum gpu_source source, bool module)
 {
 	g->source = source;
+	g->module = module;
 	g->watch = (struct gpu_watch) { 0 };
 	g->has_value = false;
 	edge_init(&g->edge, GPU_UPDATE_DEFAULT_NS);
@@ -118,21 +122,39 @@ static void watch_all(const struct host *h, const struct nvml_api *api, struct g
 	}
 }
 
+/* Power may well stand still; a counter that does tells nothing. */
+static bool tells(const struct gpu *g)
+{
+	return g->watch.error == 0 && (g->source == SOURCE_POWER || g->watch.n_updates > 0);
+}
+
+/* It might tell, but does not: there is no other way to ask. */
+static bool fails(const struct gpu *g)
+{
+	return !g->module && g->watch.error != -EOPNOTSUPP;
+}
+
 void gpus_watch(const struct host *h, const struct nvml_api *api, struct gpu *gpus, size_t n)
 {
-	bool again = false;
+	/* Superchips may refuse to tell of the GPU alone. */
+	static const struct {
+		enum gpu_source source;
+		bool module;
+	} ways[] = { { SOURCE_COUNTER, false }, { SOURCE_POWER, false }, { SOURCE_COUNTER, true },
+		{ SOURCE_POWER, true } };
 
-	for (size_t i = 0; i < n; i++)
-		begin_watching(&gpus[i], SOURCE_COUNTER);
-	watch_all(h, api, gpus, n);
-	for (size_t i = 0; i < n; i++) {
-		if (gpus[i].watch.error == 0 && gpus[i].watch.n_updates > 0)
-			continue;
-		begin_watching(&gpus[i], SOURCE_POWER);
-		again = true;
+	for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+		bool any = false;
+
+		for (size_t i = 0; i < n; i++) {
+			if (way > 0 && (tells(&gpus[i]) || (ways[way].module && fails(&gpus[i]))))
+				continue;
+			begin_watching(&gpus[i], ways[way].source, ways[way].module);
+			any = true;
+		}
+		if (any)
+			watch_all(h, api, gpus, n);
 	}
-	if (again)
-		watch_all(h, api, gpus, n);
 }
 
 /* A counter's pace was measured; of power only the shortest time between two changes is known,

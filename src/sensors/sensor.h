@@ -37,6 +37,9 @@ struct sensor {
 
 	struct domain domains[SENSOR_MAX_DOMAINS];
 	size_t n_domains;
+	/* Where domains have tells_users, by domain: made by open(), freed by close(), and brought up to
+	 * date by read(), once a second at most. Only polled sensors do that. */
+	struct domain_users *users;
 	uint64_t period_ns; /* a polled sensor's own period; set by open() */
 
 	uint32_t told;  /* KIND_BITs of what other sensors tell already: a model's open() asks */

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -324,4 +325,28 @@ void cgroup_own_remove(struct cgroup_own *g)
 	close_fd(&g->usage_fd);
 	close_fd(&g->dir_fd);
 	*g = (struct cgroup_own) { .procs_fd = -1, .usage_fd = -1, .dir_fd = -1 };
+}
+
+bool cgroup_has(int fd, pid_t pid)
+{
+	char link[64], path[CGROUP_PATH_MAX], line[32], *slash;
+	bool found = false;
+	ssize_t n;
+	FILE *f;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - sizeof("cgroup.procs"));
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	slash = strrchr(path, '/');
+	if (!slash)
+		return false;
+	strcpy(slash + 1, "cgroup.procs");
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strtol(line, NULL, 10) == pid;
+	if (f)
+		fclose(f);
+	return found;
 }

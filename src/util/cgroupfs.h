@@ -24,6 +24,9 @@ int cgroup_open_usage(const char *group);
  * group was removed. */
 int cgroup_read_ns(int fd, uint64_t *ret_ns);
 
+/* Whether the process is in the group of such a descriptor now; in a group below it does not count. */
+bool cgroup_has(int fd, pid_t pid);
+
 /* Parses either file's text. Returns 0 or -EINVAL. */
 int cgroup_parse_ns(const char *text, uint64_t *ret_ns);
 

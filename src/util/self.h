@@ -11,4 +11,7 @@ void self_path(char *ret, size_t n);
 /* Whether this looks like the inside of a container (Docker, Podman, Kubernetes, LXC). */
 _Bool self_in_container(void);
 
+/* Whether pids are the machine's own here, and not a PID namespace's. */
+_Bool self_has_machine_pids(void);
+
 #endif

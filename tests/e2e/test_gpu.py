@@ -9,101 +9,15 @@ import time
 
 import pytest
 
-from conftest import (PATIENCE, PUBLISHED, records, run, sim_energy_j, sim_script, start_event,
-                      wait_for)
+from conftest import PATIENCE, PUBLISHED, run, start_event, wait_for
 from fakenvml import (DRIVER_NOT_LOADED, ENERGY, FIELDS, GPU_IS_LOST, NO_PERMISSION, NOT_SUPPORTED,
                       POWER, RESET_REQUIRED, TIMEOUT, UNKNOWN, VERSION_MISMATCH,
                       fake_nvml,  # noqa: F401 (a fixture)
                       gpu, power_only, turned)
+from gpumeter import (CPU_AND_GPU, GPU_ONLY, energy_of, meter,  # noqa: F401 (a fixture)
+                      off, session, truth_j)
 
-CPU_AND_GPU, GPU_ONLY = [0], [2]
 UPDATE_S = 0.1
-
-
-class Meter:
-    """A plugin that sees one fake machine: the CPU of `sim`, and GPUs."""
-
-    def __init__(self, plugin, directory, fake, *args, sensors=None, wait=True, **keywords):
-        directory.mkdir(parents=True, exist_ok=True)
-        if sensors is None:
-            cpu = {"name": "package-0", "kind": "cpu", "curve": [[1, 10]]}
-            sensors = sim_script(directory / "sim.json", cpu) + ",nvml"
-        self.fake = fake
-        self.record = directory / "record.jsonl"
-        self.plugin = plugin("--sensors", sensors, "--record", self.record, *args, env=fake.env,
-                             log_dir=directory / "logs", wait=False, **keywords)
-        if wait:
-            self.wait_ready()
-
-    def wait_ready(self):
-        self.plugin.address = self.plugin.wait_said(r"listening at (\S+)", 20).group(1)
-
-    @property
-    def said(self):
-        return self.plugin.said
-
-    def begin(self, pid, types=CPU_AND_GPU, seconds=0):
-        assert self.plugin.send(start_event([pid], types, seconds)) == PUBLISHED
-
-    def wait_over(self, seconds):
-        self.plugin.wait_said("time is up", seconds + 15)
-
-    def watts(self, name="GPU.json"):
-        return list(self.plugin.log(name).values())
-
-    def lines(self, kind, **more):
-        """Lines of the record."""
-        return [line for line in records(self.record) if line["kind"] == kind
-                and all(line[k] == v for k, v in more.items())]
-
-    def span(self):
-        """When the session began and ended, by its CPU lines: these are read at once."""
-        lines = self.lines("cpu")
-        return lines[0]["t_ns"] - lines[0]["interval_ns"], lines[-1]["t_ns"]
-
-    def total_j(self):
-        """What the log says at the end: (joules, least, most)."""
-        found = re.search(r"GPU[ A-Za-z,]* ([\d.]+) J \(([\d.]+) to ([\d.]+)\)", self.said)
-        assert found, self.said
-        return tuple(float(group) for group in found.groups())
-
-
-@pytest.fixture
-def meter(plugin, tmp_path, fake_nvml):  # noqa: F811
-    """meter(gpu(...), ..., args=[...], faults=[...]): a plugin and its fake machine."""
-    n = [0]
-
-    def start(*gpus, args=(), sensors=None, wait=True, **fake):
-        n[0] += 1
-        return Meter(plugin, tmp_path / f"meter-{n[0]}", fake_nvml(*gpus, **fake), *args,
-                     sensors=sensors, wait=wait)
-
-    return start
-
-
-def truth_j(curve, from_ns, to_ns):
-    return sim_energy_j(curve, to_ns) - sim_energy_j(curve, from_ns)
-
-
-def energy_of(lines):
-    """Energy and time of lines of one domain: (joules, from ns, to ns). They have to join."""
-    for before, after in zip(lines, lines[1:]):
-        assert after["t_ns"] - after["interval_ns"] == before["t_ns"], (before, after)
-    return (sum(line["energy_uj"] for line in lines) / 1e6,
-            lines[0]["t_ns"] - lines[0]["interval_ns"], lines[-1]["t_ns"])
-
-
-def session(meters, pid, seconds, types=CPU_AND_GPU):
-    for m in meters:
-        m.wait_ready()
-    for m in meters:
-        m.begin(pid, types, seconds)
-    for m in meters:
-        m.wait_over(seconds)
-
-
-def off(value, truth):
-    return value / truth - 1
 
 
 # ---- energy --------------------------------------------------------------------------------------

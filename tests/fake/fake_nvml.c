@@ -81,6 +81,7 @@ static struct fake_model model;
 static bool loaded;
 static unsigned n_inits;
 static uint64_t init_ns;
+static uint64_t last_init_ns; /* when it was begun with from the start */
 static struct nvml_device devices[FAKE_MAX_GPUS];
 static struct nvml_device migs[FAKE_MAX_GPUS][FAKE_MAX_MIG];
 
@@ -168,6 +169,15 @@ static int apply_faults(enum function fn, struct call *c, uint64_t *ret_slow_ns,
 			c->plus_mj += f->plus_mj;
 			c->plus_mw += f->plus_mw;
 			break;
+		case FAKE_RELOAD: {
+			uint64_t at_ns = later_of(init_ns + f->from_ns, f->loaded_ns);
+
+			c->restarted = true;
+			c->counter_from_ns = at_ns;
+			if (c->device && last_init_ns < at_ns)
+				error = f->error;
+			break;
+		}
 		case FAKE_HANG:
 		case FAKE_FIELD:
 		case FAKE_UNFILLED:
@@ -267,7 +277,8 @@ static int start(enum function fn)
 	if (error != NVML_SUCCESS)
 		return error;
 	pthread_mutex_lock(&lock);
-	n_inits++;
+	if (n_inits++ == 0)
+		last_init_ns = fake_mono_ns();
 	for (unsigned i = 0; i < model.n_gpus; i++) {
 		devices[i] = (struct nvml_device) { .gpu = i, .mig = -1 };
 		for (int k = 0; k < FAKE_MAX_MIG; k++)
@@ -545,7 +556,7 @@ int nvmlDeviceGetTotalEnergyConsumption(nvml_device device, unsigned long long *
 	struct call c;
 
 	ENTER_DEVICE(nvmlDeviceGetTotalEnergyConsumption, device, &c);
-	if (!tells_energy(&c))
+	if (!tells_energy(&c) || c.gpu->module_only)
 		return NVML_ERROR_NOT_SUPPORTED;
 	*mj = shown_energy_mj(&c);
 	return NVML_SUCCESS;
@@ -725,11 +736,24 @@ int nvmlDeviceGetUtilizationRates(nvml_device device, struct nvml_utilization *r
 	struct call c;
 
 	ENTER_DEVICE(nvmlDeviceGetUtilizationRates, device, &c);
-	if (c.gpu->n_mig > 0)
+	if (c.gpu->n_mig > 0 || !c.gpu->tells_use)
 		return NVML_ERROR_NOT_SUPPORTED;
 	*rates = (struct nvml_utilization) { .gpu_percent = c.gpu->gpu_percent,
 		.memory_percent = c.gpu->memory_percent };
 	return NVML_SUCCESS;
+}
+
+static unsigned pid_of(const struct fake_process *p)
+{
+	FILE *f = p->pid_file[0] ? fopen(p->pid_file, "re") : NULL;
+	unsigned pid = p->pid;
+
+	if (f) {
+		if (fscanf(f, "%u", &pid) != 1)
+			pid = p->pid;
+		fclose(f);
+	}
+	return pid;
 }
 
 /* Processes are sampled with the other figures; those that did nothing have no sample. */
@@ -741,7 +765,7 @@ int nvmlDeviceGetProcessUtilization(nvml_device device, struct nvml_process_samp
 	unsigned found = 0;
 
 	ENTER_DEVICE(nvmlDeviceGetProcessUtilization, device, &c);
-	if (c.gpu->n_mig > 0)
+	if (c.gpu->n_mig > 0 || !c.gpu->tells_use)
 		return NVML_ERROR_NOT_SUPPORTED;
 	if (!samples) {
 		*n = LIST_SPARE;
@@ -755,7 +779,7 @@ int nvmlDeviceGetProcessUtilization(nvml_device device, struct nvml_process_samp
 			continue;
 		if (found == *n)
 			return NVML_ERROR_INSUFFICIENT_SIZE;
-		samples[found++] = (struct nvml_process_sample) { .pid = p->pid,
+		samples[found++] = (struct nvml_process_sample) { .pid = pid_of(p),
 			.timestamp_us = stamp_us,
 			.sm_percent = p->sm_percent,
 			.memory_percent = p->memory_percent };
@@ -774,7 +798,7 @@ int nvmlDeviceGetProcessesUtilizationInfo(
 	ENTER_DEVICE(nvmlDeviceGetProcessesUtilizationInfo, device, &c);
 	if (list->version != NVML_PROCESSES_UTILIZATION_V1)
 		return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-	if (c.gpu->n_mig > 0)
+	if (c.gpu->n_mig > 0 || !c.gpu->tells_use)
 		return NVML_ERROR_NOT_SUPPORTED;
 	if (!list->list || list->n < c.gpu->n_processes) {
 		list->n = (unsigned) c.gpu->n_processes;

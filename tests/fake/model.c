@@ -91,7 +91,7 @@ static void read_curve(const json_t *curve, struct fake_gpu *g)
 static void read_fields(const json_t *object, struct fake_gpu *g)
 {
 	static const unsigned usual[] = { NVML_FIELD_TOTAL_ENERGY, NVML_FIELD_POWER_AVERAGE,
-		NVML_FIELD_POWER_INSTANT };
+		NVML_FIELD_POWER_INSTANT, NVML_FIELD_ENERGY_OF_SCOPE };
 	const json_t *fields = json_object_get(object, "fields"), *v;
 	const char *key;
 	size_t i;
@@ -125,6 +125,7 @@ static void read_processes(const json_t *list, struct fake_gpu *g)
 		const char *type = text(v, "type", "compute");
 
 		p->pid = (unsigned) number(v, "pid", 0);
+		snprintf(p->pid_file, sizeof(p->pid_file), "%s", text(v, "pid_file", ""));
 		p->type = strcmp(type, "graphics") == 0 ? FAKE_GRAPHICS
 			: strcmp(type, "mps") == 0      ? FAKE_MPS
 							: FAKE_COMPUTE;
@@ -168,6 +169,7 @@ static void read_gpu(const json_t *object, unsigned index, struct fake_gpu *g)
 	g->n_mig = (unsigned) number(object, "mig", 0);
 	if (g->n_mig > FAKE_MAX_MIG)
 		give_up("mig");
+	g->tells_use = utilization;
 	g->gpu_percent = (unsigned) json_integer_value(json_array_get(utilization, 0));
 	g->memory_percent = (unsigned) json_integer_value(json_array_get(utilization, 1));
 	g->process_stride = (size_t) number(object, "process_stride", 24);
@@ -183,7 +185,8 @@ static enum fake_fault_kind fault_kind(const char *what)
 		[FAKE_HANG] = "hang",
 		[FAKE_STUCK] = "stuck",
 		[FAKE_RESTART] = "restart",
-		[FAKE_JUMP] = "jump" };
+		[FAKE_JUMP] = "jump",
+		[FAKE_RELOAD] = "reload" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], what) == 0)

@@ -16,7 +16,7 @@
  *       "counter_from_s": 0,               it stood at 0 at this time of CLOCK_MONOTONIC ...
  *       "counter_plus_mj": 0,              ... or rather at this
  *       "power": true,                     whether nvmlDeviceGetPowerUsage answers
- *       "fields": [83, 185, 186],          the field ids that are answered; false: the call
+ *       "fields": [83, 185, 186, 191],     the field ids that are answered; false: the call
  *                                          itself is not supported
  *       "stamps": "update",                a field value's time: "update" (when the value was
  *                                          updated), "call" (now), "none" (0)
@@ -24,10 +24,13 @@
  *       "value_types": {"83": 3},          how a field's value is told (0 double ... 6 ushort)
  *       "unterminated": false,             names fill their buffers to the last byte
  *       "limit_w": 700, "architecture": 9,
- *       "module_only": false,              fields answer for scope 1 alone
+ *       "module_only": false,              fields answer for scope 1 alone, and there is no
+ *                                          counter but theirs
  *       "mig": 0,                          MIG on with so many instances
- *       "utilization": [50, 20],           GPU and memory, percent
+ *       "utilization": [50, 20],           GPU and memory, percent; missing: neither that nor the
+ *                                          processes' is told
  *       "process_stride": 24,              bytes of an entry in the lists of processes
+ *                                          of these, "pid_file" names a file with the pid
  *       "processes": [ { "pid": 1, "type": "compute", "mib": 100, "sm": 30, "mem": 10 } ] } ],
  *     "driver": "550.54.15",
  *     "error_string": true,                false: nvmlErrorString returns NULL
@@ -47,6 +50,8 @@
  *               "stuck"                    values stand still
  *               "restart", "mono_s": 0     the counter begins anew at that time
  *               "jump", "mj": 0, "mw": 0   added to what is shown
+ *               "reload", "error": 1       the driver is loaded anew: what was opened before it
+ *                                          fails until it is opened again; the counter begins anew
  *             } ] }
  *
  * Where FAKE_NVML names a file, "faults" are read again when the file is replaced: a test can make
@@ -75,6 +80,7 @@ enum fake_process_type { FAKE_COMPUTE, FAKE_GRAPHICS, FAKE_MPS };
 
 struct fake_process {
 	unsigned pid;
+	char pid_file[256];
 	enum fake_process_type type;
 	unsigned mib;
 	unsigned sm_percent;
@@ -116,6 +122,7 @@ struct fake_gpu {
 	unsigned architecture;
 	bool module_only;
 	unsigned n_mig;
+	bool tells_use;
 	unsigned gpu_percent;
 	unsigned memory_percent;
 	size_t process_stride;
@@ -132,6 +139,7 @@ enum fake_fault_kind {
 	FAKE_STUCK,
 	FAKE_RESTART,
 	FAKE_JUMP,
+	FAKE_RELOAD,
 };
 
 struct fake_fault {
