@@ -41,7 +41,7 @@ static struct place place_of(const struct pm *pm, size_t i)
 	bool is_read = pm->kinds & KIND_BIT(kind);
 	struct place ret = { .kind = (int) kind,
 		.counted = is_read && rig_domain(rig, i)->counted,
-		.outermost = is_read,
+		.outermost = is_read && rig_domain(rig, i)->counted,
 		.outermost_shared = is_read && is_shared_out(kind) };
 
 	for (int up = rig_parent(rig, i); up >= 0; up = rig_parent(rig, (size_t) up)) {
@@ -52,6 +52,9 @@ static struct place place_of(const struct pm *pm, size_t i)
 		ret.outermost = false;
 		ret.outermost_shared &= !is_shared_out(above);
 	}
+	for (size_t k = 0; k < rig_n_domains(rig); k++)
+		if ((pm->kinds & KIND_BIT(rig_domain(rig, k)->kind)) && rig_contains(rig, k, i))
+			ret.outermost = false;
 	return ret;
 }
 
