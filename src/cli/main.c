@@ -27,6 +27,8 @@ static void print_help(FILE *out)
 	fputs("powermeasure: the power meter for software\n"
 	      "\n"
 	      "  powermeasure list                                    what can be measured here?\n"
+	      "  powermeasure run -- ./infer model.bin                what does a command use?\n"
+	      "  powermeasure stat -p 1234 --tree                     and a process with its children?\n"
 	      "  powermeasure plugin &                                take requests at port 6010\n"
 	      "  powermeasure send start --pid 1234 --seconds 10 --wait\n"
 	      "                                                       what does process 1234 draw?\n"
