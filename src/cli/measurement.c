@@ -130,7 +130,7 @@ static void add_energy(struct energy *sum, struct energy e)
 	sum->high_uj += e.high_uj;
 }
 
-static uint64_t mean_uw(uint64_t uj, uint64_t ns)
+uint64_t measurement_mean_uw(uint64_t uj, uint64_t ns)
 {
 	return ns ? muldiv_u64(uj, NS_PER_S, ns) : 0;
 }
@@ -204,8 +204,8 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 
 	k->peak_uw = b->peak_uw[kind];
 	/* The looks leave out what was shorter than one. */
-	if (k->peak_uw && mean_uw(k->whole.uj, ret->elapsed_ns) > k->peak_uw)
-		k->peak_uw = mean_uw(k->whole.uj, ret->elapsed_ns);
+	if (k->peak_uw && measurement_mean_uw(k->whole.uj, ret->elapsed_ns) > k->peak_uw)
+		k->peak_uw = measurement_mean_uw(k->whole.uj, ret->elapsed_ns);
 	k->shared = k->known && account_shares(a, kind) &&
 		(is_shared(kind) || ret->elapsed_ns >= USE_NS);
 	if (!k->shared) {
