@@ -110,6 +110,8 @@ static void test_stat_live(void **state)
 	char old[16];
 
 	(void) state;
+	if (is_emulated())
+		skip();
 	prctl(PR_GET_NAME, old);
 	prctl(PR_SET_NAME, "a) R (b\n");
 	assert_int_equal(procstat_read(getpid(), &p), 0);
@@ -302,8 +304,10 @@ static void test_root(void **state)
 	assert_int_equal(host_read_text(&h, "/sys/d", text, sizeof(text)), 14);
 	assert_int_equal(host_read_text(&h, "/sys/e", text, sizeof(text)), -ENOENT);
 	assert_int_equal(host_read_text(&h, "/sys", text, sizeof(text)), -EISDIR);
-	assert_int_equal(host_read_text(&h, "/sys/link", text, sizeof(text)), 5);
-	assert_int_equal(host_read_text(&h, "/sys/out", text, sizeof(text)), -ENOENT);
+	if (!is_emulated()) { /* openat2(), Linux 5.6 */
+		assert_int_equal(host_read_text(&h, "/sys/link", text, sizeof(text)), 5);
+		assert_int_equal(host_read_text(&h, "/sys/out", text, sizeof(text)), -ENOENT);
+	}
 	assert_true(host_has(&h, "/sys"));
 	assert_true(host_has(&h, "/"));
 	assert_false(host_has(&h, "/sys/e"));
