@@ -13,7 +13,15 @@
 #define PAUSE_MAX_NS NS_PER_S
 
 #define DIFFER_PART 0.05
-#define SIGMAS 3.0
+/* Looked at with each sample, hundreds of times in a stretch: three would be met by chance. */
+#define SIGMAS 5.0
+
+/*
+ * Load in step with the samples shows them always the same part of its wave, however long one
+ * looks. So the two must differ, too, where both stand still from one sample to the next.
+ */
+#define STEADY_PART 0.1
+#define STEADY_MIN_NS NS_PER_S
 
 /* Of less than a watt either may be the hardware's own steps. */
 #define LEAST_MW 1000.0
@@ -28,12 +36,25 @@ static void begin(struct gpu_check *c, const struct reading *r)
 		.most_mw = r->power_mw };
 }
 
+static bool alike(double a, double b)
+{
+	return fabs(a - b) <= STEADY_PART * fmax(a, b);
+}
+
 static void add(struct gpu_check *c, const struct reading *r)
 {
 	double mw = (double) r->power_mw, ns = (double) (r->t_ns - c->last_ns);
-
+	double mj = (double) (r->raw - c->last_mj), counted_mw = mj * 1e9 / ns;
 	/* 1 mW for 1 ns is 1 pJ. */
-	c->nj += ((double) c->last_mw + mw) / 2 * ns / 1e3;
+	double nj = ((double) c->last_mw + mw) / 2 * ns / 1e3;
+
+	if (c->n && alike(mw, (double) c->last_mw) && alike(counted_mw, c->counted_mw)) {
+		c->steady_ns += r->t_ns - c->last_ns;
+		c->steady_mj += mj;
+		c->steady_nj += nj;
+	}
+	c->counted_mw = counted_mw;
+	c->nj += nj;
 	c->n++;
 	c->sum_mw += mw;
 	c->squares += mw * mw;
@@ -57,11 +78,14 @@ static double doubt_mj(const struct gpu_check *c, double s, uint64_t window_ns)
 static bool differs(const struct gpu_check *c, uint64_t window_ns)
 {
 	double counted_mj = (double) (c->last_mj - c->from_mj), added_mj = c->nj / 1e6;
-	double larger_mj = counted_mj > added_mj ? counted_mj : added_mj;
+	double larger_mj = fmax(counted_mj, added_mj), difference_mj = counted_mj - added_mj;
+	double steady_mj = c->steady_mj - c->steady_nj / 1e6;
 	double s = (double) (c->last_ns - c->from_ns) / 1e9;
 
 	return larger_mj > LEAST_MW * s &&
-		fabs(counted_mj - added_mj) > DIFFER_PART * larger_mj + doubt_mj(c, s, window_ns);
+		fabs(difference_mj) > DIFFER_PART * larger_mj + doubt_mj(c, s, window_ns) &&
+		c->steady_ns >= STEADY_MIN_NS && difference_mj * steady_mj > 0 &&
+		fabs(steady_mj) > DIFFER_PART * fmax(c->steady_mj, c->steady_nj / 1e6);
 }
 
 bool gpu_check_step(struct gpu_check *c, const struct reading *r, uint64_t window_ns)

@@ -22,12 +22,17 @@ struct gpu_check {
 	uint64_t n;
 	double nj; /* power added up: 10^-9 J */
 	double sum_mw;
-	double squares; /* of milliwatts */
+	double squares;     /* of milliwatts */
+	double counted_mw;  /* by the counter, between the last two readings */
+	uint64_t steady_ns; /* in all, of what follows */
+	double steady_mj;   /* counted while both stood still, and power added up over the same */
+	double steady_nj;
 };
 
 /* Takes the next dated reading, raw in millijoules, with the power of that time; window_ns: that
  * power is a mean over so long. Returns whether the two differ by more than 5 % and more than the
- * samples' scatter explains: from then on always. */
+ * samples' scatter explains, and do where the load is steady: from then on always. What no such reading can tell apart is a
+ * counter that is wrong and a load whose period fits exactly into that of the samples. */
 bool gpu_check_step(struct gpu_check *c, const struct reading *r, uint64_t window_ns);
 
 #endif

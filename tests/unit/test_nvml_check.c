@@ -107,6 +107,30 @@ static void test_waves(void **state)
 	}
 }
 
+/* Waves of which each sample shows the same part: three in two samples, and beats of a minute. */
+static void test_waves_in_step(void **state)
+{
+	static const uint64_t halves_ms[] = { 75, 100, 125, 150, 151, 200, 250, 300, 350, 450 };
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(halves_ms) / sizeof(halves_ms[0]); i++) {
+		for (uint64_t phase_ms = 0; phase_ms < 2 * halves_ms[i]; phase_ms += 5) {
+			struct gpu g = steady(0, 1);
+			struct gpu_check c = { .begun = false };
+
+			g.low_mw = 43e3;
+			g.high_mw = 602e3;
+			g.half_ns = halves_ms[i] * NS_PER_MS;
+			g.window_ns = 25 * NS_PER_MS;
+			g.t_ns += phase_ms * NS_PER_MS;
+			if (run(&g, &c, 120 * NS_PER_S))
+				fail_msg("half a wave of %llu ms, begun at %llu ms",
+					(unsigned long long) halves_ms[i],
+					(unsigned long long) phase_ms);
+		}
+	}
+}
+
 static void test_found_under_load(void **state)
 {
 	struct gpu g = steady(0, 0.8);
@@ -145,6 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_steady),
 		cmocka_unit_test(test_waves),
+		cmocka_unit_test(test_waves_in_step),
 		cmocka_unit_test(test_found_under_load),
 		cmocka_unit_test(test_breaks),
 	};
