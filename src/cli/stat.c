@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Following the targets: a row each interval, until they end or somebody ends it.
+ */
+#include "cli/stat.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+
+#define MAX_ROWS 1000000
+
+/* Power is looked at at least this often, for peaks. */
+#define LOOK_NS (100 * NS_PER_MS)
+
+static void keep_row(struct stat_state *s, const struct run_row *row)
+{
+	if (!s->plan->json) {
+		if (!s->head)
+			report_row_head(s->engine.rig, s->n_whos ? "targets" : NULL, s->out);
+		s->head = true;
+		report_row(s->engine.rig, row, s->n_whos > 0, s->out);
+		return;
+	}
+	if (s->n_kept == s->cap_kept) {
+		size_t cap = s->cap_kept ? s->cap_kept * 2 : 64;
+		struct run_row *kept = cap > MAX_ROWS ? NULL
+						      : realloc(s->kept, cap * sizeof(*kept));
+
+		if (!kept) {
+			warnings_add(&s->warnings,
+				"there were too many intervals: later ones are not in the list");
+			return;
+		}
+		s->kept = kept;
+		s->cap_kept = cap;
+	}
+	s->kept[s->n_kept++] = *row;
+}
+
+void stat_end_row(struct stat_state *s)
+{
+	struct run_row row = { .end_ns = gauge_t_ns(s->engine.gauge) - s->begin_ns };
+
+	measurement_take(s->rows, &row.figures);
+	if (row.figures.elapsed_ns > 0)
+		keep_row(s, &row);
+	measurement_renew(s->rows);
+}
+
+/* Returns false when there is nobody left to be measured. */
+static bool look(struct stat_state *s)
+{
+	uint64_t now_ns, interval_ns = s->plan->interval_ns;
+	bool any = s->plan->all;
+
+	gauge_read(s->engine.gauge);
+	measurement_look(s->whole);
+	now_ns = gauge_t_ns(s->engine.gauge);
+	for (size_t i = 0; i < s->n_whos; i++) {
+		struct stat_target *who = &s->whos[i];
+
+		if (!who->ended && gauge_has_ended(s->engine.gauge, who->slot))
+			who->ended = true;
+		any |= !who->ended;
+	}
+	if (interval_ns && now_ns >= s->row_ns) {
+		stat_end_row(s);
+		s->row_ns += (now_ns - s->row_ns) / interval_ns * interval_ns + interval_ns;
+	}
+	return any;
+}
+
+static int start_timer(uint64_t begin_ns, uint64_t step_ns)
+{
+	struct itimerspec spec = { 0 };
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	spec.it_interval.tv_sec = (time_t) (step_ns / NS_PER_S);
+	spec.it_interval.tv_nsec = (long) (step_ns % NS_PER_S);
+	spec.it_value.tv_sec = (time_t) ((begin_ns + step_ns) / NS_PER_S);
+	spec.it_value.tv_nsec = (long) ((begin_ns + step_ns) % NS_PER_S);
+	if (fd >= 0)
+		timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	return fd;
+}
+
+/* Whoever ignored a signal when this was started meant it to go on; and a child that ends is none of
+ * ours, but of whoever was in this process before. */
+static bool is_told_to_end(const struct run_signals *signals)
+{
+	struct signalfd_siginfo info;
+	bool told = false;
+
+	while (run_next_signal(signals, &info))
+		told |= info.ssi_signo != SIGCHLD &&
+			sigismember(&signals->ignored, (int) info.ssi_signo) == 0;
+	return told;
+}
+
+/* Waits for the next look, an end of a target, or a signal; false when a signal ends it all. */
+static bool wait_for_something(
+	const struct stat_state *s, struct pollfd *fds, size_t n, uint64_t end_ns)
+{
+	uint64_t now_ns = clock_mono_ns(&clock_system), count;
+	struct timespec ts = { 0 };
+
+	if (end_ns > now_ns) {
+		ts.tv_sec = (time_t) ((end_ns - now_ns) / NS_PER_S);
+		ts.tv_nsec = (long) ((end_ns - now_ns) % NS_PER_S);
+	}
+	if (ppoll(fds, n, end_ns ? &ts : NULL, NULL) <= 0)
+		return true;
+	if (fds[0].revents && is_told_to_end(&s->signals))
+		return false;
+	if (fds[1].revents && read(fds[1].fd, &count, sizeof(count)) < 0)
+		return errno == EAGAIN;
+	return true;
+}
+
+static int follow(struct stat_state *s)
+{
+	const struct stat_plan *p = s->plan;
+	uint64_t step_ns = p->interval_ns && p->interval_ns < LOOK_NS ? p->interval_ns : LOOK_NS;
+	uint64_t end_ns = p->duration_ns ? s->begin_ns + p->duration_ns : 0;
+	CLEANUP_FREE struct pollfd *fds = calloc(2 + s->n_whos, sizeof(*fds));
+	CLEANUP_FD int timer = start_timer(s->begin_ns, step_ns);
+
+	if (!fds || timer < 0)
+		return cli_fail("stat", "%s", strerror(fds ? errno : ENOMEM));
+	fds[0] = (struct pollfd) { .fd = s->signals.fd, .events = POLLIN };
+	fds[1] = (struct pollfd) { .fd = timer, .events = POLLIN };
+	for (size_t i = 0; i < s->n_whos; i++)
+		fds[2 + i] = (struct pollfd) {
+			.fd = gauge_target(s->engine.gauge, s->whos[i].slot)->exit_fd,
+			.events = POLLIN
+		};
+	while (wait_for_something(s, fds, 2 + s->n_whos, end_ns)) {
+		bool any;
+
+		/* An ended target is read at once: its parent may take what is left of it. */
+		for (size_t i = 0; i < s->n_whos; i++) {
+			struct target *t = gauge_target(s->engine.gauge, s->whos[i].slot);
+			struct usage last;
+
+			if (!fds[2 + i].revents)
+				continue;
+			t->ops->read_last(t, clock_mono_ns(&clock_system), &last);
+			fds[2 + i].fd = -1;
+		}
+		any = look(s);
+		if (!any || (end_ns && clock_mono_ns(&clock_system) >= end_ns))
+			return CLI_DONE;
+	}
+	look(s);
+	return CLI_DONE;
+}
+
+static int begin(struct stat_state *s)
+{
+	uint32_t slots[2 * STAT_MAX_TARGETS];
+	int r;
+
+	for (size_t i = 0; i < s->n_whos; i++)
+		slots[i] = s->whos[i].slot;
+	engine_read_ready(&s->engine);
+	r = measurement_begin(
+		&s->whole, s->engine.gauge, s->engine.rig, slots, s->n_whos, s->engine.tool);
+	if (r == 0)
+		r = measurement_begin(
+			&s->rows, s->engine.gauge, s->engine.rig, slots, s->n_whos, s->engine.tool);
+	if (r < 0)
+		return cli_fail("stat", "%s", strerror(-r));
+	s->begin_ns = gauge_t_ns(s->engine.gauge);
+	s->row_ns = s->begin_ns + s->plan->interval_ns;
+	return CLI_DONE;
+}
+
+static int stat_with(struct stat_state *s)
+{
+	int r = stat_add_targets(s);
+
+	if (r != CLI_DONE)
+		return r;
+	r = run_hold_signals(&s->signals);
+	if (r < 0)
+		return cli_fail("stat", "signals cannot be waited for: %s", strerror(-r));
+	r = begin(s);
+	if (r == CLI_DONE)
+		r = follow(s);
+	if (r == CLI_DONE)
+		stat_tell(s);
+	run_signals_finish(&s->signals);
+	return r;
+}
+
+int stat_measure(struct stat_plan *p)
+{
+	struct stat_state s = { .plan = p, .out = stderr };
+	int r;
+
+	if (p->output) {
+		s.out = fopen(p->output, "we");
+		if (!s.out)
+			return cli_fail("stat", "-o %s: %s", p->output, strerror(errno));
+	}
+	r = engine_open(&s.engine, "stat", &p->sensors);
+	if (r == CLI_DONE)
+		r = stat_with(&s);
+	measurement_free(s.whole);
+	measurement_free(s.rows);
+	free(s.whos);
+	free(s.kept);
+	engine_close(&s.engine);
+	if (p->output)
+		fclose(s.out);
+	return r;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What stat was asked for and where it stands: its options (cmd_stat.c) fill the plan, its targets
+ * (stat_targets.c) are followed (stat.c) and told of (stat_report.c).
+ */
+#ifndef PM_CLI_STAT_H
+#define PM_CLI_STAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "cli/cli.h"
+#include "cli/engine.h"
+#include "cli/report.h"
+#include "cli/run.h"
+
+#define STAT_MAX_TARGETS 1024
+
+struct stat_plan {
+	struct cli_sensors sensors;
+	pid_t pids[STAT_MAX_TARGETS];
+	size_t n_pids;
+	const char *groups[STAT_MAX_TARGETS];
+	size_t n_groups;
+	bool all;
+	bool tree;
+	bool json;
+	uint64_t duration_ns;
+	uint64_t interval_ns;
+	const char *output;
+};
+
+/* What is known of a target once it may be gone. */
+struct stat_target {
+	uint32_t slot;
+	pid_t pid; /* 0: a control group */
+	char name[64];
+	bool ended;
+};
+
+struct stat_state {
+	struct stat_plan *plan;
+	struct engine engine;
+	struct run_signals signals;
+	struct stat_target *whos;
+	size_t n_whos;
+	struct measurement_base *whole;
+	struct measurement_base *rows;
+	uint64_t begin_ns;
+	uint64_t row_ns;
+	struct run_row *kept; /* for JSON */
+	size_t n_kept;
+	size_t cap_kept;
+	bool head;
+	struct warnings warnings;
+	FILE *out;
+};
+
+/* Opens what the plan names and puts it into the gauge. Returns a cli_ status, said if not done. */
+int stat_add_targets(struct stat_state *s);
+
+/* Ends the row that began with the last one, or with the measurement. */
+void stat_end_row(struct stat_state *s);
+
+/* Writes the summary, and the last row before it. */
+void stat_tell(struct stat_state *s);
+
+/* Measures as planned, from opening the sensors to the summary. Returns a cli_ status, said if not
+ * done. */
+int stat_measure(struct stat_plan *p);
+
+#endif
