@@ -274,7 +274,8 @@ def test_energy_follows_from_cpu_time(measured, tmp_path):
     n_cpu = os.sysconf("SC_NPROCESSORS_ONLN")
     cpu_s, elapsed_s = float(done.stdout), report["elapsed_s"]
     # What it took to start, too, it does not see itself.
-    assert cpu_s * 0.999 <= report["command_cpu_s"] <= cpu_s * 1.01 + 0.2
+    start_s = 0.02 if PATIENCE == 1 else 0.2
+    assert cpu_s * 0.999 <= report["command_cpu_s"] <= cpu_s * 1.01 + start_s
     assert report["machine_energy_j"]["energy_j"] == pytest.approx(40 * elapsed_s, rel=0.01)
     assert report["command_energy_j"]["cpu"] == pytest.approx(
         40 * report["command_cpu_s"] / n_cpu, rel=0.01)
