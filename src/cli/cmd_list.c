@@ -181,7 +181,7 @@ static void print_twins(const struct rig *rig, const struct look *looks)
 
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		power_uw[i] = looks[i].known ? looks[i].power_uw : TWINS_UNKNOWN;
-	n = twins_find(rig, power_uw, twins, ARRAY_SIZE(twins));
+	n = twins_find(rig_domains(rig), rig_n_domains(rig), power_uw, twins, ARRAY_SIZE(twins));
 	for (size_t i = 0; i < n; i++) {
 		const struct twins *t = &twins[i];
 		char counted[32], other[32];

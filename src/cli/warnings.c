@@ -79,7 +79,8 @@ static void judge_twins(struct warnings *w, const struct rig *rig, const struct 
 
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		energy_uj[i] = m->domains[i].known ? m->domains[i].energy.uj : TWINS_UNKNOWN;
-	n = twins_find(rig, energy_uj, twins, sizeof(twins) / sizeof(twins[0]));
+	n = twins_find(rig_domains(rig), rig_n_domains(rig), energy_uj, twins,
+		sizeof(twins) / sizeof(twins[0]));
 	for (size_t i = 0; i < n; i++)
 		warnings_add(w,
 			"%s: %s tells %.3f J and %s tells %.3f J of the same thing; %s is counted",

@@ -249,7 +249,9 @@ static void check_twins(void)
 
 			figures[i] = d->kind != KIND_CPU ? TWINS_UNKNOWN : d->twin ? n * 10 : 1000;
 		}
-		assert_int_equal(twins_find(rig, figures, twins, 8), differ ? 1 : 0);
+		assert_int_equal(
+			twins_find(rig_domains(rig), rig_n_domains(rig), figures, twins, 8),
+			differ ? 1 : 0);
 		if (differ) {
 			assert_string_equal(twins[0].counted, "rapl-powercap");
 			assert_string_equal(twins[0].other, "hwmon");
@@ -259,7 +261,7 @@ static void check_twins(void)
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		if (rig_domain(rig, i)->twin)
 			figures[i] = TWINS_UNKNOWN;
-	assert_int_equal(twins_find(rig, figures, twins, 8), 0);
+	assert_int_equal(twins_find(rig_domains(rig), rig_n_domains(rig), figures, twins, 8), 0);
 }
 
 /* What two sensors tell of the machine's one CPU, memory or whole counts once, for the first. */
