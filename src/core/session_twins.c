@@ -34,8 +34,8 @@ static void say_differences(struct sessions *ss)
 		account_domain_since(ss->account, ss->twins_mark, ACCOUNT_NO_SLOT, i, &span);
 		power_uw[i] = span.known ? span.power_uw : TWINS_UNKNOWN;
 	}
-	n = twins_find(ss->options.domains, ss->options.n_domains, power_uw, twins,
-		ARRAY_SIZE(twins));
+	n = twins_find(
+		ss->options.domains, ss->options.n_domains, power_uw, twins, ARRAY_SIZE(twins));
 	for (size_t i = 0; i < n; i++)
 		sessions_say(ss, SESSION_WARNING,
 			"%s: %s tells %.3f W and %s tells %.3f W of the same thing, a difference of "
