@@ -81,6 +81,12 @@ int cli_take_sensor_option(
 /* The options as rig_open() wants them; s must stay where it is. */
 struct rig_options cli_rig_options(struct cli_sensors *s);
 
+/* Open the machine below root (NULL: this one), and its sensors. Return CLI_DONE; or CLI_FAILED or
+ * CLI_USAGE after saying, in the command's name, what is wrong. */
+int cli_open_host(struct host *ret, const char *command, const char *root);
+int cli_open_rig(struct rig **ret, struct host *host, const char *command,
+	const struct rig_options *options);
+
 /* "readme" or "events". Returns false for anything else. */
 bool cli_monitor_types(const char *name, enum monitor_types *ret);
 

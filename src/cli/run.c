@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "util/cleanup.h"
+#include "util/timer.h"
 
 /* Power is looked at this often, for peaks; counters would not need it. */
 #define LOOK_NS (100 * NS_PER_MS)
@@ -193,26 +193,12 @@ static void look(struct follower *f)
 	f->row_ns += (gauge_t_ns(f->gauge) - f->row_ns) / interval_ns * interval_ns + interval_ns;
 }
 
-static int start_timer(uint64_t begin_ns, uint64_t step_ns)
-{
-	struct itimerspec spec = { 0 };
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-
-	spec.it_interval.tv_sec = (time_t) (step_ns / NS_PER_S);
-	spec.it_interval.tv_nsec = (long) (step_ns % NS_PER_S);
-	spec.it_value.tv_sec = (time_t) ((begin_ns + step_ns) / NS_PER_S);
-	spec.it_value.tv_nsec = (long) ((begin_ns + step_ns) % NS_PER_S);
-	if (fd >= 0)
-		timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL);
-	return fd;
-}
-
 /* Until the command has ended. */
 static void follow(struct follower *f)
 {
 	const struct run_options *o = f->options;
 	uint64_t step_ns = o->interval_ns && o->interval_ns < LOOK_NS ? o->interval_ns : LOOK_NS;
-	CLEANUP_FD int timer = start_timer(f->begin_ns, step_ns);
+	CLEANUP_FD int timer = timer_open(f->begin_ns, step_ns);
 	struct pollfd fds[] = { { .fd = o->signals->fd, .events = POLLIN },
 		{ .fd = timer, .events = POLLIN }, { .fd = -1 } };
 	bool ended = command_reap(f->command);

@@ -9,10 +9,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/timer.h"
 
 #define MAX_ROWS 1000000
 
@@ -77,20 +77,6 @@ static bool look(struct stat_state *s)
 	return any;
 }
 
-static int start_timer(uint64_t begin_ns, uint64_t step_ns)
-{
-	struct itimerspec spec = { 0 };
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-
-	spec.it_interval.tv_sec = (time_t) (step_ns / NS_PER_S);
-	spec.it_interval.tv_nsec = (long) (step_ns % NS_PER_S);
-	spec.it_value.tv_sec = (time_t) ((begin_ns + step_ns) / NS_PER_S);
-	spec.it_value.tv_nsec = (long) ((begin_ns + step_ns) % NS_PER_S);
-	if (fd >= 0)
-		timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL);
-	return fd;
-}
-
 /* Whoever ignored a signal when this was started meant it to go on; and a child that ends is none of
  * ours, but of whoever was in this process before. */
 static bool is_told_to_end(const struct run_signals *signals)
@@ -130,10 +116,10 @@ static int follow(struct stat_state *s)
 	uint64_t step_ns = p->interval_ns && p->interval_ns < LOOK_NS ? p->interval_ns : LOOK_NS;
 	uint64_t end_ns = p->duration_ns ? s->begin_ns + p->duration_ns : 0;
 	CLEANUP_FREE struct pollfd *fds = calloc(2 + s->n_whos, sizeof(*fds));
-	CLEANUP_FD int timer = start_timer(s->begin_ns, step_ns);
+	CLEANUP_FD int timer = timer_open(s->begin_ns, step_ns);
 
 	if (!fds || timer < 0)
-		return cli_fail("stat", "%s", strerror(fds ? errno : ENOMEM));
+		return cli_fail("stat", "%s", strerror(fds ? -timer : ENOMEM));
 	fds[0] = (struct pollfd) { .fd = s->signals.fd, .events = POLLIN };
 	fds[1] = (struct pollfd) { .fd = timer, .events = POLLIN };
 	for (size_t i = 0; i < s->n_whos; i++)

@@ -41,14 +41,15 @@ def test_kill_9_leaves_complete_files_and_the_next_run_continues_them(plugin, lo
     for _ in range(15):
         p = plugin(*SIM, "--rate", "200")
         p.send(start_event([one.pid], [0], 0))
-        wait_for(lambda: len(p.log("CPU.json")) > before, what="a new line")
+        wait_for(lambda: len(p.log("CPU.json")) > before and p.log("GPU.json"), what="new lines")
         seen = len(p.log("CPU.json"))
         time.sleep(chance.uniform(0, 0.2))
         p.process.send_signal(signal.SIGKILL)
         p.process.wait()
         cpu, gpu = p.log("CPU.json"), p.log("GPU.json")
         assert len(cpu) >= seen
-        assert list(cpu) == sorted(cpu) and gpu
+        assert list(cpu) == sorted(cpu)
+        assert list(gpu) == sorted(gpu) and gpu
         assert not [f for f in os.listdir(p.log_dir) if "torn" in f]
         before = len(cpu)
 
