@@ -23,7 +23,7 @@ ALLOWED = {
     "sinks": {"util": None, "core": {"host.h", "meter.h", "record.h", "clock.h"},
               "sinks": {"device_logs.h", "sink.h"}},
     "events": {"util": None, "core": {"host.h", "meter.h", "clock.h"},
-               "events": {"source.h", "bus.h", "codec.h", "event.h"}},
+               "events": {"source.h", "bus.h", "codec.h", "event.h", "link.h"}},
     "daemon": {"util": None, "core": None, "daemon": None, "sensors": {"sensor.h"},
                "events": {"source.h"}, "sinks": {"sink.h"}, "attribution": None},
     "lib": {"util": None, "core": None, "lib": None, "sensors": {"sensor.h"}},

@@ -12,9 +12,10 @@
 enum log_format { LOG_FORMAT_README, LOG_FORMAT_CAMERA_TRAPS };
 
 struct plugin_config {
-	bool engine;         /* connect to an engine at `address`; else listen there */
-	const char *address; /* "tcp://HOST:PORT" */
-	const char *name;    /* who this plugin is on the bus */
+	const struct source_ops *source; /* where events come from */
+	const char *address;             /* "tcp://HOST:PORT" */
+	const char *publish;             /* see struct source_options */
+	const char *name;                /* who this plugin is on the bus */
 	const char *uuid;
 	enum monitor_types monitor_types;
 
