@@ -21,7 +21,7 @@ ALLOWED = {
                 "sensors": {"sensor.h", "rapl.h", "rapl_pmu.h", "rapl_unit.h", "msr_file.h",
                             "perf_group.h", "hwmon.h"}},
     "sinks": {"util": None, "core": {"host.h", "meter.h", "record.h", "clock.h"},
-              "sinks": {"device_logs.h", "sink.h"}},
+              "sinks": {"camera_traps_sums.h", "device_logs.h", "sink.h"}},
     "events": {"util": None, "core": {"host.h", "meter.h", "clock.h"},
                "events": {"source.h", "bus.h", "codec.h", "event.h", "link.h"}},
     "daemon": {"util": None, "core": None, "daemon": None, "sensors": {"sensor.h"},

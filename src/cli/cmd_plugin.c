@@ -43,6 +43,9 @@ static const char help[] =
 	"What is written:\n"
 	"  --log-dir DIR      default: $TRAPS_POWER_LOG_PATH, else ~/logs\n"
 	"  --log-format readme|camera-traps\n"
+	"  --legacy-semantics device|attributed\n"
+	"                     what gpu_power_consumption in camera-traps' summary is: the GPU's power\n"
+	"                     while the process was measured (default), or the process's part of it\n"
 	"  --log-max SIZE     begin a new log file when one is larger, like 100M\n"
 	"  --sync S           bring the logs onto the disk every S seconds (default: 60) and at\n"
 	"                     each session's end\n"
@@ -68,6 +71,7 @@ enum {
 	OPT_TREE,
 	OPT_LOG_DIR,
 	OPT_LOG_FORMAT,
+	OPT_LEGACY_SEMANTICS,
 	OPT_LOG_MAX,
 	OPT_SYNC,
 	OPT_RECORD,
@@ -87,6 +91,7 @@ static const struct option options[] = {
 	{ "self-test", no_argument, NULL, OPT_SELF_TEST },
 	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
 	{ "log-format", required_argument, NULL, OPT_LOG_FORMAT },
+	{ "legacy-semantics", required_argument, NULL, OPT_LEGACY_SEMANTICS },
 	{ "log-max", required_argument, NULL, OPT_LOG_MAX },
 	{ "sync", required_argument, NULL, OPT_SYNC },
 	{ "record", required_argument, NULL, OPT_RECORD },
@@ -190,6 +195,13 @@ static int take_option(struct said *said, const char *command, int option, const
 		return CLI_DONE;
 	case OPT_LOG_FORMAT:
 		said->log_format = argument;
+		return CLI_DONE;
+	case OPT_LEGACY_SEMANTICS:
+		c->own_gpu = strcmp(argument, "attributed") == 0;
+		if (!c->own_gpu && strcmp(argument, "device") != 0)
+			return cli_usage(command,
+				"--legacy-semantics: \"%s\" is neither device nor attributed",
+				argument);
 		return CLI_DONE;
 	case OPT_LOG_MAX:
 		if (parse_size(argument, &c->log_max_bytes) < 0 || c->log_max_bytes == 0)

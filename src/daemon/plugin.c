@@ -178,7 +178,9 @@ static int open_sink(struct plugin *p, const struct sink_ops *ops, const char *p
 	int r;
 
 	*s = (struct sink) { .ops = ops,
-		.options = { .path = path, .max_bytes = p->config->log_max_bytes } };
+		.options = { .path = path,
+			.max_bytes = p->config->log_max_bytes,
+			.own_gpu = p->config->own_gpu } };
 	for (int k = 0; k < KIND_COUNT; k++)
 		s->options.sources[k] = p->sources[k][0] ? p->sources[k] : NULL;
 	r = ops->open(s, why, sizeof(why));

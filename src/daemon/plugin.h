@@ -21,6 +21,7 @@ struct plugin_config {
 
 	const char *log_dir;
 	enum log_format log_format;
+	bool own_gpu;           /* see struct sink_options */
 	uint64_t log_max_bytes; /* 0: never turned over */
 	uint64_t sync_ns;       /* how often the logs are brought onto the disk */
 	const char *record;     /* NULL: no detailed record */
