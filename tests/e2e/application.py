@@ -38,14 +38,17 @@ class StandInEngine:
                           for name, r in self._reserved.items()}
         self._threads = []
 
-    def start(self):
+    def start(self, listens=True):
+        """listens: to what plugins publish; else not before listen()."""
         self._dead = threading.Event()
+        self._listens = threading.Event()
+        if listens:
+            self._listens.set()
         self._lock = threading.Lock()
         self._context = zmq.Context()
         self._queues = {name: queue.Queue() for name in self.FILTERS}
         self._pub = self._socket(zmq.PUB, "subscribe")
         bound = [(self._pump, self._socket(zmq.SUB, "publish"))]
-        bound[0][1].subscribe(b"")
         bound += [(self._serve, self._socket(zmq.REP, name), name) for name in self.FILTERS]
         self._threads = [threading.Thread(target=work, args=arguments, daemon=True)
                          for work, *arguments in bound]
@@ -66,7 +69,13 @@ class StandInEngine:
             if message.startswith(filters):
                 self._queues[name].put(message)
 
+    def listen(self):
+        self._listens.set()
+
     def _pump(self, sub):
+        while not self._listens.wait(0.01) and not self._dead.is_set():
+            pass
+        sub.subscribe(b"")
         while not self._dead.is_set():
             if sub.poll(10):
                 self._publish(sub.recv())

@@ -164,6 +164,28 @@ def test_one_of_the_two_connections_breaks(engine, observer, attend, wire, load,
     observer.wait("terminating")
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_it_waits_until_the_engine_listens(engine, attend, tmp_path, n):
+    """What a publisher sends before that is lost; also where the engine before it had listened."""
+    if n == 2:
+        engine.start()
+    p = attend()
+    if n == 2:
+        p.wait_said(CONNECTED)
+        engine.kill()
+        p.wait_said(LOST)
+    engine.start(listens=False)
+    if n == 1:
+        p.wait_said(f"{AWAY} at {re.escape(engine.addresses['publish'])}", 20)
+    observer = Observer(engine, tmp_path)
+    # It has been connected for long by then.
+    time.sleep(2)
+    assert p.said.count(CONNECTED) == n - 1
+    engine.listen()
+    wait_for(lambda: p.said.count(CONNECTED) == n, what="the connection to be said")
+    observer.close()
+
+
 def test_exchanged_addresses(engine, observer, attend):
     p = attend(subscribe=engine.addresses["publish"], publish=engine.addresses["subscribe"])
     p.wait_said(AWAY, 20)
