@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -18,6 +19,7 @@ import pytest
 
 from application import Member, Observer, Poller, StandInEngine, WholeEngine
 from conftest import PATIENCE, POWERMEASURE, Plugin, sim_script, start_event, wait_for
+from fakenvml import fake_nvml, gpu  # noqa: F401
 from real_engine import engine_program  # noqa: F401
 
 NAME, UUID = "ext_power_monitor_plugin", "4a0fca25-1935-472a-8674-58f22c3a32b3"
@@ -413,6 +415,32 @@ def test_a_machine_with_a_gpu(quick_app, tmp_path):
     assert not any("gpu_own_energy_joules" in e for e in summary["pid power summary report"])
 
 
+@pytest.mark.parametrize("semantics", ["device", "attributed"])
+def test_a_driver_that_tells_who_used_the_gpu(quick_app, fake_nvml, semantics):  # noqa: F811
+    """What each used itself stands beside the device's power, or in its place if so asked."""
+    app = quick_app
+    app.engine.start()
+    # They ask before the power plugin is there: at its port the engine keeps it.
+    scoring, generating = app.add("scoring", 0.1), app.add("generating", 0.1)
+    fake = fake_nvml(gpu(GPU_W, utilization=[60, 0], processes=[{"pid": scoring.pid, "sm": 40}]))
+    app.environment.update(fake.env)
+    app.start_power("--legacy-semantics", semantics, sensors="nvml,estimate")
+    app.wait_measured(scoring, generating, n=12)
+    assert app.power.stop() == 0
+    summary = parse((app.logs / SUMMARY).read_text())
+    entries = by_name(summary)
+    for entry in entries.values():
+        device = entry["gpu_energy_joules"] / entry["gpu_seconds"]
+        assert device == pytest.approx(GPU_W, rel=0.1)
+        expected = device if semantics == "device" else entry["gpu_own_power_consumption"]
+        assert entry["gpu_power_consumption"] == pytest.approx(expected, rel=1e-3)
+    # The first look, a second after the beginning, tells nothing yet.
+    assert 0.2 * GPU_W < entries[scoring.name]["gpu_own_power_consumption"] < 0.42 * GPU_W
+    assert entries[generating.name]["gpu_own_power_consumption"] == 0
+    assert semantics == "attributed" or flatten(summary)[
+        "total_gpu_power_consumption"] == pytest.approx(2 * GPU_W, rel=0.1)
+
+
 def test_a_plugin_that_was_started_again(quick_app):
     """One entry a name: the mean over both times, and not their sum."""
     app = quick_app
@@ -480,7 +508,7 @@ def test_messages_and_their_levels(plugin, level, shown):
     found = [re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (\w+): \S.*", x) for x in lines]
     assert all(found), p.said
     assert {f.group(1) for f in found} - {"DEBUG"} == shown
-    assert level == "DEBUG" or "DEBUG" not in p.said
+    assert level == "DEBUG" or " DEBUG: " not in p.said
     assert ("TRAPS_POWER_LOG_LEVEL" in p.said) == (level == "LOUD")
 
 
@@ -554,7 +582,7 @@ def test_as_any_user(anybody):
     p = Plugin(anybody, "--log-format", "camera-traps", env=env, run_as=args)
     try:
         p.wait_said(rf"pid {p.pid} .*measuring begins", 20)
-        wait_for(lambda: by_name_of(anybody), 20, "a line")
+        wait_for(lambda: json.loads((anybody / "cpu.json").read_text()), 20, "a line")
         assert p.stop() == 0
     finally:
         p.close()
@@ -571,5 +599,25 @@ def test_as_any_user(anybody):
         assert re.search(r"sensor rapl-\S+ is not used: \S", p.said)
 
 
-def by_name_of(logs):
-    return json.loads((logs / "cpu.json").read_text())
+def test_in_a_pid_namespace_of_its_own(plugin, tmp_path):
+    """Where a container does not share the machine's pids: nobody is taken for somebody else, and as
+    the namespace's first process it ends when it is told to."""
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*unshare, "true"],
+                                                     stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("no PID namespace can be made here")
+    wrapper = tmp_path / "in-namespace"
+    wrapper.write_text(f"#!/bin/sh\nexec {' '.join(unshare)} {POWERMEASURE} \"$@\"\n")
+    wrapper.chmod(0o755)
+    p = plugin("--sensors", "sim", "--log-format", "camera-traps", "--self-test", program=wrapper)
+    inner, = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text().split()
+    try:
+        p.wait_said("pid 1 .*measuring begins")
+        assert b"there is no process" in p.send(start_event([os.getpid()], [1], 0))
+        wait_for(lambda: p.log("cpu.json"), what="a line")
+    finally:
+        os.kill(int(inner), signal.SIGTERM)
+    assert p.process.wait(10 * PATIENCE) == 0
+    summary = p.log(SUMMARY)
+    assert [e["pid"] for e in summary["pid power summary report"]] == [1]
+    assert set(by_name(summary)) == {"power_monitor_plugin"}
