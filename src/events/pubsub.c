@@ -29,6 +29,9 @@
 
 #define CLOSE_MS 1000
 
+/* After so many events everybody else in the loop has a turn: publishers wait for nobody. */
+#define EVENTS_AT_A_TIME 256
+
 struct pubsub {
 	void *zmq;
 	int epoll_fd;
@@ -57,12 +60,15 @@ static const char *missing(const struct pubsub *p)
 	return p->in.up ? p->out.address : p->in.address;
 }
 
-static void set_timer(struct pubsub *p, bool on)
+/* Looks after the connections now and then while they are not there; at_once: now, too. */
+static void set_timer(struct pubsub *p, bool at_once)
 {
 	struct itimerspec spec = { 0 };
 
-	if (on)
+	if (!p->connected)
 		spec.it_value.tv_sec = spec.it_interval.tv_sec = LOOK_EVERY_S;
+	if (at_once)
+		spec.it_value = (struct timespec) { .tv_nsec = 1 };
 	timerfd_settime(p->timer_fd, 0, &spec, NULL);
 }
 
@@ -97,7 +103,7 @@ static void settle(struct source *s)
 	if (now == p->connected)
 		return;
 	p->connected = now;
-	set_timer(p, !now);
+	set_timer(p, false);
 	if (!now) {
 		p->said_away = true;
 		say(s, true, "lost the event engine at", missing(p),
@@ -110,14 +116,15 @@ static void settle(struct source *s)
 	publish(s, WIRE_PLUGIN_STARTED);
 }
 
-static void take_events(struct source *s)
+static void take_events(struct source *s, int *n_left)
 {
 	struct pubsub *p = s->state;
 
-	while (!p->terminated && p->in.socket && bus_readable(p->in.socket)) {
+	while (!p->terminated && *n_left > 0 && p->in.socket && bus_readable(p->in.socket)) {
 		zmq_msg_t message;
 		int r = bus_receive(p->in.socket, &message);
 
+		--*n_left;
 		if (r == -EBADMSG) {
 			s->owner.refused(
 				s->owner.ctx, "", "a message of several parts is no event");
@@ -150,6 +157,7 @@ static void pubsub_work(struct source *s)
 {
 	struct pubsub *p = s->state;
 	uint64_t expirations;
+	int n_left = EVENTS_AT_A_TIME;
 	bool look = read(p->timer_fd, &expirations, sizeof(expirations)) ==
 		(ssize_t) sizeof(expirations);
 
@@ -157,10 +165,14 @@ static void pubsub_work(struct source *s)
 		link_work(&p->in);
 		link_work(&p->out);
 		settle(s);
-		take_events(s);
+		take_events(s, &n_left);
 		if (look)
 			on_timer(s);
 		look = false;
+		if (n_left == 0) {
+			set_timer(p, true); /* the descriptors tell of changes only */
+			return;
+		}
 	} while (!p->terminated && (link_is_readable(&p->in) || link_is_readable(&p->out)));
 }
 
@@ -210,7 +222,7 @@ static int pubsub_open(struct source *s, char *ret_why, size_t n)
 	r = subscribe(p);
 	if (r < 0)
 		snprintf(ret_why, n, "cannot subscribe: %s", zmq_strerror(-r));
-	set_timer(p, true);
+	set_timer(p, false);
 	return r;
 }
 

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -80,11 +81,35 @@ def test_a_burst_of_events(engine, observer, attend, load):
     p, one = attend(), load(0.1)
     observer.wait("started")
     p.process.send_signal(signal.SIGSTOP)
+    for _ in range(600):
+        observer.publish(terminate_event("somebody else"))
     for _ in range(200):
         observer.publish(start_event([one.pid], [1], 1))
     observer.publish(terminate_event("somebody else"))
     p.process.send_signal(signal.SIGCONT)
     wait_for(lambda: p.said.count("time is up") == 200, 20, "the end of 200 sessions")
+
+
+def test_a_flood_of_events(engine, observer, attend, load):
+    """Publishers wait for nobody; whoever else wants something from the plugin must be heard too."""
+    p, one = attend(), load(0.1)
+    observer.wait("started")
+    observer.publish(start_event([one.pid], [1], 0))
+    p.wait_said(rf"pid {one.pid} .*begins")
+    n = len(lines_of(p, one.pid))
+    over, message = threading.Event(), terminate_event("somebody else")
+
+    def flood():
+        while not over.is_set():
+            observer.publish(message)
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        wait_for(lambda: len(lines_of(p, one.pid)) >= n + 3, 20, "lines")
+        assert p.stop(signal.SIGTERM) == 0
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_events_that_are_none(engine, observer, attend):
