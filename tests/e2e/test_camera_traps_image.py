@@ -97,7 +97,7 @@ class Container:
         self.said = ""
         self.process = subprocess.Popen(
             root.argv(command, hosts=hosts, pid_namespace=pid_namespace), env=env,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -115,10 +115,20 @@ class Container:
         self._reader.join(5)
         return result
 
+    def wait_asked(self, standin, n):  # noqa: F811
+        """Waits until it has asked the engine for an event, or has ended, which it should not."""
+        wait_for(lambda: standin.n_asked >= n or self.process.poll() is not None,
+                 what="a request for an event")
+        if self.process.poll() is not None:
+            self._reader.join(5)
+            raise AssertionError(f"it ended with {self.process.returncode}")
+
     def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # whatever it may have left
+        except ProcessLookupError:
+            pass
+        self.process.wait()
 
 
 def why_not():
@@ -170,7 +180,7 @@ def check_a_life(root, hosts, standin, one, way):
     p = Container(root, hosts, way, {"POWER_MEASURING_PLUGIN_PORT": str(standin.port)})
     try:
         try:
-            standin.wait_asked(asked + 1)
+            p.wait_asked(standin, asked + 1)
             assert os.readlink(f"/proc/{p.process.pid}/exe").endswith(f"{LIBEXEC}/{copy}/powermeasure")
             check_rights(p.status(), uid, copy, how)
             standin.deliver(start_event([one.pid], [1], 0))  # as the generating plugin asks
@@ -218,7 +228,7 @@ def check_as_the_first_process(root, hosts, standin):
     p = Container(root, hosts, "cap_drop ALL", {"POWER_MEASURING_PLUGIN_PORT": str(standin.port)},
                   pid_namespace=True)
     try:
-        standin.wait_asked(asked + 1)
+        p.wait_asked(standin, asked + 1)
         first, = pathlib.Path(f"/proc/{p.process.pid}/task/{p.process.pid}/children").read_text().split()
         assert re.search(r"^NSpid:\t\d+\t1$", pathlib.Path(f"/proc/{first}/status").read_text(), re.M)
         os.kill(int(first), signal.SIGTERM)
