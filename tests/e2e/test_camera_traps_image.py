@@ -16,12 +16,13 @@ import pytest
 
 import image
 from boards import BOARDS, put
-from conftest import PATIENCE, POWERMEASURE, TOP, start_event, wait_for
+from conftest import BURN, PATIENCE, POWERMEASURE, TOP, start_event, wait_for
 from engine_standin import standin  # noqa: F401
 
 UID = 4711
 PROGRAM = "/usr/local/bin/powermeasure"
 LIBEXEC = "/usr/local/libexec/powermeasure"
+GENERATING = 0.2, "# image_generating_plugin.py\n" + BURN  # a load that is told by its name
 PERFMON, DAC_READ_SEARCH = 1 << 38, 1 << 2
 
 # How a container may be started: the user, what capabilities there are, and which copy of the program
@@ -217,6 +218,7 @@ def check_files(logs, uid, pid):
     assert pairs and all(watts > 0 and who == str(pid) for watts, who in pairs)
     report = json.loads((logs / "power_summary_report.json").read_text())
     entry, = report["plugin power summary report"]
+    assert entry["plugin"] == "image_generating_plugin"
     assert entry["cpu_power_consumption"] > 0 and entry["gpu_power_consumption"] > 0
 
 
@@ -258,7 +260,7 @@ def check_counters_of_root(root):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_however_it_is_started_it_measures_as_far_as_it_may(root, hosts, standin, load, way):  # noqa: F811
-    check_a_life(root, hosts, standin, load(0.2), way)
+    check_a_life(root, hosts, standin, load(*GENERATING), way)
 
 
 def test_a_file_with_capabilities_that_are_not_to_be_had_does_not_start(root):
@@ -331,7 +333,7 @@ def steps_in_a_debian(directory, hosts, standin, load):  # noqa: F811
     assert {"libzmq5", "libjansson4"} <= left
     assert not left & {"libcap2-bin", "gcc", "g++", "meson", "sudo"}
     for way in WAYS:
-        check_a_life(root, hosts, standin, load(0.2), way)
+        check_a_life(root, hosts, standin, load(*GENERATING), way)
     check_as_the_first_process(root, hosts, standin)
     check_counters_of_root(root)
     tell("all ways to start it")
