@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The container image of deploy/camera-traps without a container engine: what its Dockerfile says is
-read, its steps are done in a directory, and what lies there is started as a container would start it."""
+"""The container image of deploy/camera-traps without a container engine: what its Dockerfile says
+is read, its steps are done in a directory, and what lies there is started as a container would."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from conftest import TOP
 DEPLOY = TOP / "deploy" / "camera-traps"
 
 # What Docker leaves to a container that says nothing of capabilities.
-DOCKERS_OWN = ("chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw "
-               "sys_chroot mknod audit_write setfcap").split()
+DOCKERS_OWN = ("chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service "
+               "net_raw sys_chroot mknod audit_write setfcap").split()
 
 # In a mount namespace of its own: hosts_file root (directories to bind) -- command
 ENTER = """
@@ -61,7 +61,7 @@ def single(name):
 
 
 def run_steps(stage):
-    """The commands of a stage's RUN instructions, each with what it has mounted: (words, [mount])."""
+    """The commands of a stage's RUN instructions, each with what it has mounted."""
     for name, arguments in stage:
         if name != "RUN":
             continue
@@ -123,7 +123,8 @@ def root_of_this_system(directory, program):
 def as_user(uid, capabilities=None, no_new_privs=False):
     """What stands before a command that runs as a container's user with just these capabilities to
     be had; None: all that there are."""
-    words = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "--inh-caps=-all"]
+    words = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups",
+             "--inh-caps=-all"]
     if capabilities is not None:
         words.append("--bounding-set=" + ",".join(["-all", *(f"+{c}" for c in capabilities)]))
     if no_new_privs:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The image of deploy/camera-traps: what its files say, and its steps, done and run without a container
-engine. With PM_IMAGE=1 also in a Debian of its own, from its first package on."""
+"""The image of deploy/camera-traps: what its files say, and its steps, done and run without a
+container engine. With PM_IMAGE=1 also in a Debian of its own, from its first package on."""
 
 import json
 import os
@@ -16,8 +16,8 @@ import pytest
 
 import image
 from boards import BOARDS, put
-from conftest import BURN, PATIENCE, POWERMEASURE, TOP, start_event, wait_for
-from engine_standin import standin  # noqa: F401
+from conftest import BURN, PATIENCE, POWERMEASURE, TOP, start_event, terminate_event, wait_for
+from engine_standin import QUIT, standin  # noqa: F401
 
 UID = 4711
 PROGRAM = "/usr/local/bin/powermeasure"
@@ -25,13 +25,14 @@ LIBEXEC = "/usr/local/libexec/powermeasure"
 GENERATING = 0.2, "# image_generating_plugin.py\n" + BURN  # a load that is told by its name
 PERFMON, DAC_READ_SEARCH = 1 << 38, 1 << 2
 
-# How a container may be started: the user, what capabilities there are, and which copy of the program
-# the kernel then starts.
+# How a container may be started: the user, what capabilities there are, and which copy of the
+# program the kernel then starts.
 WAYS = {
     "privileged": (UID, None, {}, "both"),
     "no word of capabilities": (UID, image.DOCKERS_OWN, {}, "none"),
     "cap_add PERFMON": (UID, [*image.DOCKERS_OWN, "perfmon"], {}, "perfmon"),
-    "cap_add DAC_READ_SEARCH": (UID, [*image.DOCKERS_OWN, "dac_read_search"], {}, "dac_read_search"),
+    "cap_add DAC_READ_SEARCH":
+        (UID, [*image.DOCKERS_OWN, "dac_read_search"], {}, "dac_read_search"),
     "cap_drop ALL": (UID, [], {}, "none"),
     "no-new-privileges": (UID, None, {"no_new_privs": True}, "both"),
     "privileged, root": (0, None, {}, "both"),
@@ -39,7 +40,7 @@ WAYS = {
 }
 
 
-# ---- what the files say ---------------------------------------------------------------------------
+# ---- what the files say --------------------------------------------------------------------------
 
 
 def test_the_dockerfile_says_what_a_deployment_needs():
@@ -68,7 +69,8 @@ def test_nothing_asks_for_more_than_it_needs():
 def test_the_steps_leave_out_nothing_that_is_built():
     ignored = [line for line in (image.DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
                if not line.startswith("#")]
-    needed = {"meson.build", "meson_options.txt", "src", "include", "bench", "docs", "scripts", "deploy"}
+    needed = {"meson.build", "meson_options.txt", "src", "include", "bench", "docs", "scripts",
+              "deploy"}
     assert not any(pathlib.PurePath(name).match(pattern) for name in needed for pattern in ignored)
 
 
@@ -84,7 +86,7 @@ def test_the_compose_example_swaps_the_service():
     assert "volumes" not in service and "user" not in service
 
 
-# ---- the steps, done and run ----------------------------------------------------------------------
+# ---- the steps, done and run ---------------------------------------------------------------------
 
 
 class Container:
@@ -109,6 +111,11 @@ class Container:
     def status(self):
         """What the kernel tells of the program, which has replaced all that started it."""
         return pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+
+    def children(self):
+        """The pids of programs that it has started, as one text."""
+        threads = pathlib.Path(f"/proc/{self.process.pid}/task")
+        return "".join(path.read_text() for path in threads.glob("*/children"))
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -182,10 +189,13 @@ def check_a_life(root, hosts, standin, one, way):
     try:
         try:
             p.wait_asked(standin, asked + 1)
-            assert os.readlink(f"/proc/{p.process.pid}/exe").endswith(f"{LIBEXEC}/{copy}/powermeasure")
+            started = os.readlink(f"/proc/{p.process.pid}/exe")
+            assert started.endswith(f"{LIBEXEC}/{copy}/powermeasure")
             check_rights(p.status(), uid, copy, how)
+            assert not p.children()
             standin.deliver(start_event([one.pid], [1], 0))  # as the generating plugin asks
             wait_for(lambda: json.loads((logs / "cpu.json").read_text()), what="a line of the log")
+            assert not p.children()
         except AssertionError as error:
             raise AssertionError(f"{error}\n{p.said}") from None
         assert p.stop() == 0, p.said
@@ -223,7 +233,7 @@ def check_files(logs, uid, pid):
 
 
 def check_as_the_first_process(root, hosts, standin):
-    """Without the host's pids it is process 1, to which a signal that it does not wait for is nothing."""
+    """Without the host's pids it is process 1, which signals end only if it waits for them."""
     root.empty_logs()
     asked = standin.n_asked
     standin.start()
@@ -231,8 +241,9 @@ def check_as_the_first_process(root, hosts, standin):
                   pid_namespace=True)
     try:
         p.wait_asked(standin, asked + 1)
-        first, = pathlib.Path(f"/proc/{p.process.pid}/task/{p.process.pid}/children").read_text().split()
-        assert re.search(r"^NSpid:\t\d+\t1$", pathlib.Path(f"/proc/{first}/status").read_text(), re.M)
+        first, = p.children().split()
+        status = pathlib.Path(f"/proc/{first}/status").read_text()
+        assert re.search(r"^NSpid:\t\d+\t1$", status, re.M)
         os.kill(int(first), signal.SIGTERM)
         assert p.process.wait(10 * PATIENCE) == 0, p.said
     finally:
@@ -241,7 +252,7 @@ def check_as_the_first_process(root, hosts, standin):
 
 
 def check_counters_of_root(root):
-    """A counter that only root may read is read with the capability, and else it is said why not."""
+    """A counter that only root may read is read with the capability; else it is said why not."""
     machine = root.path / "machine"
     put(machine, BOARDS["laptop-intel-unplugged"])
     for path in machine.rglob("energy_uj"):
@@ -259,7 +270,7 @@ def check_counters_of_root(root):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_however_it_is_started_it_measures_as_far_as_it_may(root, hosts, standin, load, way):  # noqa: F811
+def test_it_measures_however_it_is_started(root, hosts, standin, load, way):  # noqa: F811
     check_a_life(root, hosts, standin, load(*GENERATING), way)
 
 
@@ -275,11 +286,36 @@ def test_it_ends_with_sigterm_as_process_1(root, hosts, standin):  # noqa: F811
     check_as_the_first_process(root, hosts, standin)
 
 
+@pytest.mark.parametrize("backend", ["powerjoular", "scaphandre", "jtop"])
+def test_the_stock_environment_and_the_oracle_s_end(root, hosts, standin, backend):  # noqa: F811
+    """All that the deployment's compose file sets, then the event by which it ends everybody."""
+    logs = root.empty_logs()
+    standin.start()
+    p = Container(root, hosts, "privileged", {
+        "POWER_MEASURING_PLUGIN_PORT": str(standin.port), "TRAPS_POWER_LOG_PATH": "/logs",
+        "TRAPS_POWER_LOG_HOST_PATH": "/home/ada/out/power_output_dir",
+        "TRAPS_POWER_LOG_LEVEL": "DEBUG", "TRAPS_POWER_BACKEND": backend,
+        "TRAPS_TEST_POWER_FUNCTION": "1"})
+    try:
+        p.wait_asked(standin, 1)
+        wait_for(lambda: json.loads((logs / "cpu.json").read_text()), what="its own power")
+        standin.deliver(terminate_event("*", "6e153711-9823-4ee6-b608-58e2e801db51"))
+        assert p.process.wait(10 * PATIENCE) == 0, p.said
+    finally:
+        p.close()
+    standin.wait_ended()
+    assert standin.received[-1] == QUIT
+    report = json.loads((logs / "power_summary_report.json").read_text())
+    assert [e["plugin"] for e in report["plugin power summary report"]] == ["power_monitor_plugin"]
+    log_line = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (DEBUG|INFO|WARN|ERROR): ")
+    assert all(map(log_line.match, p.said.splitlines())), p.said
+
+
 def test_a_counter_that_is_root_s(root):
     check_counters_of_root(root)
 
 
-# ---- all of it ------------------------------------------------------------------------------------
+# ---- all of it -----------------------------------------------------------------------------------
 
 
 def test_the_image_s_steps_in_a_debian_of_its_own(tmp_path, standin, load, hosts):  # noqa: F811
