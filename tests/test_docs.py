@@ -88,6 +88,17 @@ def test_options_named_in_a_document_exist(path):
     assert named <= known
 
 
+# ---- tests by name --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_tests_named_in_a_document_exist(path):
+    """`file::test`, a file without a folder lying in tests/e2e/, or `tests/.../file` alone."""
+    for file, test in re.findall(r"`([\w./]*test_\w+\.(?:py|c))(?:::(\w+))?`", path.read_text()):
+        text = (TOP / (file if "/" in file else f"tests/e2e/{file}")).read_text()
+        assert not test or re.search(rf"^(?:def|static void) {test}\(", text, re.M), test
+
+
 # ---- environment, links, Python -------------------------------------------------------------------
 
 
