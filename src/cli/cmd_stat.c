@@ -413,7 +413,7 @@ static void tell_json(struct state *s, const struct measurement *m)
 	json_open(&j, '{');
 	json_kv_u64(&j, "schema_version", REPORT_SCHEMA_VERSION);
 	json_kv_string(&j, "version", PM_VERSION);
-	json_kv_string(&j, "attribution", "capacity-share");
+	json_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
 	json_key(&j, "targets");
 	json_open(&j, '[');
 	for (size_t i = 0; i < s->n_whos; i++) {
@@ -580,7 +580,7 @@ static bool names_targets(int argc, char **argv)
 			if (strncmp(argv[i], words[k], strlen(words[k])) == 0)
 				return true;
 		/* An option's argument is no command. */
-		if (strlen(argv[i]) == 2 && strchr("dIorw", argv[i][1]))
+		if (strlen(argv[i]) == 2 && strchr("dInorw", argv[i][1]))
 			i++;
 		else if (strncmp(argv[i], "--", 2) == 0 && !strchr(argv[i], '=') &&
 			strcmp(argv[i], "--json") != 0 && strncmp(argv[i], "--ig", 4) != 0)
