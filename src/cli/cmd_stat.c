@@ -17,6 +17,7 @@
 #include "cli/report.h"
 #include "cli/run.h"
 #include "util/cleanup.h"
+#include "util/json_out.h"
 #include "util/parse.h"
 #include "util/procstat.h"
 

@@ -6,7 +6,8 @@
 
 _Static_assert(COMPARED_KINDS <= RATIO_MAX_PARTS, "a kind is a part");
 
-bool compared_scale(const struct rig *rig, enum kind kind, struct ratio_scale *ret)
+bool compared_scale(
+	const struct rig *rig, enum kind kind, struct ratio_scale *ret, const char **ret_model)
 {
 	bool found = false;
 
@@ -22,6 +23,7 @@ bool compared_scale(const struct rig *rig, enum kind kind, struct ratio_scale *r
 				scale.high > ret->high))
 			return false;
 		*ret = scale;
+		*ret_model = d->model;
 		found = true;
 	}
 	return found;
@@ -36,6 +38,7 @@ static struct ratio_energy joules(struct energy e)
 
 int compared_take(struct compared *ret, const struct run_report *r)
 {
+	const char *model;
 	struct compared c = { .name = r->name, .n_runs = r->n_runs };
 
 	c.runs = calloc(r->n_runs ? r->n_runs : 1, sizeof(*c.runs));
@@ -43,7 +46,7 @@ int compared_take(struct compared *ret, const struct run_report *r)
 		return -ENOMEM;
 	for (int k = 0; k < COMPARED_KINDS; k++) {
 		c.kinds |= KIND_BIT(k);
-		c.lasting[k] = !compared_scale(r->rig, (enum kind) k, &c.scales[k]);
+		c.lasting[k] = !compared_scale(r->rig, (enum kind) k, &c.scales[k], &model);
 		for (size_t i = 0; i < r->n_runs; i++) {
 			const struct kind_figures *f = &r->runs[i].result.figures.kinds[k];
 

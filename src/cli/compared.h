@@ -25,9 +25,10 @@ struct compared {
 int compared_take(struct compared *ret, const struct run_report *r);
 void compared_finish(struct compared *c);
 
-/* How far the scale of a kind may be off: that of its counted domains. Returns false where they
- * have several, or where there is none. */
-bool compared_scale(const struct rig *rig, enum kind kind, struct ratio_scale *ret);
+/* How far the scale of a kind may be off: that of its counted domains, and the model behind it (empty:
+ * none). Returns false where they have several, or where there is none. */
+bool compared_scale(
+	const struct rig *rig, enum kind kind, struct ratio_scale *ret, const char **ret_model);
 
 /* The kinds that are known of all of them; *ret_left_out: those of some only. */
 uint32_t compared_kinds(const struct compared *list, size_t n, uint32_t *ret_left_out);

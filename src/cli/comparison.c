@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/comparison.h"
+#include "util/json_out.h"
 
 #include <errno.h>
 #include <math.h>
@@ -167,6 +168,16 @@ void comparison_json_ratio(struct json *j, const struct ratio *r)
 	json_kv_bool(j, "scatter_known", r->scatter_known);
 }
 
+void comparison_json_kinds(struct json *j, uint32_t kinds)
+{
+	json_key(j, "kinds");
+	json_open(j, '[');
+	for (int k = 0; k < COMPARED_KINDS; k++)
+		if (kinds & KIND_BIT(k))
+			json_string(j, kind_name((enum kind) k));
+	json_close(j, ']');
+}
+
 void comparison_json(struct json *j, const struct comparison *c)
 {
 	json_key(j, "comparison");
@@ -178,12 +189,7 @@ void comparison_json(struct json *j, const struct comparison *c)
 		json_kv_string(j, "name", c->commands[i].name);
 		json_kv_string(j, "base", c->commands[c->base].name);
 		comparison_json_ratio(j, &c->ratios[i]);
-		json_key(j, "kinds");
-		json_open(j, '[');
-		for (int k = 0; k < COMPARED_KINDS; k++)
-			if (c->kinds & KIND_BIT(k))
-				json_string(j, kind_name((enum kind) k));
-		json_close(j, ']');
+		comparison_json_kinds(j, c->kinds);
 		json_close(j, '}');
 	}
 	json_close(j, ']');

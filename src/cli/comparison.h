@@ -34,4 +34,7 @@ void comparison_kinds(uint32_t kinds, char *ret, size_t n);
 /* As members: "ratio", "low", "high", and "scatter_known". */
 void comparison_json_ratio(struct json *j, const struct ratio *r);
 
+/* As a member "kinds". */
+void comparison_json_kinds(struct json *j, uint32_t kinds);
+
 #endif

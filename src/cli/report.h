@@ -9,7 +9,8 @@
 
 #include "cli/run.h"
 #include "util/buf.h"
-#include "util/json_out.h"
+
+struct json; /* util/json_out.h, whose names are partly those of jansson.h */
 
 #define REPORT_SCHEMA_VERSION 1
 #define REPORT_MAX_WARNINGS 32

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "cli/spread.h"
+#include "util/json_out.h"
 
 static void put_energy(struct json *j, const char *key, bool known, struct energy e)
 {

@@ -6,6 +6,7 @@
 
 #include "cli/comparison.h"
 #include "cli/report.h"
+#include "util/json_out.h"
 
 static bool has_warning(const struct warnings *w, const char *text)
 {
@@ -59,15 +60,18 @@ static void put_scales(struct json *j, const struct run_set *set, const struct m
 	json_open(j, '{');
 	for (int k = 0; k < COMPARED_KINDS; k++) {
 		struct ratio_scale scale;
+		const char *model;
 
 		json_key(j, kind_name((enum kind) k));
-		if (!all->kinds[k].known || !compared_scale(set->rig, (enum kind) k, &scale)) {
+		if (!all->kinds[k].known ||
+			!compared_scale(set->rig, (enum kind) k, &scale, &model)) {
 			json_null(j);
 			continue;
 		}
 		json_open(j, '{');
 		json_kv_real(j, "low", scale.low);
 		json_kv_real(j, "high", scale.high);
+		json_kv_string(j, "model", model[0] ? model : NULL);
 		json_close(j, '}');
 	}
 	json_close(j, '}');
