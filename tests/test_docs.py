@@ -31,7 +31,7 @@ def name_of(path):
 # ---- man pages ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["plugin", "compare", "list", "send", "doctor", "capture"])
+@pytest.mark.parametrize("command", ["plugin", "list", "send", "doctor", "capture"])
 def test_man_page_and_help_agree(command):
     page = (TOP / "docs" / "man" / f"powermeasure-{command}.1.scd").read_text()
     assert options_in(page) == options_in(run(command, "--help").stdout)

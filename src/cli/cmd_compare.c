@@ -25,9 +25,8 @@ static const struct option options[] = {
 static const char help[] =
 	"usage: powermeasure compare [OPTIONS] OLD.json NEW.json\n"
 	"\n"
-	"Compares two documents of `powermeasure run --json` (or --export-json), command by command:\n"
-	"worse, better, or the same within noise. Commands are matched by name, or by being the only\n"
-	"one.\n"
+	"Compares two documents that `powermeasure run` wrote as JSON, command by command: worse, better,\n"
+	"or the same within noise. Commands are matched by name (run -n), or by being the only one.\n"
 	"\n"
 	"      --fail-above P%  exit 3 if a command is worse beyond the noise, and by more than P %\n"
 	"      --json           one JSON document (docs/compare.schema.json)\n"
