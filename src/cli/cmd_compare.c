@@ -100,15 +100,19 @@ static void compare_pair(struct verdicts *v, const struct compared *old, const s
 
 static void warn_of_sensors(struct verdicts *v)
 {
-	char old[128], new[128];
+	char old[112], new[112];
+	uint32_t kinds = 0;
+
+	for (size_t i = 0; i < v->n; i++)
+		kinds |= v->lines[i].kinds;
 
 	if (!saved_same_sensors(&v->old, &v->new, KIND_ALL)) {
 		saved_sensor_list(&v->old, old, sizeof(old));
 		saved_sensor_list(&v->new, new, sizeof(new));
-		warnings_add(&v->warnings,
-			"the sensors differ, so that all their doubt is in the intervals: old: "
-			"%s; new: %s",
-			old, new);
+		warnings_add(&v->warnings, "the sensors differ: old: %s; new: %s%s", old, new,
+			saved_same_sensors(&v->old, &v->new, kinds)
+				? ""
+				: "; so all their doubt is in the intervals");
 	} else {
 		for (size_t i = 0; i < v->new.n_sensors; i++)
 			if (strcmp(v->new.sensors[i].quality, "estimated") == 0)
@@ -136,7 +140,6 @@ static int compare_documents(struct verdicts *v)
 	v->lines = calloc(v->new.n, sizeof(*v->lines));
 	if (!v->lines)
 		return cli_fail("compare", "no memory");
-	warn_of_sensors(v);
 	warn_of_status(v, &v->old);
 	warn_of_status(v, &v->new);
 	for (size_t i = 0; i < v->new.n; i++) {
@@ -152,6 +155,7 @@ static int compare_documents(struct verdicts *v)
 		if (!find(&v->old, &v->new, i))
 			warnings_add(&v->warnings, "%s is in %s only", v->old.commands[i].name,
 				v->old.path);
+	warn_of_sensors(v);
 	if (v->n == 0)
 		return cli_fail("compare", "%s and %s have no command of the same name",
 			v->old.path, v->new.path);

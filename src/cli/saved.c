@@ -10,6 +10,9 @@
 #include "cli/cli.h"
 #include "util/buf.h"
 
+/* No sum of such is infinite. */
+#define MAX_NUMBER 1e15
+
 /* ---- what is wrong, and where ------------------------------------------------------------ */
 
 /* The place in the document that is looked at, as a path: "commands[1].runs". */
@@ -58,6 +61,8 @@ static int read_number(const struct place *at, const json_t *object, const char 
 	*ret = json_number_value(value);
 	if (*ret < 0)
 		return bad(&here, "is below 0");
+	if (*ret > MAX_NUMBER)
+		return bad(&here, "is too large");
 	return 0;
 }
 

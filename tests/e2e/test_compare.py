@@ -494,6 +494,7 @@ RANGE = ("commands", 1, "runs", 2, "command_energy_range_j")
     (changed(GOOD, 4, *RANGE, "cpu"), "command_energy_range_j.cpu: is neither null nor"),
     (changed(GOOD, "4", *RANGE, "cpu", "low_j"), "cpu.low_j: is no number"),
     (changed(GOOD, -4, *RANGE, "cpu", "low_j"), "cpu.low_j: is below 0"),
+    (changed(GOOD, 1e300, *RANGE, "cpu", "energy_j"), "cpu.energy_j: is too large"),
     (without(GOOD, "sensors"), "sensors: is no list of sensors"),
     (changed(GOOD, [{}], "sensors"), "sensors[0]: is no sensor"),
     (changed(GOOD, {"low": 1, "high": 0}, "scale_error", "cpu"), "scale_error.cpu: low: is not below"),
