@@ -11,7 +11,7 @@ import pytest
 
 from conftest import TOP, run
 
-COMMANDS = ["plugin", "run", "stat", "list", "send", "doctor", "capture", "demo"]
+COMMANDS = ["plugin", "run", "compare", "stat", "list", "send", "doctor", "capture", "demo"]
 PAGES = sorted(TOP.glob("docs/man/*.scd"))
 DOCUMENTS = sorted([TOP / "README.md", *TOP.glob("docs/*.md"), TOP / "python" / "README.md"])
 

@@ -12,12 +12,18 @@
 #include "daemon/plugin.h"
 #include "util/sensorlist.h"
 
-enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum {
+	CLI_DONE = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_OVER = 3, /* over a budget, or worse than before */
+};
 
 /* Each command gets its own name as argv[0] and returns the process's exit status. */
 int cmd_plugin(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
