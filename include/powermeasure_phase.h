@@ -157,13 +157,14 @@ __attribute__((unused)) static struct pm_phase_slot_ *pm_phase_take_ring_(
 
 	for (i = 0; i < n && __atomic_load_n(&slots[i].claim, __ATOMIC_RELAXED); i++)
 		;
-	for (n = i; n == PM_PHASE_RINGS_; n = i) {
-		for (i = 0; i < PM_PHASE_RINGS_; i++)
-			if (pm_phase_is_gone_(&slots[i], slots[i].claim, pid_ns))
-				break;
-		if (i == PM_PHASE_RINGS_)
-			return NULL;
-	}
+	n = i;
+	/* The one that was claimed first: what it has was most likely read. */
+	for (uint32_t k = 0; n == PM_PHASE_RINGS_ && k < PM_PHASE_RINGS_; k++)
+		if ((i == PM_PHASE_RINGS_ || slots[k].claimed_ns < slots[i].claimed_ns) &&
+			pm_phase_is_gone_(&slots[k], slots[k].claim, pid_ns))
+			i = k;
+	if (i == PM_PHASE_RINGS_)
+		return NULL;
 	/* A page that cannot be had must be found out here, not by a signal at a marker. */
 	n = (uint32_t) posix_fallocate(fd,
 		(off_t) (PM_PHASE_DATA_AT_ + i * sizeof(struct pm_phase_ring_)),

@@ -146,6 +146,16 @@ static void note_left(struct run_record *record)
 			result->n_left - RUN_MAX_LEFT);
 }
 
+static void note_phases(struct runner *r, struct run_record *record)
+{
+	if (record->result.no_phases[0])
+		warnings_add(&record->warnings, "phases could not be marked: %s",
+			record->result.no_phases);
+	if (phase_report_add(&r->report.phases, &record->result.phases) < 0)
+		warnings_add(&record->warnings, "out of memory for phases");
+	report_phases_warnings(&record->warnings, &record->result.phases);
+}
+
 /* Returns 0, or the status with which the program is to end. */
 static int shell(const struct runner *r, const char *what, const char *text)
 {
@@ -177,11 +187,14 @@ static int do_run(struct runner *r, struct run_record *record)
 	}
 	if (status == 0)
 		status = run_once(&r->run, &r->engine, result);
+	if (!record && status == 0)
+		phase_report_finish(&scratch.phases);
 	if (status != 0)
 		return status;
 	r->run.no_stdin = true;
 	if (record) {
 		note_left(record);
+		note_phases(r, record);
 		warnings_judge(
 			&record->warnings, r->engine.rig, &result->figures, r->plan->interval_ns);
 		measurement_add(&r->report.total, &result->figures);
@@ -300,8 +313,11 @@ static int run(struct plan *p)
 	}
 	if (status == 0)
 		status = run_all(&r, p);
-	for (size_t i = 0; r.report.runs && i < p->n_runs; i++)
+	for (size_t i = 0; r.report.runs && i < p->n_runs; i++) {
 		free(r.report.runs[i].rows);
+		phase_report_finish(&r.report.runs[i].result.phases);
+	}
+	phase_report_finish(&r.report.phases);
 	free(r.report.runs);
 	units_destroy(r.run.units);
 	engine_close(&r.engine);

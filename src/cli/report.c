@@ -197,6 +197,7 @@ void report_runs_text(const struct run_report *r, FILE *out)
 	if (r->n_runs > 1)
 		print_spreads(r, out);
 	print_units(r, out);
+	report_phases(&r->phases, "command", out);
 	fputc('\n', out);
 	report_sources(r->rig, m, out);
 	report_warnings(&r->warnings, out);

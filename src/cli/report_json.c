@@ -287,6 +287,7 @@ void report_runs_json(const struct run_report *r, FILE *out)
 	report_json_sensors(&j, r->rig, &r->total);
 	put_statistics(&j, r);
 	put_units(&j, r);
+	phase_report_json(&j, &r->phases, "command_energy_j");
 	json_key(&j, "runs");
 	json_open(&j, '[');
 	for (size_t i = 0; i < r->n_runs; i++) {
@@ -296,6 +297,7 @@ void report_runs_json(const struct run_report *r, FILE *out)
 		json_kv_i64(&j, "exit_status", run->result.status);
 		report_json_figures(&j, r->rig, &run->result.figures, "command");
 		report_json_rows(&j, run->rows, run->n_rows);
+		phase_report_json(&j, &run->result.phases, "command_energy_j");
 		report_json_warnings(&j, &run->warnings);
 		json_close(&j, '}');
 	}

@@ -618,7 +618,8 @@ void phases_energy(const struct phases *p, uint32_t name, size_t track, struct p
 	ret->known = true;
 	ret->flags = sum->flags;
 	ret->energy = (struct energy) { sum->uj, sum->low_uj, sum->high_uj };
-	ret->open_uj = sum->high_uj - sum->low_uj;
+	ret->least_uj = sum->low_uj;
+	ret->most_uj = sum->high_uj;
 	/* How wrong the sensor may be altogether says nothing about the time. */
 	ret->energy.low_uj -= muldiv_u64(ret->energy.low_uj, limits->scale_low_ppm, 1000000);
 	ret->energy.high_uj += muldiv_u64(ret->energy.high_uj, limits->scale_high_ppm, 1000000);
@@ -630,7 +631,8 @@ void phase_energy_add(struct phase_energy *sum, const struct phase_energy *e)
 	sum->energy.uj += e->energy.uj;
 	sum->energy.low_uj += e->energy.low_uj;
 	sum->energy.high_uj += e->energy.high_uj;
-	sum->open_uj += e->open_uj;
+	sum->least_uj += e->least_uj;
+	sum->most_uj += e->most_uj;
 	sum->flags |= e->flags;
 }
 

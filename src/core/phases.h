@@ -65,9 +65,9 @@ struct phase_point {
 struct phase_energy {
 	bool known; /* the track was read around a part of it */
 	struct energy energy;
-	/* How far apart the bounds would be if the sensor's scale were exact: what the times leave
-	 * open. More than the figure itself: the phases are too short for the sensor. */
-	uint64_t open_uj;
+	/* The same bounds as if the sensor's scale were exact: what the times leave open. */
+	uint64_t least_uj;
+	uint64_t most_uj;
 	unsigned flags;
 };
 
@@ -120,9 +120,12 @@ void phases_troubles(const struct phases *p, struct phase_troubles *ret);
 /* Adds what another track has of the same. */
 void phase_energy_add(struct phase_energy *sum, const struct phase_energy *e);
 
+/* Whether the times leave more open than the figure itself: then it is none. */
 static inline bool phase_is_too_short(const struct phase_energy *e)
 {
-	return e->open_uj > e->energy.uj;
+	uint64_t open_uj = e->most_uj - e->least_uj;
+
+	return open_uj > e->energy.uj || open_uj > (e->least_uj + e->most_uj) / 2;
 }
 
 #endif
