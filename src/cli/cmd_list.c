@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "core/captured.h"
+#include "core/parts.h"
 #include "core/twins.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -181,7 +182,7 @@ static void print_twins(const struct rig *rig, const struct look *looks)
 
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		power_uw[i] = looks[i].known ? looks[i].power_uw : TWINS_UNKNOWN;
-	n = twins_find(rig, power_uw, twins, ARRAY_SIZE(twins));
+	n = twins_find(rig_domains(rig), rig_n_domains(rig), power_uw, twins, ARRAY_SIZE(twins));
 	for (size_t i = 0; i < n; i++) {
 		const struct twins *t = &twins[i];
 		char counted[32], other[32];
@@ -192,6 +193,28 @@ static void print_twins(const struct rig *rig, const struct look *looks)
 		       "than %d %%; %s is counted (--sensors chooses)\n",
 			kind_title(t->kind), t->counted, counted, t->other, other, TWINS_PERCENT,
 			t->counted);
+	}
+}
+
+/* Parts that tell more than what contains them. */
+static void print_excess(const struct rig *rig, const struct look *looks)
+{
+	uint64_t power_uw[RIG_MAX_DOMAINS];
+	struct excess excess[8];
+	size_t n;
+
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		power_uw[i] = looks[i].known ? looks[i].power_uw : PARTS_UNKNOWN;
+	n = parts_find_excess(rig, power_uw, excess, ARRAY_SIZE(excess));
+	for (size_t i = 0; i < n; i++) {
+		const struct domain *d = rig_domain(rig, excess[i].whole);
+		char whole[32], parts[32];
+
+		format_micro(excess[i].whole_figure, whole, sizeof(whole));
+		format_micro(excess[i].parts_figure, parts, sizeof(parts));
+		printf("\n%s %s tells %s W, its parts %s W: both are as read, and at least one is "
+		       "wrong\n",
+			d->sensor, d->name, whole, parts);
 	}
 }
 
@@ -375,6 +398,7 @@ static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 	} else {
 		print_table(&host, rig, looks);
 		print_twins(rig, looks);
+		print_excess(rig, looks);
 		if (in_place)
 			printf("\n%s: no hard links on this file system: logs are written in place, "
 			       "and a kill or a reader at the wrong moment may find them torn\n",

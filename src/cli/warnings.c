@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/parts.h"
 #include "core/twins.h"
+#include "util/cleanup.h"
 #include "util/format.h"
 
 /* Below so many of its sensor's update periods a run is too short for it. */
@@ -79,13 +81,34 @@ static void judge_twins(struct warnings *w, const struct rig *rig, const struct 
 
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		energy_uj[i] = m->domains[i].known ? m->domains[i].energy.uj : TWINS_UNKNOWN;
-	n = twins_find(rig, energy_uj, twins, sizeof(twins) / sizeof(twins[0]));
+	n = twins_find(rig_domains(rig), rig_n_domains(rig), energy_uj, twins,
+		sizeof(twins) / sizeof(twins[0]));
 	for (size_t i = 0; i < n; i++)
 		warnings_add(w,
 			"%s: %s tells %.3f J and %s tells %.3f J of the same thing; %s is counted",
 			kind_title(twins[i].kind), twins[i].counted,
 			(double) twins[i].counted_figure / 1e6, twins[i].other,
 			(double) twins[i].other_figure / 1e6, twins[i].counted);
+}
+
+/* Parts that tell more than what contains them. */
+static void judge_parts(struct warnings *w, const struct rig *rig, const struct measurement *m)
+{
+	uint64_t energy_uj[RIG_MAX_DOMAINS];
+	struct excess excess[8];
+	size_t n;
+
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		energy_uj[i] = m->domains[i].known ? m->domains[i].energy.uj : PARTS_UNKNOWN;
+	n = parts_find_excess(rig, energy_uj, excess, ARRAY_SIZE(excess));
+	for (size_t i = 0; i < n; i++)
+		warnings_add(w,
+			"%s %s tells %.3f J, its parts %.3f J: both are as read, and at least one is "
+			"wrong",
+			rig_domain(rig, excess[i].whole)->sensor,
+			rig_domain(rig, excess[i].whole)->name,
+			(double) excess[i].whole_figure / 1e6,
+			(double) excess[i].parts_figure / 1e6);
 }
 
 void warnings_judge(struct warnings *w, const struct rig *rig, const struct measurement *m,
@@ -97,6 +120,7 @@ void warnings_judge(struct warnings *w, const struct rig *rig, const struct meas
 		if (rig_domain(rig, i)->counted)
 			judge_domain(w, rig_domain(rig, i), &m->domains[i], m, interval_ns);
 	judge_twins(w, rig, m);
+	judge_parts(w, rig, m);
 	/* Idle time moves in steps of 10 ms a CPU: over less nothing can be said. */
 	if (m->elapsed_ns >= NS_PER_S / 4 && m->capacity_ns > given_ns &&
 		(m->capacity_ns - given_ns) * 100 > m->capacity_ns * BUSY_PERCENT)

@@ -14,6 +14,11 @@ const struct domain *rig_domain(const struct rig *rig, size_t i)
 	return rig->domains[i];
 }
 
+const struct domain *const *rig_domains(const struct rig *rig)
+{
+	return rig->domains;
+}
+
 int rig_parent(const struct rig *rig, size_t i)
 {
 	int parent = rig->domains[i]->parent;

@@ -43,6 +43,7 @@ int rig_open(
 
 size_t rig_n_domains(const struct rig *rig);
 const struct domain *rig_domain(const struct rig *rig, size_t i);
+const struct domain *const *rig_domains(const struct rig *rig); /* all of them, in one row */
 
 /* Where the domain's sensor's domains begin: domain.parent counts from there. */
 int rig_parent(const struct rig *rig, size_t i);

@@ -12,6 +12,7 @@
 #include "core/session_records.h"
 #include "core/session_state.h"
 #include "core/session_targets.h"
+#include "core/session_twins.h"
 #include "util/cleanup.h"
 
 /* ---- saying ----------------------------------------------------------------------------- */
@@ -96,6 +97,7 @@ void sessions_update_wanted(struct sessions *ss)
 	if (kinds == ss->wanted)
 		return;
 	ss->wanted = kinds;
+	session_forget_twins(ss);
 	ss->hooks.sampling.want(ss->hooks.ctx, kinds);
 }
 
@@ -239,6 +241,7 @@ void sessions_destroy(struct sessions *ss)
 		sessions_remove(ss, ss->n - 1);
 	for (int k = 0; k < KIND_COUNT; k++)
 		account_mark_free(ss->devices[k].mark);
+	session_forget_twins(ss);
 	account_destroy(ss->account);
 	free(ss->watched);
 	free(ss);

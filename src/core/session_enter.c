@@ -7,6 +7,7 @@
 #include "core/session_records.h"
 #include "core/session_state.h"
 #include "core/session_targets.h"
+#include "core/session_twins.h"
 #include "util/cleanup.h"
 
 static void begin_sessions(struct sessions *ss, const struct snapshot *snapshot)
@@ -121,6 +122,7 @@ void sessions_enter(struct sessions *ss, struct snapshot *snapshot)
 	ss->wall_offset_ns = clock_wall_ns(clock) - (int64_t) clock_mono_ns(clock);
 	note_usages(ss, snapshot);
 	account_enter(ss->account, snapshot);
+	session_compare_twins(ss, snapshot->t_ns);
 	begin_sessions(ss, snapshot);
 	find_endings(ss, snapshot);
 	session_write_lines(ss, snapshot);

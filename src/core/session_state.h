@@ -8,6 +8,7 @@
  *   session_targets.c  the processes that are watched
  *   session_lines.c    when lines are written
  *   session_records.c  what is written
+ *   session_twins.c    whether sensors of the same thing tell the same
  */
 #ifndef PM_CORE_SESSION_STATE_H
 #define PM_CORE_SESSION_STATE_H
@@ -77,6 +78,9 @@ struct sessions {
 	uint32_t wanted; /* as last told to the sampling */
 	uint64_t last_edge;
 	struct device_line devices[KIND_COUNT];
+	struct account_mark *twins_mark; /* where the comparison of sensors begins; NULL: not yet */
+	uint64_t twins_since_ns;
+	bool twins_compared;
 	int64_t wall_offset_ns; /* wall time less monotonic time, for the snapshot being worked on */
 };
 

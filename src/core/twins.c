@@ -4,14 +4,14 @@
 #include <string.h>
 
 /* The sum of what a sensor tells of a kind, or TWINS_UNKNOWN where something of it is missing. */
-static uint64_t sum_of(const struct rig *rig, const uint64_t *figures, const char *sensor,
-	enum kind kind, bool twin)
+static uint64_t sum_of(const struct domain *const *domains, size_t n_domains,
+	const uint64_t *figures, const char *sensor, enum kind kind, bool twin)
 {
 	uint64_t sum = 0;
 	bool any = false;
 
-	for (size_t i = 0; i < rig_n_domains(rig); i++) {
-		const struct domain *d = rig_domain(rig, i);
+	for (size_t i = 0; i < n_domains; i++) {
+		const struct domain *d = domains[i];
 
 		if (d->kind != kind || strcmp(d->sensor, sensor) != 0 ||
 			!(twin ? d->twin : d->counted) || d->quality == FLAG_ESTIMATED)
@@ -32,12 +32,12 @@ static bool differ(uint64_t a, uint64_t b)
 }
 
 /* The first domain of a sensor's and kind's that is there twice. */
-static bool is_first(const struct rig *rig, size_t i)
+static bool is_first(const struct domain *const *domains, size_t i)
 {
-	const struct domain *d = rig_domain(rig, i);
+	const struct domain *d = domains[i];
 
 	for (size_t k = 0; k < i; k++) {
-		const struct domain *e = rig_domain(rig, k);
+		const struct domain *e = domains[k];
 
 		if (e->twin && e->kind == d->kind && strcmp(e->sensor, d->sensor) == 0)
 			return false;
@@ -45,31 +45,33 @@ static bool is_first(const struct rig *rig, size_t i)
 	return true;
 }
 
-static const char *counted_sensor(const struct rig *rig, enum kind kind)
+static const char *counted_sensor(
+	const struct domain *const *domains, size_t n_domains, enum kind kind)
 {
-	for (size_t i = 0; i < rig_n_domains(rig); i++)
-		if (rig_domain(rig, i)->kind == kind && rig_domain(rig, i)->counted)
-			return rig_domain(rig, i)->sensor;
+	for (size_t i = 0; i < n_domains; i++)
+		if (domains[i]->kind == kind && domains[i]->counted)
+			return domains[i]->sensor;
 	return NULL;
 }
 
-size_t twins_find(const struct rig *rig, const uint64_t *figures, struct twins *ret, size_t n)
+size_t twins_find(const struct domain *const *domains, size_t n_domains, const uint64_t *figures,
+	struct twins *ret, size_t n)
 {
 	size_t found = 0;
 
-	for (size_t i = 0; i < rig_n_domains(rig) && found < n; i++) {
-		const struct domain *d = rig_domain(rig, i);
+	for (size_t i = 0; i < n_domains && found < n; i++) {
+		const struct domain *d = domains[i];
 		struct twins *t = &ret[found];
 
-		if (!d->twin || !is_first(rig, i))
+		if (!d->twin || !is_first(domains, i))
 			continue;
-		*t = (struct twins) {
-			.kind = d->kind, .counted = counted_sensor(rig, d->kind), .other = d->sensor
-		};
+		*t = (struct twins) { .kind = d->kind,
+			.counted = counted_sensor(domains, n_domains, d->kind),
+			.other = d->sensor };
 		if (!t->counted)
 			continue;
-		t->counted_figure = sum_of(rig, figures, t->counted, d->kind, false);
-		t->other_figure = sum_of(rig, figures, t->other, d->kind, true);
+		t->counted_figure = sum_of(domains, n_domains, figures, t->counted, d->kind, false);
+		t->other_figure = sum_of(domains, n_domains, figures, t->other, d->kind, true);
 		if (t->counted_figure != TWINS_UNKNOWN && t->other_figure != TWINS_UNKNOWN &&
 			differ(t->counted_figure, t->other_figure))
 			found++;

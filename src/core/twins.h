@@ -3,7 +3,7 @@
 #ifndef PM_CORE_TWINS_H
 #define PM_CORE_TWINS_H
 
-#include "core/rig.h"
+#include "core/meter.h"
 
 /* A difference above this is told. */
 #define TWINS_PERCENT 5
@@ -19,9 +19,10 @@ struct twins {
 	uint64_t other_figure;
 };
 
-/* figures[0 .. rig_n_domains()): what the domains used in the same time, energy or power, or
+/* figures[0 .. n_domains): what the domains used in the same time, energy or power, or
  * TWINS_UNKNOWN. Finds the sensors that differ, estimates apart, into ret[0 .. n); returns how many
  * there are. */
-size_t twins_find(const struct rig *rig, const uint64_t *figures, struct twins *ret, size_t n);
+size_t twins_find(const struct domain *const *domains, size_t n_domains, const uint64_t *figures,
+	struct twins *ret, size_t n);
 
 #endif

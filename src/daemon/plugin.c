@@ -99,6 +99,16 @@ static void tell_domain(const struct domain *d)
 		log_debug("%s %s: %s, %s", d->sensor, d->name, kind_name(d->kind), d->scope);
 }
 
+/* Only what is logged beside CPU.json and GPU.json has a place for it. */
+static void tell_users_unknown(const struct plugin_config *config, const struct domain *d)
+{
+	if (d->kind != KIND_GPU || !d->counted || d->tells_users ||
+		(!config->record && config->log_format == LOG_FORMAT_README))
+		return;
+	log_warn("%s %s: it is not told which process uses it: its energy is not shared out",
+		d->sensor, d->name);
+}
+
 /* Adds a counted domain's sensor to what is said of its kind. */
 static void note_source(struct plugin *p, const struct domain *d)
 {
@@ -129,6 +139,7 @@ static int open_rig(struct plugin *p)
 	for (size_t i = 0; i < rig_n_domains(p->rig); i++) {
 		p->domains[i] = rig_domain(p->rig, i);
 		tell_domain(p->domains[i]);
+		tell_users_unknown(config, p->domains[i]);
 		note_source(p, p->domains[i]);
 	}
 	if (rig_n_domains(p->rig) == 0) {

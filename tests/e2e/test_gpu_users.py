@@ -65,6 +65,8 @@ def test_energy_goes_by_use(meter, load, idle):  # noqa: F811
     # Of the other GPU nothing is told, and all of it is `other`.
     assert {(p["name"], p["attribution"]) for p in m.lines("gpu", domain="gpu-1")} == {
         ("other", "none")}
+    assert m.said.count("gpu-1: it is not told which process uses it") == 1
+    assert "gpu-0: it is not told" not in m.said
     # The log stays the devices' sum.
     assert all(abs(off(line, WATTS + 50)) < 0.01 for line in m.watts()), m.watts()
     joined = [parts[0] | {"energy_uj": sum(p["energy_uj"] for p in parts)} for parts in slices]

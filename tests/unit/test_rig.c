@@ -13,6 +13,7 @@
 
 #include "core/rig.h"
 #include "core/snapshot.h"
+#include "core/parts.h"
 #include "core/twins.h"
 #include "fakeclock.h"
 #include "files.h"
@@ -249,7 +250,9 @@ static void check_twins(void)
 
 			figures[i] = d->kind != KIND_CPU ? TWINS_UNKNOWN : d->twin ? n * 10 : 1000;
 		}
-		assert_int_equal(twins_find(rig, figures, twins, 8), differ ? 1 : 0);
+		assert_int_equal(
+			twins_find(rig_domains(rig), rig_n_domains(rig), figures, twins, 8),
+			differ ? 1 : 0);
 		if (differ) {
 			assert_string_equal(twins[0].counted, "rapl-powercap");
 			assert_string_equal(twins[0].other, "hwmon");
@@ -259,7 +262,62 @@ static void check_twins(void)
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		if (rig_domain(rig, i)->twin)
 			figures[i] = TWINS_UNKNOWN;
-	assert_int_equal(twins_find(rig, figures, twins, 8), 0);
+	assert_int_equal(twins_find(rig_domains(rig), rig_n_domains(rig), figures, twins, 8), 0);
+}
+
+static size_t index_of(const char *name)
+{
+	size_t i = 0;
+
+	while (i < rig_n_domains(rig) && strcmp(rig_domain(rig, i)->name, name) != 0)
+		i++;
+	assert_true(i < rig_n_domains(rig));
+	return i;
+}
+
+/* Parts that tell more than a twentieth more than what contains them are found; parts of parts are
+ * not added to those, and what belongs to nothing is no part. */
+static void test_parts(void **state)
+{
+	uint64_t figures[RIG_MAX_DOMAINS];
+	struct excess excess[4];
+	size_t psys, package, core;
+
+	(void) state;
+	put_line("sys/class/powercap/intel-rapl:0/name", "package-0");
+	put_line("sys/class/powercap/intel-rapl:0/energy_uj", "5");
+	put_line("sys/class/powercap/intel-rapl:0:0/name", "core");
+	put_line("sys/class/powercap/intel-rapl:0:0/energy_uj", "5");
+	put_line("sys/class/powercap/intel-rapl:1/name", "psys");
+	put_line("sys/class/powercap/intel-rapl:1/energy_uj", "5");
+	put_line("sys/class/hwmon/hwmon2/name", "foo");
+	put_line("sys/class/hwmon/hwmon2/power1_input", "5000000");
+	open_rig("rapl-powercap,hwmon");
+	psys = index_of("psys");
+	package = index_of("package-0");
+	core = index_of("package-0-core");
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		figures[i] = 1000000;
+	figures[psys] = 1000;
+	figures[package] = 900;
+	figures[core] = 800;
+	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 0);
+	figures[package] = 1050;
+	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 0);
+	figures[package] = 1051;
+	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 1);
+	assert_int_equal(excess[0].whole, psys);
+	assert_int_equal(excess[0].whole_figure, 1000);
+	assert_int_equal(excess[0].parts_figure, 1051);
+	figures[core] = 1200;
+	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 2);
+	assert_int_equal(parts_find_excess(rig, figures, excess, 1), 1);
+	/* Without the package its core is what is known of psys. */
+	figures[package] = PARTS_UNKNOWN;
+	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 1);
+	assert_int_equal(excess[0].parts_figure, 1200);
+	figures[psys] = PARTS_UNKNOWN;
+	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 0);
 }
 
 /* What two sensors tell of the machine's one CPU, memory or whole counts once, for the first. */
@@ -472,6 +530,7 @@ int main(void)
 		TEST(test_model_comes_last),
 		TEST(test_slow_sensor),
 		TEST(test_without_list),
+		TEST(test_parts),
 		TEST(test_counted_once),
 		TEST(test_uncounted_is_read),
 		TEST(test_two_sensors),
