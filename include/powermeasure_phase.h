@@ -101,12 +101,16 @@ struct pm_phase_ring_ {
 
 /* ---- a process, a thread -------------------------------------------------------------------- */
 
-enum { PM_PHASE_NEW_, PM_PHASE_OFF_, PM_PHASE_ON_ };
+enum { PM_PHASE_NEW_, PM_PHASE_OFF_, PM_PHASE_ON_, PM_PHASE_WAIT_, PM_PHASE_BUSY_ };
+
+/* A channel that is named and not there yet is looked for at each so many markers. */
+#define PM_PHASE_WAITS_ 256u
 
 #define PM_PHASE_CACHE_ 16
 
 struct pm_phase_process_ {
 	int state;
+	unsigned waits;
 	char *map;
 	const char *path;
 	/* The process that this is, in a page that the kernel empties in the child of a fork; NULL
@@ -213,37 +217,50 @@ __attribute__((unused)) static void pm_phase_claim_(
 			&((struct pm_phase_head_ *) (void *) p->map)->refused, 1, __ATOMIC_RELAXED);
 }
 
-/* Looks whether there is a channel. Two threads may do this at once: the first one's stays. */
-__attribute__((unused)) static void pm_phase_open_(struct pm_phase_process_ *p)
+/* The channel's memory; NULL if there is none. *ret_may_come: there is no file of that name yet. */
+__attribute__((unused)) static char *pm_phase_map_(const char *path, int *ret_may_come)
 {
-	const char *path = getenv(PM_PHASE_ENV_);
-	int fd = path && *path ? open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1, old = 0;
+	int fd = path && *path ? open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
 	struct pm_phase_head_ *head;
-	void *map = MAP_FAILED, *page = MAP_FAILED;
+	void *map = MAP_FAILED;
 	struct stat st;
-	char *copy;
 
+	*ret_may_come = path && *path && fd < 0 && errno == ENOENT;
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 		st.st_size >= (off_t) PM_PHASE_BYTES_)
 		map = mmap(NULL, PM_PHASE_BYTES_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (fd >= 0)
 		close(fd);
-	if (map == MAP_FAILED) {
-		__atomic_compare_exchange_n(
-			&p->state, &old, PM_PHASE_OFF_, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
-		return;
-	}
+	if (map == MAP_FAILED)
+		return NULL;
 	head = (struct pm_phase_head_ *) map;
-	copy = (char *) malloc(strlen(path) + 1);
-	if (!copy || memcmp(head->magic, PM_PHASE_MAGIC_, sizeof(head->magic)) != 0 ||
-		head->version != PM_PHASE_VERSION_) {
-		free(copy);
-		munmap(map, PM_PHASE_BYTES_);
-		__atomic_compare_exchange_n(
-			&p->state, &old, PM_PHASE_OFF_, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	if (memcmp(head->magic, PM_PHASE_MAGIC_, sizeof(head->magic)) == 0 &&
+		head->version == PM_PHASE_VERSION_)
+		return (char *) map;
+	munmap(map, PM_PHASE_BYTES_);
+	return NULL;
+}
+
+/* Looks whether there is a channel. Of threads that do so at once one does it. */
+__attribute__((unused)) static void pm_phase_open_(struct pm_phase_process_ *p)
+{
+	const char *path = getenv(PM_PHASE_ENV_);
+	int old = __atomic_load_n(&p->state, __ATOMIC_RELAXED), may_come = 0;
+	void *page = MAP_FAILED;
+
+	/* The others' markers do nothing meanwhile. */
+	if ((old != PM_PHASE_NEW_ && old != PM_PHASE_WAIT_) ||
+		!__atomic_compare_exchange_n(
+			&p->state, &old, PM_PHASE_BUSY_, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	p->map = pm_phase_map_(path, &may_come);
+	if (p->map)
+		p->path = strdup(path);
+	if (!p->map || !p->path) {
+		__atomic_store_n(
+			&p->state, may_come ? PM_PHASE_WAIT_ : PM_PHASE_OFF_, __ATOMIC_RELEASE);
 		return;
 	}
-	strcpy(copy, path);
 #ifdef MADV_WIPEONFORK
 	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page != MAP_FAILED && madvise(page, 4096, MADV_WIPEONFORK) < 0) {
@@ -251,19 +268,6 @@ __attribute__((unused)) static void pm_phase_open_(struct pm_phase_process_ *p)
 		page = MAP_FAILED;
 	}
 #endif
-	if (page != MAP_FAILED)
-		*(volatile uint32_t *) page = (uint32_t) getpid();
-	/* -1: somebody else's markers do nothing meanwhile, as before there was a channel. */
-	if (!__atomic_compare_exchange_n(
-		    &p->state, &old, -1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-		free(copy);
-		munmap(map, PM_PHASE_BYTES_);
-		if (page != MAP_FAILED)
-			munmap(page, 4096);
-		return;
-	}
-	p->map = (char *) map;
-	p->path = copy;
 	p->self = page != MAP_FAILED ? (volatile uint32_t *) page : NULL;
 	__atomic_store_n(&p->state, PM_PHASE_ON_, __ATOMIC_RELEASE);
 }
@@ -276,7 +280,8 @@ __attribute__((unused, noinline, cold)) static int pm_phase_prepare_(void)
 	uint32_t self;
 	int saved = errno;
 
-	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PM_PHASE_NEW_)
+	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) != PM_PHASE_ON_ &&
+		__atomic_fetch_add(&p->waits, 1, __ATOMIC_RELAXED) % PM_PHASE_WAITS_ == 0)
 		pm_phase_open_(p);
 	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PM_PHASE_ON_) {
 		self = (uint32_t) getpid();

@@ -46,6 +46,7 @@ _BYTES = _DATA_AT + _RINGS * _RING
 _USED_AT, _REFUSED_AT = 40, 44
 _CLAIM_AT, _BASE_AT, _CLAIMS_AT, _NAMES_AT, _CUT_AT, _UNNAMED_AT, _HEAD_AT = 0, 24, 32, 36, 40, 44, 64
 
+_WAITS = 256  # a channel that is named and not there yet is looked for at each so many markers
 _LOCK_TRIES, _LOCK_PAUSE = 200, 0.0001
 
 _Mark = Callable[[str, int], None]
@@ -198,28 +199,52 @@ class _Channel:
 
 _channel: Optional[_Channel] = None
 _looked = False
+_may_come = False
 _local = threading.local()
 _lock = threading.Lock()
 
 
+def _look() -> None:
+    global _channel, _may_come
+    with _lock:
+        path = os.environ.get(_ENV)
+        _may_come = False
+        if _channel is None and path and sys.byteorder == "little":
+            try:
+                _channel = _Channel(path)
+            except FileNotFoundError:
+                _may_come = True
+            except (OSError, ValueError):
+                pass
+
+
 def _is_on() -> bool:
-    """Whether somebody measures; decided once."""
-    global _channel, _looked
+    """Whether somebody measures, or may do so later; decided once."""
+    global _looked
     if not _looked:
-        with _lock:
-            path = os.environ.get(_ENV)
-            if not _looked and path and sys.byteorder == "little":
-                try:
-                    _channel = _Channel(path)
-                except (OSError, ValueError):
-                    pass
-            _looked = True
-    return _channel is not None
+        _look()
+        _looked = True
+    return _channel is not None or _may_come
+
+
+def _waiter() -> _Mark:
+    """What a marker does where the channel is named and not there yet."""
+    waits = 0
+
+    def wait(name: str, end: int) -> None:
+        nonlocal waits
+        waits += 1
+        if waits % _WAITS == 0:
+            _look()
+            if _channel is not None:
+                _begin_thread()(name, end)
+
+    return wait
 
 
 def _begin_thread() -> _Mark:
     _local.mark = _nothing  # a signal's handler may mark meanwhile
-    _local.mark = _channel.marker() if _channel else _nothing
+    _local.mark = _channel.marker() if _channel else _waiter() if _may_come else _nothing
     return _local.mark
 
 

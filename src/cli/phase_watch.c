@@ -27,11 +27,27 @@ int phase_watch_begin(
 		rig_n_domains(e->rig), slots, n, e->host->tick_ns, w->begin_ns);
 }
 
+static void take(void *ctx, const struct phase_marker *m)
+{
+	struct phase_watch *w = ctx;
+
+	if (w->threads[m->thread] == PHASE_WATCH_NEW)
+		w->threads[m->thread] = !w->wants || m->pid == 0 || w->wants(w->ctx, m->pid)
+			? PHASE_WATCH_WANTED
+			: PHASE_WATCH_NOT;
+	if (w->threads[m->thread] == PHASE_WATCH_WANTED)
+		phase_meter_mark(w->meter, m);
+	else if (m->what != PHASE_GONE)
+		w->n_unwanted++;
+	if (m->what == PHASE_GONE)
+		w->threads[m->thread] = PHASE_WATCH_NEW;
+}
+
 bool phase_watch_look(struct phase_watch *w)
 {
 	if (!w->meter)
 		return false;
-	phase_channel_read(w->channel, w->begin_ns, false, phase_meter_mark, w->meter);
+	phase_channel_read(w->channel, w->begin_ns, false, take, w);
 	phase_meter_look(w->meter, gauge_t_ns(w->engine->gauge));
 	return phase_channel_is_used(w->channel);
 }
@@ -41,7 +57,7 @@ int phase_watch_end(struct phase_watch *w, struct phase_report *ret)
 	*ret = (struct phase_report) { 0 };
 	if (!w->meter)
 		return 0;
-	phase_channel_read(w->channel, w->begin_ns, true, phase_meter_mark, w->meter);
+	phase_channel_read(w->channel, w->begin_ns, true, take, w);
 	phase_meter_finish(w->meter, gauge_t_ns(w->engine->gauge));
 	return phase_report_take(ret, w->meter, w->channel);
 }

@@ -16,6 +16,11 @@ struct phase_watch {
 	struct phase_meter *meter;
 	const struct engine *engine;
 	uint64_t begin_ns;
+	/* Whether a process's phases are asked for; NULL: everybody's. */
+	bool (*wants)(void *ctx, pid_t pid);
+	void *ctx;
+	enum { PHASE_WATCH_NEW, PHASE_WATCH_WANTED, PHASE_WATCH_NOT } threads[PHASES_MAX_THREADS];
+	uint64_t n_unwanted; /* markers */
 	const struct domain *domains[RIG_MAX_DOMAINS];
 };
 

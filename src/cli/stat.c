@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -54,6 +55,17 @@ void stat_end_row(struct stat_state *s)
 	measurement_renew(s->rows);
 }
 
+static void set_timer(int fd, uint64_t begin_ns, uint64_t step_ns)
+{
+	struct itimerspec spec = { 0 };
+
+	spec.it_interval.tv_sec = (time_t) (step_ns / NS_PER_S);
+	spec.it_interval.tv_nsec = (long) (step_ns % NS_PER_S);
+	spec.it_value.tv_sec = (time_t) ((begin_ns + step_ns) / NS_PER_S);
+	spec.it_value.tv_nsec = (long) ((begin_ns + step_ns) % NS_PER_S);
+	timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
 /* Returns false when there is nobody left to be measured. */
 static bool look(struct stat_state *s)
 {
@@ -62,6 +74,10 @@ static bool look(struct stat_state *s)
 
 	gauge_read(s->engine.gauge);
 	measurement_look(s->whole);
+	if (phase_watch_look(&s->phases) && s->step_ns > PHASE_WATCH_STEP_NS) {
+		s->step_ns = PHASE_WATCH_STEP_NS;
+		set_timer(s->timer, gauge_t_ns(s->engine.gauge), s->step_ns);
+	}
 	now_ns = gauge_t_ns(s->engine.gauge);
 	for (size_t i = 0; i < s->n_whos; i++) {
 		struct stat_target *who = &s->whos[i];
@@ -75,20 +91,6 @@ static bool look(struct stat_state *s)
 		s->row_ns += (now_ns - s->row_ns) / interval_ns * interval_ns + interval_ns;
 	}
 	return any;
-}
-
-static int start_timer(uint64_t begin_ns, uint64_t step_ns)
-{
-	struct itimerspec spec = { 0 };
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-
-	spec.it_interval.tv_sec = (time_t) (step_ns / NS_PER_S);
-	spec.it_interval.tv_nsec = (long) (step_ns % NS_PER_S);
-	spec.it_value.tv_sec = (time_t) ((begin_ns + step_ns) / NS_PER_S);
-	spec.it_value.tv_nsec = (long) ((begin_ns + step_ns) % NS_PER_S);
-	if (fd >= 0)
-		timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL);
-	return fd;
 }
 
 /* Whoever ignored a signal when this was started meant it to go on; and a child that ends is none of
@@ -127,13 +129,15 @@ static bool wait_for_something(
 static int follow(struct stat_state *s)
 {
 	const struct stat_plan *p = s->plan;
-	uint64_t step_ns = p->interval_ns && p->interval_ns < LOOK_NS ? p->interval_ns : LOOK_NS;
 	uint64_t end_ns = p->duration_ns ? s->begin_ns + p->duration_ns : 0;
 	CLEANUP_FREE struct pollfd *fds = calloc(2 + s->n_whos, sizeof(*fds));
-	CLEANUP_FD int timer = start_timer(s->begin_ns, step_ns);
+	CLEANUP_FD int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (!fds || timer < 0)
 		return cli_fail("stat", "%s", strerror(fds ? errno : ENOMEM));
+	s->step_ns = p->interval_ns && p->interval_ns < LOOK_NS ? p->interval_ns : LOOK_NS;
+	s->timer = timer;
+	set_timer(timer, s->begin_ns, s->step_ns);
 	fds[0] = (struct pollfd) { .fd = s->signals.fd, .events = POLLIN };
 	fds[1] = (struct pollfd) { .fd = timer, .events = POLLIN };
 	for (size_t i = 0; i < s->n_whos; i++)
@@ -175,6 +179,8 @@ static int begin(struct stat_state *s)
 	if (r == 0)
 		r = measurement_begin(
 			&s->rows, s->engine.gauge, s->engine.rig, slots, s->n_whos, s->engine.tool);
+	if (r == 0)
+		r = phase_watch_begin(&s->phases, &s->engine, slots, s->n_whos);
 	if (r < 0)
 		return cli_fail("stat", "%s", strerror(-r));
 	s->begin_ns = gauge_t_ns(s->engine.gauge);
@@ -182,10 +188,63 @@ static int begin(struct stat_state *s)
 	return CLI_DONE;
 }
 
+static bool wants_phases(void *ctx, pid_t pid)
+{
+	const struct stat_state *s = ctx;
+
+	for (size_t i = 0; i < s->n_whos; i++) {
+		const struct target *t = gauge_target(s->engine.gauge, s->whos[i].slot);
+
+		if (t && t->ops->has(t, pid))
+			return true;
+	}
+	return s->plan->all;
+}
+
+/* Programs that are measured by root must be able to write into it, too. */
+static int open_phases(struct stat_state *s)
+{
+	const char *path = s->plan->phases;
+	char why[320], proc[64];
+	uid_t owner = getuid();
+	struct stat st;
+	int r;
+
+	if (!path)
+		return CLI_DONE;
+	snprintf(proc, sizeof(proc), "/proc/%d", (int) s->whos[0].pid);
+	if (s->n_whos > 0 && s->whos[0].pid && geteuid() == 0 && stat(proc, &st) == 0)
+		owner = st.st_uid;
+	r = phase_watch_open(&s->phases, path, owner, why, sizeof(why));
+	if (r == -EINVAL)
+		return cli_usage("stat", "--phases: %s", why);
+	if (r < 0)
+		return cli_fail("stat", "--phases: %s", why);
+	s->phases.wants = wants_phases;
+	s->phases.ctx = s;
+	return CLI_DONE;
+}
+
+static int end_phases(struct stat_state *s)
+{
+	int r = phase_watch_end(&s->phases, &s->phase_report);
+
+	if (r < 0)
+		return cli_fail("stat", "%s", strerror(-r));
+	report_phases_warnings(&s->warnings, &s->phase_report);
+	if (s->phases.n_unwanted > 0)
+		warnings_add(&s->warnings,
+			"%llu markers of processes that were not asked for were left out",
+			(unsigned long long) s->phases.n_unwanted);
+	return CLI_DONE;
+}
+
 static int stat_with(struct stat_state *s)
 {
 	int r = stat_add_targets(s);
 
+	if (r == CLI_DONE)
+		r = open_phases(s);
 	if (r != CLI_DONE)
 		return r;
 	r = run_hold_signals(&s->signals);
@@ -194,6 +253,8 @@ static int stat_with(struct stat_state *s)
 	r = begin(s);
 	if (r == CLI_DONE)
 		r = follow(s);
+	if (r == CLI_DONE)
+		r = end_phases(s);
 	if (r == CLI_DONE)
 		stat_tell(s);
 	run_signals_finish(&s->signals);
@@ -213,6 +274,8 @@ int stat_measure(struct stat_plan *p)
 	r = engine_open(&s.engine, "stat", &p->sensors);
 	if (r == CLI_DONE)
 		r = stat_with(&s);
+	phase_watch_close(&s.phases);
+	phase_report_finish(&s.phase_report);
 	measurement_free(s.whole);
 	measurement_free(s.rows);
 	free(s.whos);

@@ -20,6 +20,9 @@
 /* No program marks faster: where a ring's head says so it is rubbish. */
 #define FASTEST_NS 2
 
+/* More is not lost between two looks. */
+#define MOST_LOST (1u << 24)
+
 _Static_assert(PM_PHASE_NAMES_ <= PHASES_MAX_NAMES, "a ring's names fit");
 _Static_assert(PM_PHASE_RINGS_ <= PHASES_MAX_THREADS, "a thread for each ring");
 
@@ -128,7 +131,7 @@ static int make_file(struct phase_channel *c, const char *path, char *ret_why, s
 	}
 	if (strncmp(path, PHASE_CHANNEL_DIR, dir) != 0 || path[dir] == '\0' || path[dir] == '.' ||
 		strchr(path + dir, '/') || strlen(path) >= sizeof(c->path)) {
-		snprintf(ret_why, n, "\"%s\" is no file in " PHASE_CHANNEL_DIR, path);
+		snprintf(ret_why, n, "\"%.100s\" is no file in " PHASE_CHANNEL_DIR, path);
 		return -EINVAL;
 	}
 	snprintf(c->path, sizeof(c->path), "%s", path);
@@ -319,8 +322,8 @@ static void begin_ring(const struct reader *r, struct ring *ring, const struct p
 	struct ring old = *ring;
 
 	leave_ring(r, ring);
-	if (old.known && !old.over && slot->base > old.next &&
-		slot->base - old.next <= PM_PHASE_RECORDS_)
+	/* Threads that came and went meanwhile. */
+	if (slot->base > old.next && slot->base - old.next <= MOST_LOST)
 		c->troubles.lost += slot->base - old.next;
 	*ring = (struct ring) { .known = true,
 		.claim = slot->claim,

@@ -13,6 +13,7 @@
  *   names=N        phases with N different names
  *   rubbish=SEED   fills this thread's ring with random bytes, its slot's counts, too
  *   cut            makes the channel's file short
+ *   loop           phases "loop" and "long" until it is killed
  *   kill           ends itself by SIGKILL
  */
 #include <powermeasure_phase.h>
@@ -155,6 +156,14 @@ static void do_all(char **ops, char *self)
 		} else if (strcmp(op, "cut") == 0) {
 			if (truncate(getenv("POWERMEASURE_PHASES"), 100) < 0)
 				abort();
+		} else if (strcmp(op, "loop") == 0) {
+			for (;;) {
+				for (int i = 0; i < 200; i++) {
+					PM_PHASE("loop");
+				}
+				PM_PHASE("long");
+				rest(100000000);
+			}
 		} else if (strcmp(op, "kill") == 0) {
 			kill(getpid(), SIGKILL);
 		} else {
