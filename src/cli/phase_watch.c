@@ -59,5 +59,5 @@ int phase_watch_end(struct phase_watch *w, struct phase_report *ret)
 		return 0;
 	phase_channel_read(w->channel, w->begin_ns, true, take, w);
 	phase_meter_finish(w->meter, gauge_t_ns(w->engine->gauge));
-	return phase_report_take(ret, w->meter, w->channel);
+	return phase_report_take(ret, w->meter, w->channel, NULL);
 }

@@ -22,8 +22,17 @@ static void add_troubles(struct phase_troubles *sum, const struct phase_troubles
 	sum->unfinished += t->unfinished;
 }
 
-int phase_report_take(
-	struct phase_report *ret, const struct phase_meter *m, const struct phase_channel *c)
+static void since(struct phase_troubles *t, const struct phase_troubles *before)
+{
+	t->lost -= before->lost;
+	t->rubbish -= before->rubbish;
+	t->refused -= before->refused;
+	t->cut -= before->cut;
+	t->unnamed -= before->unnamed;
+}
+
+int phase_report_take(struct phase_report *ret, const struct phase_meter *m,
+	const struct phase_channel *c, const struct phase_troubles *before)
 {
 	struct phase_figures figures[PHASES_MAX_NAMES];
 	size_t n = phases_list(phase_meter_phases(m), figures);
@@ -34,6 +43,8 @@ int phase_report_take(
 		return -ENOMEM;
 	phases_troubles(phase_meter_phases(m), &ret->troubles);
 	phase_channel_troubles(c, &own);
+	if (before)
+		since(&own, before);
 	add_troubles(&ret->troubles, &own);
 	for (size_t i = 0; i < n; i++) {
 		struct phase_line *line = &ret->lines[ret->n];
@@ -132,9 +143,8 @@ static void put_energy(
 	json_close(j, '}');
 }
 
-static void put_line(struct json *j, const struct phase_line *line, const char *targets)
+void phase_line_json(struct json *j, const struct phase_line *line, const char *targets)
 {
-	json_open(j, '{');
 	json_kv_string(j, "name", line->name);
 	json_kv_u64(j, "count", line->count);
 	json_kv_u64(j, "unfinished", line->unfinished);
@@ -150,7 +160,6 @@ static void put_line(struct json *j, const struct phase_line *line, const char *
 	for (int k = KIND_CPU; k < KIND_COUNT; k++)
 		put_energy(j, kind_name((enum kind) k), &line->whole[k], line->count);
 	json_close(j, '}');
-	json_close(j, '}');
 }
 
 void phase_report_json(struct json *j, const struct phase_report *r, const char *targets)
@@ -159,8 +168,11 @@ void phase_report_json(struct json *j, const struct phase_report *r, const char 
 
 	json_key(j, "phases");
 	json_open(j, '[');
-	for (size_t i = 0; i < r->n; i++)
-		put_line(j, &r->lines[i], targets);
+	for (size_t i = 0; i < r->n; i++) {
+		json_open(j, '{');
+		phase_line_json(j, &r->lines[i], targets);
+		json_close(j, '}');
+	}
 	json_close(j, ']');
 	json_key(j, "phase_markers");
 	json_open(j, '{');

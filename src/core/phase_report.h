@@ -25,9 +25,10 @@ struct phase_report {
 	struct phase_troubles troubles;
 };
 
-/* After phase_meter_finish(). Returns 0 or -ENOMEM. */
-int phase_report_take(
-	struct phase_report *ret, const struct phase_meter *m, const struct phase_channel *c);
+/* After phase_meter_finish(). before: the channel's troubles when it began; NULL: there were none.
+ * Returns 0 or -ENOMEM. */
+int phase_report_take(struct phase_report *ret, const struct phase_meter *m,
+	const struct phase_channel *c, const struct phase_troubles *before);
 void phase_report_finish(struct phase_report *r);
 
 /* Adds one measurement's to those of others, name by name. Returns 0 or -ENOMEM. */
@@ -36,6 +37,9 @@ int phase_report_add(struct phase_report *sum, const struct phase_report *r);
 /* What is to be told of it as members of an open JSON object: "phases" and "phase_markers".
  * targets: "command_energy_j" or the like. */
 void phase_report_json(struct json *j, const struct phase_report *r, const char *targets);
+
+/* One line of it, without its braces. */
+void phase_line_json(struct json *j, const struct phase_line *line, const char *targets);
 
 /* Sentences about what went wrong with markers; returns how many, in ret[0 .. n). */
 #define PHASE_REPORT_SENTENCES 8

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from conftest import BUILD, PATIENCE, POWERMEASURE, TOP, sim_energy_j, sim_script, wait_for
+from conftest import BUILD, PATIENCE, POWERMEASURE, TOP, sim_energy_j, sim_script, start_event, wait_for
 
 PHASER = BUILD / "tests" / "fake" / "phaser"
 PYTHON = dict(os.environ, PYTHONPATH=str(TOP / "python"))
@@ -484,3 +484,51 @@ def test_a_channel_elsewhere_is_refused(path):
                            "1", "--phases", path], stderr=subprocess.PIPE, text=True,
                           timeout=30 * PATIENCE)
     assert done.returncode == 2 and "is no file in /dev/shm/" in done.stderr
+
+
+# ---- plugin ---------------------------------------------------------------------------------------
+
+
+def test_plugin(plugin, channel, script, tmp_path):
+    """Each process its own: in the record and, at the session's end, in a file of its own."""
+    p = plugin("--sensors", script, "--phases", channel, "--rate", "100", "--record",
+               tmp_path / "record")
+    children = [start(program, channel) for program in (
+        [PHASER, "+before", "sleep=1000", "-before", "+a", "sleep=300", "-a", "+a", "sleep=100", "-a",
+         "+open", "sleep=60000"],
+        [PHASER, "sleep=1000", "+b", "sleep=500", "-b", "sleep=60000"],
+        ["sleep", "60"])]
+    try:
+        # The first one's first phase is on when its session begins.
+        assert children[0].stdout.readline().startswith("+before")
+        p.send(start_event([c.pid for c in children], types=[1], seconds=2))
+        p.wait_said(rf"pid {children[1].pid}.*time is up", 30)
+        reports = [wait_for(lambda: (p.log_dir / f"phases_{c.pid}.json").exists() and
+                            p.log(f"phases_{c.pid}.json")) for c in children[:2]]
+        first, second = [{x["name"]: x for x in r["phases"]} for r in reports]
+        assert {name: x["count"] for name, x in first.items()} == {"before": 1, "a": 2, "open": 1}
+        assert first["open"]["unfinished"] == 1 == reports[0]["phase_markers"]["unfinished"]
+        assert 0.4 <= first["a"]["elapsed_s"] < 1.8 and 0.5 <= second["b"]["elapsed_s"]
+        assert {name: x["count"] for name, x in second.items()} == {"b": 1}
+        assert second["b"]["whole_energy_j"]["cpu"]["energy_j"] > 0
+        assert second["b"]["process_energy_j"]["cpu"]["high_j"] >= 0
+        assert reports[0]["elapsed_s"] == pytest.approx(2, abs=0.5 * PATIENCE)
+        assert not (p.log_dir / f"phases_{children[2].pid}.json").exists()
+        # The second session of the same process: its file is its last session's.
+        p.send(start_event([children[1].pid], types=[1], seconds=1))
+        p.wait_said(rf"(?s)pid {children[1].pid}.*time is up.*pid {children[1].pid}.*time is up", 30)
+    finally:
+        for c in children:
+            c.kill()
+            c.wait()
+    assert p.stop() == 0 and not channel.exists()
+    lines = [json.loads(line) for line in (tmp_path / "record").read_text().splitlines()]
+    phases = {(x["pid"], x["phase"]["name"]): x["phase"] for x in lines if "phase" in x}
+    assert phases[children[0].pid, "a"]["count"] == 2 and phases[children[1].pid, "b"] == second["b"]
+    assert len(phases) == 4
+
+
+def test_plugin_refuses_a_bad_channel(plugin):
+    p = plugin("--sensors", "sim", "--phases", "/tmp/x", wait=False)
+    assert p.process.wait(30 * PATIENCE) == 1
+    p.wait_said("--phases: \"/tmp/x\" is no file in /dev/shm/")
