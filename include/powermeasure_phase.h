@@ -194,7 +194,7 @@ __attribute__((unused)) static void pm_phase_claim_(
 	uint64_t me = (uint64_t) (uint32_t) getpid() << 32 | (uint32_t) syscall(SYS_gettid);
 	const struct timespec pause = { 0, 100000 };
 	struct stat st;
-	int fd = open(p->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW), tries = 200;
+	int fd = open(p->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW), tries = 2000;
 
 	/* flock() goes with this opening, so that threads keep each other out, too. Who holds it may be
 	 * stopped: nobody waits for long. */

@@ -47,7 +47,7 @@ _USED_AT, _REFUSED_AT = 40, 44
 _CLAIM_AT, _BASE_AT, _CLAIMS_AT, _NAMES_AT, _CUT_AT, _UNNAMED_AT, _HEAD_AT = 0, 24, 32, 36, 40, 44, 64
 
 _WAITS = 256  # a channel that is named and not there yet is looked for at each so many markers
-_LOCK_TRIES, _LOCK_PAUSE = 200, 0.0001
+_LOCK_TRIES, _LOCK_PAUSE = 2000, 0.0001
 
 _Mark = Callable[[str, int], None]
 

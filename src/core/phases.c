@@ -298,7 +298,8 @@ static void apply(struct phases *p, uint64_t until_ns)
 			end_all(p, &p->threads[m->thread], t_ns);
 	}
 	p->n_pending -= done;
-	memmove(p->pending, p->pending + done, p->n_pending * sizeof(p->pending[0]));
+	if (done > 0)
+		memmove(p->pending, p->pending + done, p->n_pending * sizeof(p->pending[0]));
 	if (until_ns > p->applied_ns)
 		p->applied_ns = until_ns;
 }
@@ -504,6 +505,8 @@ static void forget_points(struct track *t)
 {
 	size_t drop = t->next > 1 ? t->next - 1 : 0;
 
+	if (drop == 0)
+		return;
 	t->n -= drop;
 	t->next -= drop;
 	memmove(t->points, t->points + drop, t->n * sizeof(t->points[0]));
@@ -515,8 +518,9 @@ static void forget_stretches(struct phases *p)
 
 	for (size_t i = 0; i < p->n_tracks; i++) {
 		const struct track *t = &p->tracks[i];
-		uint64_t first_ns = t->n ? at_least(t->points[0].t_ns, t->points[0].t_err_ns)
-					 : keep_ns;
+		uint64_t first_ns = t->n == 0 ? keep_ns
+			: !t->begun           ? p->begin_ns
+					      : at_least(t->points[0].t_ns, t->points[0].t_err_ns);
 
 		keep_ns = first_ns < keep_ns ? first_ns : keep_ns;
 	}
