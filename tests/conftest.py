@@ -114,7 +114,8 @@ def terminate_event(name="ext_power_monitor_plugin", uuid=""):
 class Plugin:
     """A running `powermeasure plugin`; what it says is kept in `said`."""
 
-    def __init__(self, log_dir, *args, env=None, listen=True, wait=True, program=None):
+    def __init__(self, log_dir, *args, env=None, listen=True, wait=True, program=None,
+                 run_as=None):
         command = [str(program or POWERMEASURE), "plugin", "--log-dir", str(log_dir)]
         if listen:
             command += ["--listen", "tcp://127.0.0.1:*"]
@@ -126,7 +127,7 @@ class Plugin:
         clean = {k: v for k, v in os.environ.items()
                  if not k.startswith(("TRAPS_", "POWER_MEASURING_", "POWERMEASURE_"))}
         self.process = subprocess.Popen(command + [str(a) for a in args], stderr=subprocess.PIPE,
-                                        env=dict(clean, **(env or {})))
+                                        env=dict(clean, **(env or {})), **(run_as or {}))
         self.pid = self.process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import TOP, run
 
-COMMANDS = ["plugin", "run", "stat", "list", "send", "doctor", "capture", "demo"]
+COMMANDS = ["plugin", "run", "compare", "stat", "list", "send", "doctor", "capture", "demo"]
 PAGES = sorted(TOP.glob("docs/man/*.scd"))
 DOCUMENTS = sorted([TOP / "README.md", *TOP.glob("docs/*.md"), TOP / "python" / "README.md"])
 
@@ -86,6 +86,17 @@ def test_options_named_in_a_document_exist(path):
     for code in re.findall(r"`(--[a-z][^`]*)`", path.read_text()):
         named |= options_in(code)
     assert named <= known
+
+
+# ---- tests by name --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_tests_named_in_a_document_exist(path):
+    """`file::test`, a file without a folder lying in tests/e2e/, or `tests/.../file` alone."""
+    for file, test in re.findall(r"`([\w./]*test_\w+\.(?:py|c))(?:::(\w+))?`", path.read_text()):
+        text = (TOP / (file if "/" in file else f"tests/e2e/{file}")).read_text()
+        assert not test or re.search(rf"^(?:def|static void) {test}\(", text, re.M), test
 
 
 # ---- environment, links, Python -------------------------------------------------------------------

@@ -12,12 +12,18 @@
 #include "daemon/plugin.h"
 #include "util/sensorlist.h"
 
-enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum {
+	CLI_DONE = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_OVER = 3, /* over a budget, or worse than before */
+};
 
 /* Each command gets its own name as argv[0] and returns the process's exit status. */
 int cmd_plugin(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
@@ -80,6 +86,12 @@ int cli_take_sensor_option(
 
 /* The options as rig_open() wants them; s must stay where it is. */
 struct rig_options cli_rig_options(struct cli_sensors *s);
+
+/* Open the machine below root (NULL: this one), and its sensors. Return CLI_DONE; or CLI_FAILED or
+ * CLI_USAGE after saying, in the command's name, what is wrong. */
+int cli_open_host(struct host *ret, const char *command, const char *root);
+int cli_open_rig(struct rig **ret, struct host *host, const char *command,
+	const struct rig_options *options);
 
 /* "readme" or "events". Returns false for anything else. */
 bool cli_monitor_types(const char *name, enum monitor_types *ret);

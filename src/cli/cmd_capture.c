@@ -279,12 +279,10 @@ static int capture(const char *root, const char *dir)
 	static struct capture c;
 	bool all_closed = true;
 	int status = CLI_DONE;
-	int r = host_init(&c.host, root, &clock_system);
+	int r = cli_open_host(&c.host, "capture", root);
 
-	if (r == -ENOSYS)
-		return cli_fail("capture", "/proc is not mounted: mount -t proc proc /proc");
-	if (r < 0)
-		return cli_fail("capture", "--root %s: %s", root ? root : "/", strerror(-r));
+	if (r != CLI_DONE)
+		return r;
 	r = recorder_create(&c.recorder);
 	if (r == 0)
 		r = copy_open(&c.copy, dir, &c.host, c.recorder);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,14 +31,11 @@ static int doctor(struct cli_sensors *sensors, bool json)
 	/* Threads that were left behind may use it to the end. */
 	static struct doctor d;
 	struct rig_options o = cli_rig_options(sensors);
-	int r = host_init(&d.host, sensors->root, &clock_system);
+	int r = cli_open_host(&d.host, "doctor", sensors->root);
 	bool all_closed;
 
-	if (r == -ENOSYS)
-		return cli_fail("doctor", "/proc is not mounted: mount -t proc proc /proc");
-	if (r < 0)
-		return cli_fail("doctor", "--root %s: %s", sensors->root ? sensors->root : "/",
-			strerror(-r));
+	if (r != CLI_DONE)
+		return r;
 	doctor_look_at_person(&d.host, &d.person);
 	r = doctor_examine(&d, &o);
 	if (r == CLI_DONE) {
@@ -47,7 +43,7 @@ static int doctor(struct cli_sensors *sensors, bool json)
 			doctor_print_json(&d);
 		else
 			doctor_print_text(&d);
-		r = doctor_measures_something(&d) ? CLI_DONE : CLI_FAILED;
+		r = rig_measures(d.rig) ? CLI_DONE : CLI_FAILED;
 	}
 	all_closed = rig_close(d.rig, CLOSE_NS);
 	for (size_t i = 0; i < d.n; i++)

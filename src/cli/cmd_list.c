@@ -349,14 +349,6 @@ static bool is_in_place(const char *log_dir)
 	return fd >= 0 && access(log_dir, W_OK) == 0 && !jsonfile_dir_has_links(fd);
 }
 
-static bool measures_something(const struct rig *rig)
-{
-	for (size_t i = 0; i < rig_n_domains(rig); i++)
-		if (rig_domain(rig, i)->quality != FLAG_ESTIMATED)
-			return true;
-	return false;
-}
-
 static bool has_fix(const struct rig *rig)
 {
 	for (size_t i = 0; i < rig_n_verdicts(rig); i++)
@@ -370,29 +362,21 @@ static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 	static struct look looks[RIG_MAX_DOMAINS];
 	static struct host host; /* a thread that was left behind may use it to the end */
 	struct rig_options rig_options = cli_rig_options(sensors);
-	const char *bad_name;
 	struct rig *rig;
 	bool measures, in_place;
-	int r = host_init(&host, sensors->root, &clock_system);
+	int r = cli_open_host(&host, "list", sensors->root);
 
-	if (r == -ENOSYS)
-		return cli_fail("list", "/proc is not mounted: mount -t proc proc /proc");
-	if (r < 0)
-		return cli_fail(
-			"list", "--root %s: %s", sensors->root ? sensors->root : "/", strerror(-r));
-	r = rig_open(&rig, &host, &rig_options, &bad_name);
-	if (r < 0) {
+	if (r != CLI_DONE)
+		return r;
+	r = cli_open_rig(&rig, &host, "list", &rig_options);
+	if (r != CLI_DONE) {
 		host_finish(&host);
-		if (r == -EINVAL)
-			return cli_usage("list",
-				"--sensors: \"%.*s\" is no sensor; `powermeasure list` names them all",
-				(int) strcspn(bad_name, ","), bad_name);
-		return cli_fail("list", "%s", strerror(-r));
+		return r;
 	}
 	if (rig_n_domains(rig) > 0)
 		look(&host, rig, looks);
 	in_place = is_in_place(log_dir);
-	measures = measures_something(rig);
+	measures = rig_measures(rig);
 	if (json) {
 		print_json(&host, rig, looks, log_dir, in_place);
 	} else {

@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli/cli.h"
 #include "daemon/log.h"
+#include "util/cleanup.h"
 #include "util/parse.h"
 
 /* Who this plugin is in the stock configuration of the event engine. */
@@ -25,6 +27,11 @@ static const char help[] =
 	"Where events come from:\n"
 	"  --engine ADDRESS   an event engine, like tcp://engine:6010 (default if\n"
 	"                     POWER_MEASURING_PLUGIN_HOST is set)\n"
+	"  --subscribe ADDRESS --publish ADDRESS\n"
+	"                     an engine at which this plugin has no port: where it publishes, like\n"
+	"                     tcp://engine:5560, and where it takes what plugins publish, like\n"
+	"                     tcp://engine:5559. With --engine the latter alone: the plugin's end\n"
+	"                     is told there also while it waits for an event\n"
 	"  --listen ADDRESS   senders themselves; default: tcp://127.0.0.1:6010\n"
 	"  --monitor-types readme|events\n"
 	"                     what the numbers in an event mean (default: readme; events with\n"
@@ -36,6 +43,9 @@ static const char help[] =
 	"What is written:\n"
 	"  --log-dir DIR      default: $TRAPS_POWER_LOG_PATH, else ~/logs\n"
 	"  --log-format readme|camera-traps\n"
+	"  --legacy-semantics device|attributed\n"
+	"                     what gpu_power_consumption in camera-traps' summary is: the GPU's power\n"
+	"                     while the process was measured (default), or the process's part of it\n"
 	"  --log-max SIZE     begin a new log file when one is larger, like 100M\n"
 	"  --sync S           bring the logs onto the disk every S seconds (default: 60) and at\n"
 	"                     each session's end\n"
@@ -55,6 +65,8 @@ static const char help[] =
 enum {
 	OPT_ENGINE = CLI_OPT_NEXT,
 	OPT_LISTEN,
+	OPT_SUBSCRIBE,
+	OPT_PUBLISH,
 	OPT_MONITOR_TYPES,
 	OPT_NAME,
 	OPT_UUID,
@@ -62,6 +74,7 @@ enum {
 	OPT_TREE,
 	OPT_LOG_DIR,
 	OPT_LOG_FORMAT,
+	OPT_LEGACY_SEMANTICS,
 	OPT_LOG_MAX,
 	OPT_SYNC,
 	OPT_RECORD,
@@ -74,12 +87,15 @@ enum {
 static const struct option options[] = {
 	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "subscribe", required_argument, NULL, OPT_SUBSCRIBE },
+	{ "publish", required_argument, NULL, OPT_PUBLISH },
 	{ "monitor-types", required_argument, NULL, OPT_MONITOR_TYPES },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "uuid", required_argument, NULL, OPT_UUID },
 	{ "self-test", no_argument, NULL, OPT_SELF_TEST },
 	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
 	{ "log-format", required_argument, NULL, OPT_LOG_FORMAT },
+	{ "legacy-semantics", required_argument, NULL, OPT_LEGACY_SEMANTICS },
 	{ "log-max", required_argument, NULL, OPT_LOG_MAX },
 	{ "sync", required_argument, NULL, OPT_SYNC },
 	{ "record", required_argument, NULL, OPT_RECORD },
@@ -99,6 +115,8 @@ struct said {
 	struct cli_sensors sensors;
 	const char *engine;
 	const char *listen;
+	const char *subscribe;
+	const char *publish;
 	const char *log_format;
 	const char *monitor_types;
 	const char *log_level;
@@ -154,6 +172,12 @@ static int take_option(struct said *said, const char *command, int option, const
 	case OPT_LISTEN:
 		said->listen = argument;
 		return CLI_DONE;
+	case OPT_SUBSCRIBE:
+		said->subscribe = argument;
+		return CLI_DONE;
+	case OPT_PUBLISH:
+		said->publish = argument;
+		return CLI_DONE;
 	case OPT_MONITOR_TYPES:
 		said->monitor_types = argument;
 		return CLI_DONE;
@@ -176,6 +200,13 @@ static int take_option(struct said *said, const char *command, int option, const
 		return CLI_DONE;
 	case OPT_LOG_FORMAT:
 		said->log_format = argument;
+		return CLI_DONE;
+	case OPT_LEGACY_SEMANTICS:
+		c->own_gpu = strcmp(argument, "attributed") == 0;
+		if (!c->own_gpu && strcmp(argument, "device") != 0)
+			return cli_usage(command,
+				"--legacy-semantics: \"%s\" is neither device nor attributed",
+				argument);
 		return CLI_DONE;
 	case OPT_LOG_MAX:
 		if (parse_size(argument, &c->log_max_bytes) < 0 || c->log_max_bytes == 0)
@@ -260,14 +291,31 @@ static int settle_formats(struct said *said, const char *command)
 static int settle_address(struct said *said, const char *command, char *buffer, size_t n)
 {
 	struct plugin_config *c = &said->config;
+	bool engine = said->engine != NULL;
 
-	if (said->engine && said->listen)
-		return cli_usage(command, "--engine and --listen exclude each other");
-	c->engine = said->engine != NULL;
+	if (!!said->engine + !!said->listen + !!said->subscribe > 1)
+		return cli_usage(command, "--engine, --listen and --subscribe exclude each other");
+	if (said->subscribe && !said->publish)
+		return cli_usage(command,
+			"--subscribe needs --publish, where the engine takes what plugins publish, "
+			"like tcp://engine:5559");
+	c->publish = said->publish;
+	if (said->subscribe) {
+		c->source = &source_pubsub;
+		c->address = said->subscribe;
+		return CLI_DONE;
+	}
 	c->address = said->engine ? said->engine : said->listen;
 	if (!c->address)
-		c->address = cli_default_address(buffer, n, &c->engine);
-	return c->address ? CLI_DONE : CLI_USAGE;
+		c->address = cli_default_address(buffer, n, &engine);
+	if (!c->address)
+		return CLI_USAGE;
+	if (said->publish && !engine)
+		return cli_usage(command,
+			"--publish needs --subscribe, where the engine publishes, like "
+			"tcp://engine:5560, or --engine");
+	c->source = engine ? &source_engine : &source_listen;
+	return CLI_DONE;
 }
 
 /* The program that this one replaces chose its tools by this variable. */
@@ -280,11 +328,23 @@ static void note_backend(void)
 			"TRAPS_POWER_BACKEND=%s: the same sensors are read here directly", backend);
 }
 
+/* Whoever sets a switch up by hand may write it in any of these ways. */
 static bool env_is_on(const char *name)
 {
+	static const char *const on[] = { "true", "yes", "on" },
+				 *const off[] = { "false", "no", "off" };
 	const char *value = cli_env(name);
+	int64_t number;
 
-	return value && strcmp(value, "0") != 0;
+	if (!value)
+		return false;
+	if (parse_i64(value, &number) == 0)
+		return number != 0;
+	for (size_t i = 0; i < ARRAY_SIZE(on); i++)
+		if (strcasecmp(value, on[i]) == 0 || strcasecmp(value, off[i]) == 0)
+			return strcasecmp(value, on[i]) == 0;
+	log_warn("%s: \"%s\" is neither 0 nor 1; 0 it is", name, value);
+	return false;
 }
 
 int cmd_plugin(int argc, char **argv)

@@ -2,24 +2,20 @@
 /*
  * powermeasure run: what a command and everything that it starts uses.
  */
-#include <errno.h>
-#include <signal.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/engine.h"
-#include "cli/report.h"
 #include "cli/run.h"
-#include "util/cleanup.h"
+#include "cli/runs.h"
 #include "util/parse.h"
 
 #define MAX_RUNS 100000
-#define MAX_ROWS 1000000
+
+/* A gigajoule. */
+#define MAX_BUDGET_UJ UINT64_C(1000000000000000)
 
 enum {
 	OPT_JSON = CLI_OPT_NEXT,
@@ -29,6 +25,10 @@ enum {
 	OPT_PRE,
 	OPT_POST,
 	OPT_COOLDOWN,
+	OPT_EXPORT_JSON,
+	OPT_EXPORT_CSV,
+	OPT_EXPORT_MARKDOWN,
+	OPT_MAX_JOULES,
 };
 
 static const struct option options[] = {
@@ -46,11 +46,17 @@ static const struct option options[] = {
 	{ "pre", required_argument, NULL, OPT_PRE },
 	{ "post", required_argument, NULL, OPT_POST },
 	{ "cooldown", required_argument, NULL, OPT_COOLDOWN },
+	{ "name", required_argument, NULL, 'n' },
+	{ "export-json", required_argument, NULL, OPT_EXPORT_JSON },
+	{ "export-csv", required_argument, NULL, OPT_EXPORT_CSV },
+	{ "export-markdown", required_argument, NULL, OPT_EXPORT_MARKDOWN },
+	{ "max-joules", required_argument, NULL, OPT_MAX_JOULES },
 	{ 0 },
 };
 
 static const char help[] =
 	"usage: powermeasure run [OPTIONS] [--] COMMAND [ARGUMENTS]\n"
+	"       powermeasure run [OPTIONS] -n NAME 'COMMAND' [-n NAME 'COMMAND' ...]\n"
 	"\n"
 	"Runs the command and tells the energy that it and everything it starts used, and the whole\n"
 	"machine's beside it. The command's input, output, signals and exit status are its own.\n"
@@ -69,262 +75,17 @@ static const char help[] =
 	"      --user NAME    run the command as this user (as root only)\n"
 	"      --pre CMD      a shell command before each run, --post CMD: after it\n"
 	"      --cooldown S   wait S seconds between runs\n"
+	"\n"
+	"Several commands, each one text for /bin/sh, run in turn and are compared:\n"
+	"  -n, --name NAME    the name of the command that follows (without one: its text)\n"
+	"\n"
+	"Also:\n"
+	"      --export-json FILE, --export-csv FILE, --export-markdown FILE\n"
+	"                     write a document, a row a run, or a table into FILE, too\n"
+	"      --max-joules J exit 3 if the mean run of a command uses more than J joules\n"
 	"\n" CLI_SENSOR_HELP "\n"
 	"Exits with the command's status, 128 + N if signal N killed it, 127 where there is no such\n"
-	"command, 126 where it cannot be executed, 125 where it was not run.\n";
-
-struct plan {
-	struct cli_sensors sensors;
-	char *const *argv;
-	uint64_t n_runs;
-	uint64_t n_warmups;
-	uint64_t interval_ns;
-	uint64_t cooldown_ns;
-	uint64_t units; /* in millionths, of each run */
-	const char *units_regex;
-	const char *user;
-	const char *pre;
-	const char *post;
-	const char *output;
-	bool ignore_failure;
-	bool json;
-};
-
-/* The state while runs are made. */
-struct runner {
-	const struct plan *plan;
-	struct engine engine;
-	struct run_options run;
-	struct run_signals signals;
-	struct run_report report;
-	struct run_record *record; /* of the present run; NULL in a warm-up */
-	FILE *out;
-};
-
-/* ---- one run ----------------------------------------------------------------------------- */
-
-static void take_row(void *ctx, const struct run_row *row)
-{
-	struct runner *r = ctx;
-	struct run_record *record = r->record;
-
-	if (!record)
-		return;
-	if (!r->plan->json) {
-		if (record->n_rows++ == 0)
-			report_row_head(r->engine.rig, "command", r->out);
-		report_row(r->engine.rig, row, true, r->out);
-		return;
-	}
-	if (record->n_rows == record->cap_rows) {
-		size_t cap = record->cap_rows ? record->cap_rows * 2 : 16;
-		struct run_row *rows = cap > MAX_ROWS ? NULL
-						      : realloc(record->rows, cap * sizeof(*rows));
-
-		if (!rows) {
-			warnings_add(&record->warnings,
-				"there were too many intervals: later ones are not in the list");
-			return;
-		}
-		record->rows = rows;
-		record->cap_rows = cap;
-	}
-	record->rows[record->n_rows++] = *row;
-}
-
-static void note_left(struct run_record *record)
-{
-	const struct run_result *result = &record->result;
-
-	for (size_t i = 0; i < result->n_left && i < RUN_MAX_LEFT; i++)
-		warnings_add(&record->warnings,
-			"the command left pid %d (%s) running: what it uses from now on is not "
-			"counted",
-			(int) result->left[i].pid, result->left[i].name);
-	if (result->n_left > RUN_MAX_LEFT)
-		warnings_add(&record->warnings, "the command left %zu more processes running",
-			result->n_left - RUN_MAX_LEFT);
-}
-
-static void note_phases(struct runner *r, struct run_record *record)
-{
-	if (record->result.no_phases[0])
-		warnings_add(&record->warnings, "phases could not be marked: %s",
-			record->result.no_phases);
-	if (phase_report_add(&r->report.phases, &record->result.phases) < 0)
-		warnings_add(&record->warnings, "out of memory for phases");
-	report_phases_warnings(&record->warnings, &record->result.phases);
-}
-
-/* Returns 0, or the status with which the program is to end. */
-static int shell(const struct runner *r, const char *what, const char *text)
-{
-	int status;
-
-	if (!text)
-		return 0;
-	status = run_shell(&r->run, text);
-	if (status == 0)
-		return 0;
-	if (status < 0)
-		cli_fail("run", "--%s: \"%s\": %s", what, text, strerror(-status));
-	else
-		cli_fail("run", "--%s: \"%s\" failed (%s %d)", what, text,
-			WIFSIGNALED(status) ? "signal" : "status",
-			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return RUN_FAILED;
-}
-
-static int do_run(struct runner *r, struct run_record *record)
-{
-	struct run_result scratch, *result = record ? &record->result : &scratch;
-	int status = shell(r, "pre", r->plan->pre);
-
-	r->record = record;
-	if (status == 0 && r->run.units && units_prepare(r->run.units) < 0) {
-		cli_fail("run", "no pipe for the command's output: %s", strerror(errno));
-		status = RUN_FAILED;
-	}
-	if (status == 0)
-		status = run_once(&r->run, &r->engine, result);
-	if (!record && status == 0)
-		phase_report_finish(&scratch.phases);
-	if (status != 0)
-		return status;
-	r->run.no_stdin = true;
-	if (record) {
-		note_left(record);
-		note_phases(r, record);
-		warnings_judge(
-			&record->warnings, r->engine.rig, &result->figures, r->plan->interval_ns);
-		measurement_add(&r->report.total, &result->figures);
-		r->report.units += r->run.units ? result->units : (double) r->plan->units / 1e6;
-		r->report.n_runs++;
-	}
-	r->report.exit_status = result->status;
-	/* If this fails, the run has been measured all the same. */
-	return shell(r, "post", r->plan->post);
-}
-
-/* Returns 0, or the status of a failure of our own; the command's is in the report. */
-static int do_all_runs(struct runner *r)
-{
-	const struct plan *p = r->plan;
-	uint64_t total = p->n_warmups + p->n_runs;
-	int first_failure = 0, status = 0;
-
-	for (uint64_t i = 0; i < total; i++) {
-		struct run_record *record = i < p->n_warmups ? NULL
-							     : &r->report.runs[i - p->n_warmups];
-
-		if (i > 0 && !run_pause(&r->run, p->cooldown_ns)) {
-			warnings_add(
-				&r->report.warnings, "a signal ended it before all runs were made");
-			if (!first_failure)
-				status = 128 + r->signals.ended_by;
-			break;
-		}
-		status = do_run(r, record);
-		if (status != 0)
-			break;
-		if (r->report.exit_status && !first_failure)
-			first_failure = r->report.exit_status;
-		if (r->report.exit_status && !p->ignore_failure) {
-			if (i + 1 < total)
-				warnings_add(&r->report.warnings,
-					"%s %llu failed with status %d: no more were made (-i goes "
-					"on)",
-					record ? "run" : "warm-up", (unsigned long long) (i + 1),
-					r->report.exit_status);
-			break;
-		}
-	}
-	r->report.exit_status = first_failure;
-	return status;
-}
-
-/* ---- all of it --------------------------------------------------------------------------- */
-
-static void finish_report(struct runner *r)
-{
-	for (size_t i = 0; i < r->report.n_runs; i++)
-		for (size_t k = 0; k < r->report.runs[i].warnings.n; k++)
-			warnings_add(&r->report.warnings, "%s", r->report.runs[i].warnings.text[k]);
-	if (r->run.units && r->report.n_runs && r->report.units <= 0)
-		warnings_add(&r->report.warnings,
-			"--units-regex: the command's output has nothing that matches");
-	if (r->plan->json)
-		report_runs_json(&r->report, r->out);
-	else
-		report_runs_text(&r->report, r->out);
-	if ((fflush(r->out) != 0 || ferror(r->out)) && r->plan->output)
-		cli_fail("run", "%s cannot be written: %s", r->plan->output, strerror(errno));
-}
-
-static int run_all(struct runner *r, const struct plan *p)
-{
-	int status;
-
-	r->report.runs = calloc(p->n_runs, sizeof(*r->report.runs));
-	if (!r->report.runs) {
-		cli_fail("run", "no memory for %llu runs", (unsigned long long) p->n_runs);
-		return RUN_FAILED;
-	}
-	status = run_hold_signals(&r->signals);
-	if (status < 0) {
-		cli_fail("run", "signals cannot be waited for: %s", strerror(-status));
-		return RUN_FAILED;
-	}
-	r->run.argv = p->argv;
-	r->run.user = p->user;
-	r->run.interval_ns = p->interval_ns;
-	r->run.signals = &r->signals;
-	r->run.row = take_row;
-	r->run.ctx = r;
-	r->report.rig = r->engine.rig;
-	r->report.argv = p->argv;
-	status = do_all_runs(r);
-	/* What was measured is told, also if a later run could not be made. */
-	if (status == 0 || r->report.n_runs > 0)
-		finish_report(r);
-	run_signals_finish(&r->signals);
-	return status ? status : r->report.exit_status;
-}
-
-static int run(struct plan *p)
-{
-	struct runner r = { .plan = p, .out = stderr };
-	char why[128];
-	int status;
-
-	if (p->output) {
-		r.out = fopen(p->output, "we");
-		if (!r.out) {
-			cli_fail("run", "-o %s: %s; the command was not run", p->output,
-				strerror(errno));
-			return RUN_FAILED;
-		}
-	}
-	status = engine_open(&r.engine, "run", &p->sensors) == CLI_DONE ? 0 : RUN_FAILED;
-	if (status == 0 && p->units_regex &&
-		units_create(&r.run.units, p->units_regex, why, sizeof(why)) < 0) {
-		cli_usage("run", "--units-regex: \"%s\": %s", p->units_regex, why);
-		status = RUN_FAILED;
-	}
-	if (status == 0)
-		status = run_all(&r, p);
-	for (size_t i = 0; r.report.runs && i < p->n_runs; i++) {
-		free(r.report.runs[i].rows);
-		phase_report_finish(&r.report.runs[i].result.phases);
-	}
-	phase_report_finish(&r.report.phases);
-	free(r.report.runs);
-	units_destroy(r.run.units);
-	engine_close(&r.engine);
-	if (p->output)
-		fclose(r.out);
-	return status;
-}
+	"command, 126 where it cannot be executed, 125 where it was not run, 3 where it is over budget.\n";
 
 /* ---- options ----------------------------------------------------------------------------- */
 
@@ -336,7 +97,37 @@ static int take_count(const char *option, const char *text, uint64_t least, uint
 	return CLI_DONE;
 }
 
-static int take_option(struct plan *p, int option, const char *argument)
+static int take_name(struct run_plan *p, const char *name)
+{
+	bool bad = *name == '\0';
+
+	for (const char *c = name; *c; c++)
+		bad |= iscntrl((unsigned char) *c) != 0;
+	if (bad)
+		return cli_usage("run", "-n: \"%s\" is no name", name);
+	if (p->next_name)
+		return cli_usage("run", "-n %s: no command follows", p->next_name);
+	p->named = true;
+	p->next_name = name;
+	return CLI_DONE;
+}
+
+/* The second of two files of one name would be written over the first. */
+static int check_exports(const struct run_plan *p)
+{
+	for (int i = 0; i < EXPORT_COUNT; i++) {
+		const char *path = p->exports[i].path;
+		bool twice = path && p->output && strcmp(path, p->output) == 0;
+
+		for (int k = 0; path && k < i; k++)
+			twice |= p->exports[k].path && strcmp(path, p->exports[k].path) == 0;
+		if (twice && strncmp(path, "/dev/", 5) != 0)
+			return cli_usage("run", "two reports would go into %s", path);
+	}
+	return CLI_DONE;
+}
+
+static int take_option(struct run_plan *p, int option, const char *argument)
 {
 	uint64_t number;
 
@@ -381,33 +172,121 @@ static int take_option(struct plan *p, int option, const char *argument)
 			return cli_usage(
 				"run", "--cooldown: \"%s\" is no number of seconds", argument);
 		return CLI_DONE;
+	case 'n':
+		return take_name(p, argument);
+	case OPT_EXPORT_JSON:
+		p->exports[EXPORT_JSON].path = argument;
+		return CLI_DONE;
+	case OPT_EXPORT_CSV:
+		p->exports[EXPORT_CSV].path = argument;
+		return CLI_DONE;
+	case OPT_EXPORT_MARKDOWN:
+		p->exports[EXPORT_MARKDOWN].path = argument;
+		return CLI_DONE;
+	case OPT_MAX_JOULES:
+		if (parse_fixed(argument, 6, &p->max_uj) < 0 || p->max_uj == 0 ||
+			p->max_uj > MAX_BUDGET_UJ)
+			return cli_usage(
+				"run", "--max-joules: \"%s\" is no energy above 0", argument);
+		return CLI_DONE;
 	case CLI_OPT_BAD:
 		return CLI_USAGE;
 	}
 	return cli_take_sensor_option(&p->sensors, "run", option, argument);
 }
 
-int cmd_run(int argc, char **argv)
-{
-	struct plan plan = { .n_runs = 1 };
-	int option;
+/* ---- commands ---------------------------------------------------------------------------- */
 
-	while ((option = cli_next_option("run", argc, argv, "+:hio:r:w:I:", options)) != -1) {
+/* Two that are the same cannot be told apart in any report. */
+static int check_names(const struct run_plan *p)
+{
+	for (size_t i = 0; i < p->n_commands; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(p->commands[i].name, p->commands[k].name) == 0)
+				return cli_usage("run", "two commands have the name \"%s\"",
+					p->commands[i].name);
+	return CLI_DONE;
+}
+
+/* An operand in the form with names. */
+static void add_shell_command(struct run_plan *p, char *text)
+{
+	static char shell[] = "/bin/sh", option[] = "-c";
+	struct run_command *c = &p->commands[p->n_commands++];
+
+	*c = (struct run_command) { .name = p->next_name ? p->next_name : text,
+		.text = text,
+		.shell = { shell, option, text, NULL } };
+	c->argv = c->shell;
+	p->next_name = NULL;
+}
+
+/* What getopt_long() stops at: one command, or all that is left where no more options come. */
+static int take_commands(struct run_plan *p, int argc, char **argv, bool ended)
+{
+	if (!p->named) {
+		p->commands[0] = (struct run_command) { .argv = argv + optind };
+		p->n_commands = optind < argc;
+		return CLI_DONE;
+	}
+	while (optind < argc) {
+		if (argv[optind][0] == '\0')
+			return cli_usage("run", "a command is empty");
+		add_shell_command(p, argv[optind++]);
+		if (!ended)
+			break;
+	}
+	return CLI_DONE;
+}
+
+static int take_command_line(struct run_plan *p, int argc, char **argv, bool *ret_help)
+{
+	bool ended = false;
+	int r = CLI_DONE;
+
+	while (r == CLI_DONE && !ended) {
+		const char *next = optind < argc ? argv[optind] : "";
+		int option = cli_next_option("run", argc, argv, "+:hio:r:w:I:n:", options);
+
 		if (option == 'h') {
-			fputs(help, stdout);
+			*ret_help = true;
 			return CLI_DONE;
 		}
-		if (take_option(&plan, option, optarg) != CLI_DONE)
-			return RUN_FAILED;
+		if (option != -1) {
+			r = take_option(p, option, optarg);
+			continue;
+		}
+		ended = optind == argc || !p->named || strcmp(next, "--") == 0;
+		r = take_commands(p, argc, argv, ended);
 	}
-	if (plan.units && plan.units_regex) {
-		cli_usage("run", "--units and --units-regex exclude each other");
-		return RUN_FAILED;
+	if (r != CLI_DONE)
+		return r;
+	if (p->units && p->units_regex)
+		return cli_usage("run", "--units and --units-regex exclude each other");
+	if (p->next_name)
+		return cli_usage("run", "-n %s: no command follows", p->next_name);
+	if (p->n_commands == 0)
+		return cli_usage("run", "no command is given");
+	if (p->named)
+		r = check_names(p);
+	return r == CLI_DONE ? check_exports(p) : r;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_plan plan = { .n_runs = 1 };
+	bool help_only = false;
+	int status = RUN_FAILED;
+
+	plan.commands = calloc((size_t) argc, sizeof(*plan.commands));
+	if (!plan.commands)
+		cli_fail("run", "no memory");
+	else if (take_command_line(&plan, argc, argv, &help_only) == CLI_DONE && !help_only)
+		status = runs_make(&plan);
+	free(plan.commands);
+	if (help_only) {
+		fputs(help, stdout);
+		return CLI_DONE;
 	}
-	if (optind == argc) {
-		cli_usage("run", "no command is given");
-		return RUN_FAILED;
-	}
-	plan.argv = argv + optind;
-	return run(&plan);
+	return status;
 }

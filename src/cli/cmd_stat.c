@@ -131,7 +131,7 @@ static bool names_targets(int argc, char **argv)
 			if (strncmp(argv[i], words[k], strlen(words[k])) == 0)
 				return true;
 		/* An option's argument is no command. */
-		if (strlen(argv[i]) == 2 && strchr("dIorw", argv[i][1]))
+		if (strlen(argv[i]) == 2 && strchr("dInorw", argv[i][1]))
 			i++;
 		else if (strncmp(argv[i], "--", 2) == 0 && !strchr(argv[i], '=') &&
 			strcmp(argv[i], "--json") != 0 && strncmp(argv[i], "--ig", 4) != 0)

@@ -169,13 +169,10 @@ static int examine(struct doctor *d, const struct sensor_ops *ops, const struct 
 
 int doctor_examine(struct doctor *d, const struct rig_options *o)
 {
-	const char *bad_name;
-	int r = rig_open(&d->rig, &d->host, o, &bad_name);
+	int r = cli_open_rig(&d->rig, &d->host, "doctor", o);
 
-	if (r == -EINVAL)
-		return cli_usage("doctor",
-			"--sensors: \"%.*s\" is no sensor; `powermeasure list` names them all",
-			(int) strcspn(bad_name, ","), bad_name);
+	if (r != CLI_DONE)
+		return r;
 	for (size_t i = 0; r == 0 && i < rig_n_verdicts(d->rig) && d->n < RIG_MAX_SENSORS; i++) {
 		const struct rig_verdict *v = rig_verdict(d->rig, i);
 

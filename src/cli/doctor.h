@@ -66,9 +66,6 @@ const char *doctor_module_state(const struct host *h, const char *module);
 /* Opens everything together and then each sensor alone. Returns a cli_ status, said if not done. */
 int doctor_examine(struct doctor *d, const struct rig_options *o);
 
-/* Whether anything is measured, and not only estimated. */
-bool doctor_measures_something(const struct doctor *d);
-
 void doctor_print_text(const struct doctor *d);
 void doctor_print_json(const struct doctor *d);
 

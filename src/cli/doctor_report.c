@@ -10,14 +10,6 @@
 
 #define SCHEMA_VERSION 1
 
-bool doctor_measures_something(const struct doctor *d)
-{
-	for (size_t i = 0; i < rig_n_domains(d->rig); i++)
-		if (rig_domain(d->rig, i)->quality != FLAG_ESTIMATED)
-			return true;
-	return false;
-}
-
 static void print_person(const struct doctor_person *p)
 {
 	printf("user          %s (uid %u), groups: %s%s\n", p->name, (unsigned) geteuid(),
@@ -113,7 +105,7 @@ void doctor_print_json(const struct doctor *d)
 
 	json_open(&j, '{');
 	json_kv_u64(&j, "schema_version", SCHEMA_VERSION);
-	json_kv_bool(&j, "measures", doctor_measures_something(d));
+	json_kv_bool(&j, "measures", rig_measures(d->rig));
 	put_person(&j, &d->person);
 	json_key(&j, "sensors");
 	json_open(&j, '[');
@@ -131,7 +123,7 @@ void doctor_print_text(const struct doctor *d)
 	for (size_t i = 0; i < d->n; i++)
 		print_finding(d, &d->findings[i]);
 	printf("\n%s\n",
-		doctor_measures_something(d)        ? "Something is measured here."
+		rig_measures(d->rig)                ? "Something is measured here."
 			: rig_n_domains(d->rig) > 0 ? "Nothing is measured here: the figures are "
 						      "estimates."
 						    : "Nothing is measured here.");

@@ -13,30 +13,13 @@
 #define READY_NS (250 * NS_PER_MS)
 #define READY_STEP_NS (5 * NS_PER_MS)
 
-static int open_host(struct host *host, const char *command, const char *root)
-{
-	int r = host_init(host, root, &clock_system);
-
-	if (r == -ENOSYS)
-		return cli_fail(command, "/proc is not mounted: mount -t proc proc /proc");
-	if (r < 0)
-		return cli_fail(command, "--root %s: %s", root ? root : "/", strerror(-r));
-	if (host->captured)
-		cli_fail(command, "%s is a captured machine: its counters stand still", root);
-	return CLI_DONE;
-}
-
 static int open_rig(struct engine *e, const char *command, struct cli_sensors *sensors)
 {
 	struct rig_options options = cli_rig_options(sensors);
-	const char *bad_name;
-	int r = rig_open(&e->rig, e->host, &options, &bad_name);
+	int r = cli_open_rig(&e->rig, e->host, command, &options);
 
-	if (r == -EINVAL)
-		return cli_usage(command, "--sensors: \"%.*s\" is no sensor",
-			(int) strcspn(bad_name, ","), bad_name);
-	if (r < 0)
-		return cli_fail(command, "%s", strerror(-r));
+	if (r != CLI_DONE)
+		return r;
 	if (rig_n_domains(e->rig) == 0)
 		return cli_fail(command,
 			"no sensor can be used%s%s; `powermeasure list` tells why and what helps",
@@ -68,9 +51,12 @@ int engine_open(struct engine *e, const char *command, struct cli_sensors *senso
 	int r;
 
 	*e = (struct engine) { 0 };
-	r = open_host(&host, command, sensors->root);
+	r = cli_open_host(&host, command, sensors->root);
 	if (r != CLI_DONE)
 		return r;
+	if (host.captured)
+		cli_fail(command, "%s is a captured machine: its counters stand still",
+			sensors->root);
 	e->host = &host;
 	r = open_rig(e, command, sensors);
 	if (r == CLI_DONE)

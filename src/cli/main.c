@@ -14,6 +14,7 @@ static const struct command {
 } commands[] = {
 	{ "plugin", cmd_plugin, "measure what events ask for, and log it" },
 	{ "run", cmd_run, "run a command and tell what it used" },
+	{ "compare", cmd_compare, "whether commands use more or less than they did" },
 	{ "stat", cmd_stat, "measure processes, control groups or the machine" },
 	{ "list", cmd_list, "show every sensor: usable or not, why, and what would help" },
 	{ "send", cmd_send, "send an event: start, stop or terminate" },

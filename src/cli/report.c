@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/report.h"
 
+#include <string.h>
+
 #include "cli/spread.h"
 #include "util/format.h"
 
@@ -169,21 +171,26 @@ static void print_units(const struct run_report *r, FILE *out)
 	fprintf(out, " %.4g s each\n", (double) m->elapsed_ns / 1e9 / r->units);
 }
 
-static void print_command(char *const *argv, FILE *out)
+void report_command_line(const struct run_report *r, FILE *out)
 {
-	for (size_t i = 0; argv[i]; i++)
-		fprintf(out, "%s%s", i ? " " : "", argv[i]);
+	if (r->text) {
+		fputs(r->text, out);
+		return;
+	}
+	for (size_t i = 0; r->argv[i]; i++)
+		fprintf(out, "%s%s", i ? " " : "", r->argv[i]);
 }
 
-void report_runs_text(const struct run_report *r, FILE *out)
+void report_command_text(const struct run_report *r, FILE *out)
 {
 	const struct measurement *m = &r->total;
 
 	fputc('\n', out);
-	print_command(r->argv, out);
+	if (r->name && (!r->text || strcmp(r->name, r->text) != 0))
+		fprintf(out, "%s: ", r->name);
+	report_command_line(r, out);
 	if (r->n_runs == 0) {
 		fprintf(out, ": no run was measured\n");
-		report_warnings(&r->warnings, out);
 		return;
 	}
 	fprintf(out, "\n");
@@ -198,8 +205,15 @@ void report_runs_text(const struct run_report *r, FILE *out)
 		print_spreads(r, out);
 	print_units(r, out);
 	report_phases(&r->phases, "command", out);
-	fputc('\n', out);
-	report_sources(r->rig, m, out);
+}
+
+void report_runs_text(const struct run_report *r, FILE *out)
+{
+	report_command_text(r, out);
+	if (r->n_runs > 0) {
+		fputc('\n', out);
+		report_sources(r->rig, &r->total, out);
+	}
 	report_warnings(&r->warnings, out);
 }
 

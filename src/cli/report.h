@@ -9,10 +9,12 @@
 
 #include "cli/run.h"
 #include "util/buf.h"
-#include "util/json_out.h"
+
+struct json; /* util/json_out.h, whose names are partly those of jansson.h */
 
 #define REPORT_SCHEMA_VERSION 1
 #define REPORT_MAX_WARNINGS 32
+#define REPORT_ATTRIBUTION "capacity-share"
 
 /* Sentences about what to beware of, each told once. */
 struct warnings {
@@ -38,6 +40,8 @@ struct run_record {
 /* All runs of a command. */
 struct run_report {
 	const struct rig *rig;
+	const char *name; /* NULL: it has none */
+	const char *text; /* what a shell was given; NULL: it was executed as it is */
 	char *const *argv;
 	struct run_record *runs;
 	size_t n_runs;
@@ -48,8 +52,31 @@ struct run_report {
 	struct warnings warnings;
 };
 
+/* All commands that were run in turn, or one that has a name. */
+struct run_set {
+	const struct rig *rig;
+	struct run_report *reports;
+	size_t n;
+	bool named;      /* else there is one command, and the report is on that alone */
+	int exit_status; /* of the first run of all that failed */
+	const struct comparison *comparison; /* of several; NULL: there is none */
+	struct warnings warnings;
+};
+
 void report_runs_text(const struct run_report *r, FILE *out);
 void report_runs_json(const struct run_report *r, FILE *out);
+void report_set_text(const struct run_set *set, FILE *out);
+void report_set_json(const struct run_set *set, FILE *out);
+
+/* The report on a command without where its figures come from and what to beware of; the command
+ * alone; members of an open JSON object: the versions, the command with its status, and what stands
+ * behind its figures, from statistics on; and a finished document, followed by a line's end. */
+void report_command_text(const struct run_report *r, FILE *out);
+void report_command_line(const struct run_report *r, FILE *out);
+void report_json_command(struct json *j, const struct run_report *r);
+void report_json_runs(struct json *j, const struct run_report *r);
+void report_json_head(struct json *j);
+void report_json_print(const struct buf *b, FILE *out);
 
 /* The head of the columns that report_row() fills, and one row. asked: as in
  * report_figures(). */

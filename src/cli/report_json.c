@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "cli/spread.h"
+#include "util/json_out.h"
 
 static void put_energy(struct json *j, const char *key, bool known, struct energy e)
 {
@@ -268,43 +269,63 @@ static void put_units(struct json *j, const struct run_report *r)
 	json_close(j, '}');
 }
 
+void report_json_head(struct json *j)
+{
+	json_kv_u64(j, "schema_version", REPORT_SCHEMA_VERSION);
+	json_kv_string(j, "version", PM_VERSION);
+}
+
+void report_json_command(struct json *j, const struct run_report *r)
+{
+	json_key(j, "command");
+	json_open(j, '[');
+	for (size_t i = 0; r->argv[i]; i++)
+		json_string(j, r->argv[i]);
+	json_close(j, ']');
+	json_kv_i64(j, "exit_status", r->exit_status);
+}
+
+void report_json_runs(struct json *j, const struct run_report *r)
+{
+	put_statistics(j, r);
+	put_units(j, r);
+	phase_report_json(j, &r->phases, "command_energy_j");
+	json_key(j, "runs");
+	json_open(j, '[');
+	for (size_t i = 0; i < r->n_runs; i++) {
+		const struct run_record *run = &r->runs[i];
+
+		json_open(j, '{');
+		json_kv_i64(j, "exit_status", run->result.status);
+		report_json_figures(j, r->rig, &run->result.figures, "command");
+		report_json_rows(j, run->rows, run->n_rows);
+		phase_report_json(j, &run->result.phases, "command_energy_j");
+		report_json_warnings(j, &run->warnings);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+	report_json_warnings(j, &r->warnings);
+}
+
+void report_json_print(const struct buf *b, FILE *out)
+{
+	fputs(b->failed ? "{\"error\": \"no memory for the report\"}" : buf_text(b), out);
+	fputc('\n', out);
+}
+
 void report_runs_json(const struct run_report *r, FILE *out)
 {
 	struct buf b = BUF_INIT;
 	struct json j = JSON_INIT(&b);
 
 	json_open(&j, '{');
-	json_kv_u64(&j, "schema_version", REPORT_SCHEMA_VERSION);
-	json_kv_string(&j, "version", PM_VERSION);
-	json_key(&j, "command");
-	json_open(&j, '[');
-	for (size_t i = 0; r->argv[i]; i++)
-		json_string(&j, r->argv[i]);
-	json_close(&j, ']');
-	json_kv_i64(&j, "exit_status", r->exit_status);
-	json_kv_string(&j, "attribution", "capacity-share");
+	report_json_head(&j);
+	report_json_command(&j, r);
+	json_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
 	report_json_figures(&j, r->rig, &r->total, "command");
 	report_json_sensors(&j, r->rig, &r->total);
-	put_statistics(&j, r);
-	put_units(&j, r);
-	phase_report_json(&j, &r->phases, "command_energy_j");
-	json_key(&j, "runs");
-	json_open(&j, '[');
-	for (size_t i = 0; i < r->n_runs; i++) {
-		const struct run_record *run = &r->runs[i];
-
-		json_open(&j, '{');
-		json_kv_i64(&j, "exit_status", run->result.status);
-		report_json_figures(&j, r->rig, &run->result.figures, "command");
-		report_json_rows(&j, run->rows, run->n_rows);
-		phase_report_json(&j, &run->result.phases, "command_energy_j");
-		report_json_warnings(&j, &run->warnings);
-		json_close(&j, '}');
-	}
-	json_close(&j, ']');
-	report_json_warnings(&j, &r->warnings);
+	report_json_runs(&j, r);
 	json_close(&j, '}');
-	fputs(b.failed ? "{\"error\": \"no memory for the report\"}" : buf_text(&b), out);
-	fputc('\n', out);
+	report_json_print(&b, out);
 	buf_finish(&b);
 }

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "util/cleanup.h"
+#include "util/timer.h"
 
 /* Power is looked at this often, for peaks; counters would not need it. */
 #define LOOK_NS (100 * NS_PER_MS)
@@ -175,17 +175,6 @@ struct follower {
 	int timer;
 };
 
-static void set_timer(int fd, uint64_t begin_ns, uint64_t step_ns)
-{
-	struct itimerspec spec = { 0 };
-
-	spec.it_interval.tv_sec = (time_t) (step_ns / NS_PER_S);
-	spec.it_interval.tv_nsec = (long) (step_ns % NS_PER_S);
-	spec.it_value.tv_sec = (time_t) ((begin_ns + step_ns) / NS_PER_S);
-	spec.it_value.tv_nsec = (long) ((begin_ns + step_ns) % NS_PER_S);
-	timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL);
-}
-
 static void end_row(struct follower *f)
 {
 	struct run_row row = { .end_ns = gauge_t_ns(f->gauge) - f->begin_ns };
@@ -204,7 +193,7 @@ static void look(struct follower *f)
 	measurement_look(f->whole);
 	if (phase_watch_look(f->phases) && f->step_ns > PHASE_WATCH_STEP_NS) {
 		f->step_ns = PHASE_WATCH_STEP_NS;
-		set_timer(f->timer, gauge_t_ns(f->gauge), f->step_ns);
+		timer_set(f->timer, gauge_t_ns(f->gauge), f->step_ns);
 	}
 	if (!f->rows || gauge_t_ns(f->gauge) < f->row_ns)
 		return;
@@ -217,14 +206,14 @@ static void look(struct follower *f)
 static void follow(struct follower *f)
 {
 	const struct run_options *o = f->options;
-	CLEANUP_FD int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	uint64_t step_ns = o->interval_ns && o->interval_ns < LOOK_NS ? o->interval_ns : LOOK_NS;
+	CLEANUP_FD int timer = timer_open(f->begin_ns, step_ns);
 	struct pollfd fds[] = { { .fd = o->signals->fd, .events = POLLIN },
 		{ .fd = timer, .events = POLLIN }, { .fd = -1 } };
 	bool ended = command_reap(f->command);
 
-	f->step_ns = o->interval_ns && o->interval_ns < LOOK_NS ? o->interval_ns : LOOK_NS;
+	f->step_ns = step_ns;
 	f->timer = timer;
-	set_timer(timer, f->begin_ns, f->step_ns);
 	while (!ended) {
 		uint64_t n;
 

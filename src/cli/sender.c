@@ -115,7 +115,7 @@ static int connect_and_exchange(const char *command, const char *to, const void 
 		ZMQ_EVENT_CONNECT_RETRIED;
 	void *zmq = zmq_ctx_new();
 	void *req = zmq ? bus_socket(zmq, ZMQ_REQ, 0) : NULL;
-	void *monitor = req ? bus_monitor(zmq, req, 0, events) : NULL;
+	void *monitor = req ? bus_monitor(zmq, req, events) : NULL;
 	int r;
 
 	if (monitor)

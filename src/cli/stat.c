@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/timer.h"
 
 #define MAX_ROWS 1000000
 
@@ -55,17 +55,6 @@ void stat_end_row(struct stat_state *s)
 	measurement_renew(s->rows);
 }
 
-static void set_timer(int fd, uint64_t begin_ns, uint64_t step_ns)
-{
-	struct itimerspec spec = { 0 };
-
-	spec.it_interval.tv_sec = (time_t) (step_ns / NS_PER_S);
-	spec.it_interval.tv_nsec = (long) (step_ns % NS_PER_S);
-	spec.it_value.tv_sec = (time_t) ((begin_ns + step_ns) / NS_PER_S);
-	spec.it_value.tv_nsec = (long) ((begin_ns + step_ns) % NS_PER_S);
-	timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL);
-}
-
 /* Returns false when there is nobody left to be measured. */
 static bool look(struct stat_state *s)
 {
@@ -76,7 +65,7 @@ static bool look(struct stat_state *s)
 	measurement_look(s->whole);
 	if (phase_watch_look(&s->phases) && s->step_ns > PHASE_WATCH_STEP_NS) {
 		s->step_ns = PHASE_WATCH_STEP_NS;
-		set_timer(s->timer, gauge_t_ns(s->engine.gauge), s->step_ns);
+		timer_set(s->timer, gauge_t_ns(s->engine.gauge), s->step_ns);
 	}
 	now_ns = gauge_t_ns(s->engine.gauge);
 	for (size_t i = 0; i < s->n_whos; i++) {
@@ -131,13 +120,12 @@ static int follow(struct stat_state *s)
 	const struct stat_plan *p = s->plan;
 	uint64_t end_ns = p->duration_ns ? s->begin_ns + p->duration_ns : 0;
 	CLEANUP_FREE struct pollfd *fds = calloc(2 + s->n_whos, sizeof(*fds));
-	CLEANUP_FD int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	CLEANUP_FD int timer = -1;
 
-	if (!fds || timer < 0)
-		return cli_fail("stat", "%s", strerror(fds ? errno : ENOMEM));
 	s->step_ns = p->interval_ns && p->interval_ns < LOOK_NS ? p->interval_ns : LOOK_NS;
-	s->timer = timer;
-	set_timer(timer, s->begin_ns, s->step_ns);
+	s->timer = timer = timer_open(s->begin_ns, s->step_ns);
+	if (!fds || timer < 0)
+		return cli_fail("stat", "%s", strerror(fds ? -timer : ENOMEM));
 	fds[0] = (struct pollfd) { .fd = s->signals.fd, .events = POLLIN };
 	fds[1] = (struct pollfd) { .fd = timer, .events = POLLIN };
 	for (size_t i = 0; i < s->n_whos; i++)

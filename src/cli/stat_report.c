@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/json_out.h"
+
 static void tell_text(struct stat_state *s, const struct measurement *m)
 {
 	fprintf(s->out, "\n%.3f s", (double) m->elapsed_ns / 1e9);
@@ -36,7 +38,7 @@ static void tell_json(struct stat_state *s, const struct measurement *m)
 	json_open(&j, '{');
 	json_kv_u64(&j, "schema_version", REPORT_SCHEMA_VERSION);
 	json_kv_string(&j, "version", PM_VERSION);
-	json_kv_string(&j, "attribution", "capacity-share");
+	json_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
 	json_key(&j, "targets");
 	json_open(&j, '[');
 	for (size_t i = 0; i < s->n_whos; i++) {

@@ -211,19 +211,7 @@ static int start(struct command *c, const struct command_options *o, const struc
 
 static int add_pid(pid_t pid, void *ctx)
 {
-	struct pid_list *pids = ctx;
-
-	if (pids->n == pids->cap) {
-		size_t cap = pids->cap ? pids->cap * 2 : 16;
-		pid_t *list = realloc(pids->list, cap * sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		pids->list = list;
-		pids->cap = cap;
-	}
-	pids->list[pids->n++] = pid;
-	return 0;
+	return pid_list_add(ctx, pid);
 }
 
 int command_create(struct command **ret, const struct command_options *o, const char **ret_what)

@@ -10,13 +10,7 @@
 
 #include "core/command.h"
 #include "util/cgroupfs.h"
-
-/* Processes that were below this one before, for the command's are told by that alone. */
-struct pid_list {
-	pid_t *list;
-	size_t n;
-	size_t cap;
-};
+#include "util/pidlist.h"
 
 struct command {
 	pid_t pid;
@@ -24,7 +18,8 @@ struct command {
 	int error_fd; /* the errno of an exec that failed comes out of it */
 	struct cgroup_own group;
 	bool has_group;
-	struct pid_list strangers; /* children that this process had before */
+	struct pid_list strangers; /* children that this process had before: the command's are
+				    * told by that alone */
 	bool was_subreaper;
 	struct target live; /* the tree, as far as it is known before processes are waited for */
 	bool exact;         /* by perf events */

@@ -16,6 +16,7 @@
 
 #include "core/captured.h"
 #include "util/cleanup.h"
+#include "util/fdtext.h"
 
 /* Enough for the CPU lines of a thousand CPUs; what follows them is not needed. */
 #define STAT_TEXT_MAX (128 * 1024)
@@ -187,15 +188,10 @@ int host_usage_parse(const char *text, uint64_t unit_ns, struct host_usage *ret)
 int host_usage_update(struct host *h)
 {
 	struct host_usage usage = { 0 };
-	ssize_t n;
-	int r;
+	int r = fdtext_read(h->stat_fd, h->stat_text, STAT_TEXT_MAX);
 
-	do
-		n = pread(h->stat_fd, h->stat_text, STAT_TEXT_MAX - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	h->stat_text[n] = '\0';
+	if (r < 0)
+		return r;
 	usage.t_ns = host_now_ns(h);
 	r = host_usage_parse(h->stat_text, h->user_hz_ns, &usage);
 	if (r < 0)
@@ -228,12 +224,11 @@ uint32_t host_count_cpu_list(const char *text)
 void host_count_cpus(struct host *h)
 {
 	char text[512];
-	ssize_t n = h->online_fd < 0 ? -1 : pread(h->online_fd, text, sizeof(text) - 1, 0);
+	int n = h->online_fd < 0 ? -1 : fdtext_read(h->online_fd, text, sizeof(text));
 	uint32_t n_cpu;
 
 	if (n <= 0)
 		return;
-	text[n] = '\0';
 	n_cpu = host_count_cpu_list(text);
 	if (n_cpu > 0)
 		h->usage.n_cpu = n_cpu;

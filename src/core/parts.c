@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "core/parts.h"
 
+/* Of one sensor also what does not count contains its parts. */
+static bool contains(const struct rig *rig, size_t outer, size_t inner)
+{
+	for (int i = rig_parent(rig, inner); i >= 0; i = rig_parent(rig, (size_t) i))
+		if ((size_t) i == outer)
+			return true;
+	return rig_contains(rig, outer, inner);
+}
+
 static bool is_part(const struct rig *rig, const uint64_t *figures, size_t whole, size_t i)
 {
 	const struct domain *d = rig_domain(rig, i);
@@ -8,7 +17,7 @@ static bool is_part(const struct rig *rig, const uint64_t *figures, size_t whole
 	/* What is only shown and belongs to nothing is no part of anything. */
 	return (d->counted || rig_parent(rig, i) >= 0) && !d->twin &&
 		d->quality != FLAG_ESTIMATED && figures[i] != PARTS_UNKNOWN &&
-		rig_contains(rig, whole, i);
+		contains(rig, whole, i);
 }
 
 /* Parts of parts are in those. */
@@ -20,7 +29,7 @@ static uint64_t sum_of_parts(const struct rig *rig, const uint64_t *figures, siz
 		bool outermost = is_part(rig, figures, whole, i);
 
 		for (size_t k = 0; k < rig_n_domains(rig) && outermost; k++)
-			outermost = !(is_part(rig, figures, whole, k) && rig_contains(rig, k, i));
+			outermost = !(is_part(rig, figures, whole, k) && contains(rig, k, i));
 		sum += outermost ? figures[i] : 0;
 	}
 	return sum;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/json_out.h"
+
 /* ---- making ----------------------------------------------------------------------------- */
 
 static void add_troubles(struct phase_troubles *sum, const struct phase_troubles *t)

@@ -7,7 +7,8 @@
 
 #include "core/phase_channel.h"
 #include "core/phase_meter.h"
-#include "util/json_out.h"
+
+struct json;
 
 struct phase_line {
 	char name[64];

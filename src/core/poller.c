@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/unwrap.h"
+#include "util/thread.h"
 #include "util/u128.h"
 
 /* A driver call that takes longer than this counts as hanging. */
@@ -233,19 +233,9 @@ static void *thread_main(void *arg)
 static int start_thread(struct poller *p)
 {
 	char name[16];
-	sigset_t all, old;
-	int r;
 
-	/* Signals are the main thread's business. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&p->thread, NULL, thread_main, p);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r)
-		return -r;
 	snprintf(name, sizeof(name), "pm-%.12s", p->sensor->ops->name);
-	pthread_setname_np(p->thread, name);
-	return 0;
+	return thread_start(&p->thread, thread_main, p, name);
 }
 
 /* Waits for the phase to leave `phase`, for at most timeout_ns. With the lock held. */

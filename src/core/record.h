@@ -53,6 +53,8 @@ struct session_total {
 	bool known; /* measured or estimated; else there was no sensor, or not two readings */
 	struct energy energy; /* of the process; of the whole device for GPU and DRAM */
 	unsigned flags;
+	bool own_known; /* GPU, DRAM: what the process itself used is known, too */
+	struct energy own;
 };
 
 /* One process in one session. */
@@ -60,6 +62,7 @@ struct session_report {
 	uint32_t session_id;
 	const char *create_ts; /* of the event that asked for it; "" if none did */
 	pid_t pid;
+	uint64_t start_ticks; /* when it began, since boot: a pid may be given again */
 	const char *name;
 	uint32_t kinds; /* asked for */
 	int64_t start_wall_ns;

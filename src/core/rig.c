@@ -75,6 +75,14 @@ bool rig_is_simulated(const char *sensor)
 	return ops && ops->role == SENSOR_SIMULATED;
 }
 
+bool rig_measures(const struct rig *rig)
+{
+	for (size_t i = 0; i < rig->n_domains; i++)
+		if (rig->domains[i]->quality != FLAG_ESTIMATED)
+			return true;
+	return false;
+}
+
 uint32_t rig_kinds(const struct rig *rig)
 {
 	uint32_t kinds = 0;

@@ -60,6 +60,9 @@ const struct rig_verdict *rig_verdict(const struct rig *rig, size_t i);
 /* Whether the backend of that name makes its figures up. */
 bool rig_is_simulated(const char *sensor);
 
+/* Whether anything is measured, and not only estimated. */
+bool rig_measures(const struct rig *rig);
+
 /* The kinds that at least one counted domain has, as KIND_BITs. */
 uint32_t rig_kinds(const struct rig *rig);
 

@@ -102,6 +102,7 @@ static struct session_report begin_report(const struct session *s, const struct 
 	return (struct session_report) { .session_id = s->id,
 		.create_ts = s->create_ts,
 		.pid = w->pid,
+		.start_ticks = w->start_ticks,
 		.name = w->name,
 		.kinds = s->kinds,
 		.start_wall_ns = s->start_wall_ns };
@@ -140,6 +141,11 @@ void session_write_report(struct sessions *ss, const struct session *s, const st
 		total->known = span.known;
 		total->energy = span.energy;
 		total->flags = span.flags;
+		if (k == KIND_CPU || !account_shares(ss->account, (enum kind) k))
+			continue;
+		account_since(ss->account, m->mark, w->slot, (enum kind) k, &span);
+		total->own_known = span.known;
+		total->own = span.energy;
 	}
 	ss->hooks.record(ss->hooks.ctx, &r);
 }

@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "core/target.h"
 #include "util/cleanup.h"
+#include "util/pidlist.h"
 #include "util/procstat.h"
 #include "util/proctree.h"
 
@@ -174,34 +175,16 @@ static uint64_t walk(struct tree *tree)
 
 /* ---- perf events ------------------------------------------------------------------------ */
 
-struct pids {
-	pid_t *list;
-	size_t n;
-	size_t cap;
-};
-
 static int add_pid(pid_t pid, void *ctx)
 {
-	struct pids *pids = ctx;
+	struct pid_list *pids = ctx;
 
-	if (pids->n == MAX_EVENTS)
-		return -E2BIG;
-	if (pids->n == pids->cap) {
-		size_t cap = pids->cap ? pids->cap * 2 : 16;
-		pid_t *list = realloc(pids->list, cap * sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		pids->list = list;
-		pids->cap = cap;
-	}
-	pids->list[pids->n++] = pid;
-	return 0;
+	return pids->n == MAX_EVENTS ? -E2BIG : pid_list_add(pids, pid);
 }
 
-static bool same_children(pid_t pid, const struct pids *pids, size_t first)
+static bool same_children(pid_t pid, const struct pid_list *pids, size_t first)
 {
-	struct pids again = { 0 };
+	struct pid_list again = { 0 };
 	size_t n = pids->n - first;
 	bool same = proctree_children(pid, add_pid, &again) == 0 && again.n == n &&
 		(n == 0 || memcmp(again.list, pids->list + first, n * sizeof(pid_t)) == 0);
@@ -212,7 +195,7 @@ static bool same_children(pid_t pid, const struct pids *pids, size_t first)
 
 /* Opens events on a process, and appends the children that do not inherit them: those that were
  * there before. */
-static int open_events(struct tree *tree, pid_t pid, struct pids *pids)
+static int open_events(struct tree *tree, pid_t pid, struct pid_list *pids)
 {
 	struct taskclock clock = { 0 };
 	size_t first = pids->n;
@@ -236,7 +219,7 @@ static int open_events(struct tree *tree, pid_t pid, struct pids *pids)
 
 static int open_all_events(struct tree *tree, pid_t pid)
 {
-	struct pids pids = { 0 };
+	struct pid_list pids = { 0 };
 	int r = add_pid(pid, &pids);
 
 	tree->clocks = calloc(MAX_EVENTS, sizeof(*tree->clocks));

@@ -372,6 +372,10 @@ void listener_run(struct listener *l)
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->flush_fd, NULL);
 	end_all(l);
 	flush(l);
+}
+
+void listener_leave(struct listener *l)
+{
 	l->source.ops->leave(&l->source, LEAVE_MS);
 }
 
@@ -417,8 +421,9 @@ static int open_source(struct listener *l)
 	char why[320];
 	int r;
 
-	l->source = (struct source) { .ops = config->engine ? &source_engine : &source_listen,
+	l->source = (struct source) { .ops = config->source,
 		.options = { .address = config->address,
+			.publish = config->publish,
 			.monitor_types = config->monitor_types,
 			.plugin_name = config->name,
 			.plugin_uuid = config->uuid },

@@ -29,8 +29,12 @@ struct listener_options {
 /* Returns 0, or -errno after saying why in the log. */
 int listener_create(struct listener **ret, const struct listener_options *options);
 
-/* Works until a signal or a terminate event; then ends all sessions and completes the files. */
+/* Works until a signal or a terminate event; then ends all sessions and flushes the sinks, which get
+ * no further record. */
 void listener_run(struct listener *l);
+
+/* Says goodbye on the bus. */
+void listener_leave(struct listener *l);
 
 void listener_destroy(struct listener *l);
 

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,13 +44,25 @@ void log_set_level(enum log_level level)
 	level_shown = level;
 }
 
+/* systemd tells which stream its journal reads; a program that is started with its standard error
+ * elsewhere inherits the variable all the same. */
+static bool goes_to_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uintmax_t device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+		fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
 static int put_head(char *line, size_t n, enum log_level level)
 {
 	struct timespec now;
 	struct tm tm;
 	char text[24];
 
-	if (getenv("JOURNAL_STREAM"))
+	if (goes_to_journal())
 		return snprintf(line, n, "<%d>", priorities[level]);
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);

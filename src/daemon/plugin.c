@@ -191,7 +191,9 @@ static int open_sink(struct plugin *p, const struct sink_ops *ops, const char *p
 	int r;
 
 	*s = (struct sink) { .ops = ops,
-		.options = { .path = path, .max_bytes = p->config->log_max_bytes } };
+		.options = { .path = path,
+			.max_bytes = p->config->log_max_bytes,
+			.own_gpu = p->config->own_gpu } };
 	for (int k = 0; k < KIND_COUNT; k++)
 		s->options.sources[k] = p->sources[k][0] ? p->sources[k] : NULL;
 	r = ops->open(s, why, sizeof(why));
@@ -292,13 +294,26 @@ static int set_up(struct plugin *p)
 	return r;
 }
 
+static void close_sinks(struct plugin *p)
+{
+	for (size_t i = 0; i < p->n_sinks; i++) {
+		struct sink *s = &p->sinks[i];
+
+		s->health.error = 0;
+		s->ops->close(s);
+		if (s->health.error)
+			log_error("%s: not all could be written at the end: %s", s->options.path,
+				strerror(-s->health.error));
+	}
+	p->n_sinks = 0;
+}
+
 /* Returns false where a driver call hangs: its thread is left behind with what it uses. */
 static bool tear_down(struct plugin *p)
 {
 	bool ended = sampler_destroy(p->sampler, STOP_SAMPLER_NS);
 
-	for (size_t i = 0; i < p->n_sinks; i++)
-		p->sinks[i].ops->close(&p->sinks[i]);
+	close_sinks(p);
 	phase_channel_destroy(p->phases);
 	ended = ended && rig_close(p->rig, STOP_POLLERS_NS);
 	if (ended)
@@ -335,8 +350,12 @@ int plugin_run(const struct plugin_config *config)
 
 		r = listener_create(&l, &options);
 	}
-	if (r == 0)
+	if (r == 0) {
 		listener_run(l);
+		/* Whoever hears that the plugin ends may look for its files. */
+		close_sinks(p);
+		listener_leave(l);
+	}
 	listener_destroy(l);
 	status = r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (!tear_down(p))

@@ -12,14 +12,16 @@
 enum log_format { LOG_FORMAT_README, LOG_FORMAT_CAMERA_TRAPS };
 
 struct plugin_config {
-	bool engine;         /* connect to an engine at `address`; else listen there */
-	const char *address; /* "tcp://HOST:PORT" */
-	const char *name;    /* who this plugin is on the bus */
+	const struct source_ops *source; /* where events come from */
+	const char *address;             /* "tcp://HOST:PORT" */
+	const char *publish;             /* see struct source_options */
+	const char *name;                /* who this plugin is on the bus */
 	const char *uuid;
 	enum monitor_types monitor_types;
 
 	const char *log_dir;
 	enum log_format log_format;
+	bool own_gpu;           /* see struct sink_options */
 	uint64_t log_max_bytes; /* 0: never turned over */
 	uint64_t sync_ns;       /* how often the logs are brought onto the disk */
 	const char *record;     /* NULL: no detailed record */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "util/cleanup.h"
 #include "util/grow.h"
 #include "util/ring.h"
+#include "util/thread.h"
 
 /* Over two seconds of one process at 1 kHz: what a slow disk may keep the listener for. */
 #define RING_BYTES (2 * 1024 * 1024)
@@ -382,20 +382,6 @@ static void free_all(struct sampler *s)
 	free(s);
 }
 
-static int start_thread(struct sampler *s)
-{
-	sigset_t all, old;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&s->thread, NULL, thread_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r == 0)
-		pthread_setname_np(s->thread, "pm-sampler");
-	return -r;
-}
-
 int sampler_create(struct sampler **ret, const struct sampler_options *options)
 {
 	struct sampler *s = calloc(1, sizeof(*s));
@@ -427,7 +413,7 @@ int sampler_create(struct sampler **ret, const struct sampler_options *options)
 	if (r == 0)
 		r = watch_fd(s, s->timer_fd, &token_timer);
 	if (r == 0)
-		r = start_thread(s);
+		r = thread_start(&s->thread, thread_main, s, "pm-sampler");
 	if (r < 0) {
 		free_all(s);
 		return r;

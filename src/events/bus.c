@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,12 +85,13 @@ int bus_receive(void *socket, zmq_msg_t *ret)
 	return 0;
 }
 
-void *bus_monitor(void *zmq_context, void *socket, unsigned number, int events)
+void *bus_monitor(void *zmq_context, void *socket, int events)
 {
+	static atomic_uint n_monitors; /* each has a name of its own */
 	char endpoint[64];
 	void *monitor;
 
-	snprintf(endpoint, sizeof(endpoint), "inproc://monitor-%u", number);
+	snprintf(endpoint, sizeof(endpoint), "inproc://monitor-%u", ++n_monitors);
 	if (zmq_socket_monitor(socket, endpoint, events) < 0)
 		return NULL;
 	monitor = zmq_socket(zmq_context, ZMQ_PAIR);

@@ -35,8 +35,8 @@ int bus_send(void *socket, const void *bytes, size_t n);
 int bus_receive(void *socket, zmq_msg_t *ret);
 
 /* Makes a socket that tells what becomes of another one's connection: those of ZeroMQ's events.
- * number: one that no other monitor of the context has. NULL with errno set if that fails. */
-void *bus_monitor(void *zmq_context, void *socket, unsigned number, int events);
+ * NULL with errno set if that fails. */
+void *bus_monitor(void *zmq_context, void *socket, int events);
 
 /* The next of them without waiting; 0: there is none. */
 int bus_monitor_next(void *monitor);

@@ -139,6 +139,11 @@ extern "C" int codec_encode(const struct wire_event *event, void *ret, size_t ma
 	return static_cast<int>(n);
 }
 
+extern "C" unsigned char codec_prefix(enum wire_type type)
+{
+	return prefixes[type];
+}
+
 extern "C" const char *codec_type_name(enum wire_type type)
 {
 	return fb::EnumNameEventType(static_cast<fb::EventType>(type));

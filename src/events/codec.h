@@ -61,6 +61,9 @@ int codec_decode(
  * -EMSGSIZE. */
 int codec_encode(const struct wire_event *event, void *ret, size_t max);
 
+/* The first of the two bytes by which the bus routes events of that type; the second is 0. */
+unsigned char codec_prefix(enum wire_type type);
+
 /* "MonitorPowerStartEvent". */
 const char *codec_type_name(enum wire_type type);
 

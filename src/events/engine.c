@@ -20,9 +20,9 @@
 #include "core/clock.h"
 #include "events/bus.h"
 #include "events/event.h"
+#include "events/link.h"
 #include "events/source.h"
 #include "util/cleanup.h"
-#include "util/timestamp.h"
 
 #define ATTEMPT_EVERY_NS (5 * NS_PER_S)
 #define QUIT_LINGER_MS 1000
@@ -44,8 +44,8 @@ enum exchange {
 struct engine {
 	void *zmq;
 	void *req;
-	void *monitor; /* tells what becomes of req's connection */
-	unsigned n_attempts;
+	void *monitor;   /* tells what becomes of req's connection */
+	struct link out; /* where plugins publish, if that is known */
 	int epoll_fd;
 	int timer_fd;
 	uint64_t attempt_ns; /* when the last attempt began */
@@ -55,6 +55,7 @@ struct engine {
 	bool announced;
 	bool terminated;
 	enum exchange exchange;
+	int linger_ms; /* of what was published at the end */
 	struct event event;
 };
 
@@ -122,7 +123,7 @@ static int open_sockets(struct source *s)
 	if (!e->req ||
 		zmq_setsockopt(e->req, ZMQ_RECONNECT_IVL, &far_off_ms, sizeof(far_off_ms)) < 0)
 		return -errno;
-	e->monitor = bus_monitor(e->zmq, e->req, ++e->n_attempts, events);
+	e->monitor = bus_monitor(e->zmq, e->req, events);
 	if (!e->monitor || zmq_connect(e->req, s->options.address) < 0)
 		return -errno;
 	watch(e, bus_socket_fd(e->req));
@@ -150,19 +151,18 @@ static void ask(struct engine *e)
 		e->exchange = WAITING;
 }
 
-static int send_about_self(struct source *s, enum wire_type type)
+static int send_about_self(struct source *s, void *socket, enum wire_type type)
 {
-	struct engine *e = s->state;
-	char message[1024], created[TIMESTAMP_MAX];
-	struct wire_event event = { .type = type };
-	int n;
+	char message[EVENT_ABOUT_SELF_MAX];
+	int n = event_about_self(&s->options, type, message, sizeof(message));
 
-	timestamp_utc_naive(clock_wall_ns(&clock_system), created, sizeof(created));
-	event.create_ts = (struct wire_text) { created, strlen(created) };
-	event.name = (struct wire_text) { s->options.plugin_name, strlen(s->options.plugin_name) };
-	event.uuid = (struct wire_text) { s->options.plugin_uuid, strlen(s->options.plugin_uuid) };
-	n = codec_encode(&event, message, sizeof(message));
-	return n < 0 ? n : bus_send(e->req, message, (size_t) n);
+	return n < 0 ? n : bus_send(socket, message, (size_t) n);
+}
+
+static void mend_out(struct engine *e)
+{
+	if (e->out.stuck)
+		link_mend(&e->out);
 }
 
 static void on_connected(struct source *s)
@@ -172,31 +172,12 @@ static void on_connected(struct source *s)
 	e->connected = true;
 	e->said_away = false;
 	arm_timer(e, 0);
+	mend_out(e);
 	say(s, false, "connected to the event engine at", "");
-	if (!e->announced && send_about_self(s, WIRE_PLUGIN_STARTED) == 0)
+	if (!e->announced && send_about_self(s, e->req, WIRE_PLUGIN_STARTED) == 0)
 		e->exchange = ANNOUNCING;
 	else
 		ask(e);
-}
-
-static void take_event(struct source *s, const void *message, size_t size)
-{
-	struct engine *e = s->state;
-	char why[EVENT_WHY_MAX] = "";
-	int r = event_decode(message, size, s->options.monitor_types, &e->event, why, sizeof(why));
-
-	if (r == -ENOMSG) /* a good event for somebody else */
-		return;
-	if (r < 0) {
-		s->owner.refused(s->owner.ctx, e->event.create_ts, why);
-		return;
-	}
-	if (e->event.kind == EVENT_TERMINATE) {
-		if (!event_is_for(&e->event, s->options.plugin_name, s->options.plugin_uuid))
-			return;
-		e->terminated = true;
-	}
-	s->owner.take(s->owner.ctx, &e->event, why, sizeof(why));
 }
 
 static void work_on_replies(struct source *s)
@@ -218,7 +199,8 @@ static void work_on_replies(struct source *s)
 			if (exchange == ANNOUNCING)
 				e->announced = true;
 			else
-				take_event(s, zmq_msg_data(&message), zmq_msg_size(&message));
+				e->terminated = event_take(s, &e->event, zmq_msg_data(&message),
+					zmq_msg_size(&message));
 			zmq_msg_close(&message);
 		}
 		if (!e->terminated)
@@ -265,6 +247,7 @@ static void on_timer(struct source *s)
 {
 	struct engine *e = s->state;
 
+	mend_out(e);
 	if (e->req && !e->said_away) {
 		say_away(s);
 		e->said_away = true;
@@ -280,11 +263,31 @@ static void engine_work(struct source *s)
 	struct engine *e = s->state;
 	uint64_t expirations;
 
+	link_work(&e->out);
 	work_on_monitor(s);
 	work_on_replies(s);
 	if (read(e->timer_fd, &expirations, sizeof(expirations)) == (ssize_t) sizeof(expirations) &&
 		!e->connected && !e->terminated)
 		on_timer(s);
+}
+
+static int open_out(struct source *s, char *ret_why, size_t n)
+{
+	struct engine *e = s->state;
+	int r;
+
+	if (!s->options.publish)
+		return 0;
+	e->out = (struct link) { .zmq = e->zmq,
+		.type = ZMQ_XPUB,
+		.address = s->options.publish,
+		.epoll_fd = e->epoll_fd };
+	r = link_open(&e->out);
+	if (r < 0)
+		snprintf(ret_why, n,
+			"%s is no address to connect to: %s; one looks like tcp://engine:5559",
+			s->options.publish, zmq_strerror(-r));
+	return r;
 }
 
 static int engine_open(struct source *s, char *ret_why, size_t n)
@@ -309,12 +312,14 @@ static int engine_open(struct source *s, char *ret_why, size_t n)
 	watch(e, e->timer_fd);
 	s->fd = e->epoll_fd;
 	r = attempt(s);
-	if (r < 0)
+	if (r < 0) {
 		snprintf(ret_why, n,
 			"%s is no address to connect to: %s; one looks like "
 			"tcp://engine:6010",
 			s->options.address, zmq_strerror(-r));
-	return r;
+		return r;
+	}
+	return open_out(s, ret_why, n);
 }
 
 /* Waits for the engine's answer, whatever it is; false if none came. */
@@ -345,7 +350,8 @@ static bool say_goodbye(struct source *s, int linger_ms)
 {
 	struct engine *e = s->state;
 
-	if (e->exchange != NOTHING_PENDING || send_about_self(s, WIRE_PLUGIN_TERMINATING) < 0 ||
+	if (e->exchange != NOTHING_PENDING ||
+		send_about_self(s, e->req, WIRE_PLUGIN_TERMINATING) < 0 ||
 		!await_reply(e, now_ns() + (uint64_t) linger_ms * NS_PER_MS))
 		return false;
 	set_linger(e->req, linger_ms);
@@ -353,14 +359,21 @@ static bool say_goodbye(struct source *s, int linger_ms)
 }
 
 /* After a terminate event the REQ socket is free to say goodbye. With a request pending it is not:
- * the engine then reads "quit" from a second socket as soon as its next event has come. */
+ * that the plugin ends can then be said only where plugins publish, and the engine reads "quit" from
+ * a second socket as soon as its next event has come. */
 static void engine_leave(struct source *s, int timeout_ms)
 {
 	struct engine *e = s->state;
 	int linger_ms = timeout_ms < QUIT_LINGER_MS ? timeout_ms : QUIT_LINGER_MS;
 	void *second;
 
-	if (!e->connected || say_goodbye(s, linger_ms))
+	if (e->connected && say_goodbye(s, linger_ms))
+		return;
+	link_work(&e->out);
+	if (e->out.up && (!e->connected || e->exchange != NOTHING_PENDING) &&
+		send_about_self(s, e->out.socket, WIRE_PLUGIN_TERMINATING) == 0)
+		e->linger_ms = linger_ms;
+	if (!e->connected)
 		return;
 	second = bus_socket(e->zmq, ZMQ_REQ, linger_ms);
 	if (!second)
@@ -377,6 +390,7 @@ static void engine_close(struct source *s)
 	if (!e)
 		return;
 	close_sockets(e);
+	link_close(&e->out, e->linger_ms);
 	if (e->zmq)
 		bus_leave(e->zmq, CLOSE_MS);
 	close_fd(&e->epoll_fd);

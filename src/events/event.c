@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/meter.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
@@ -186,6 +187,36 @@ int event_decode(const void *message, size_t n, enum monitor_types numbering, st
 	if (r < 0)
 		return r;
 	return to_event(&w, numbering, ret, ret_why, why_size);
+}
+
+bool event_take(struct source *s, struct event *room, const void *message, size_t n)
+{
+	char why[EVENT_WHY_MAX] = "";
+	int r = event_decode(message, n, s->options.monitor_types, room, why, sizeof(why));
+
+	if (r == -ENOMSG) /* a good event for somebody else */
+		return false;
+	if (r < 0) {
+		s->owner.refused(s->owner.ctx, room->create_ts, why);
+		return false;
+	}
+	if (room->kind == EVENT_TERMINATE &&
+		!event_is_for(room, s->options.plugin_name, s->options.plugin_uuid))
+		return false;
+	s->owner.take(s->owner.ctx, room, why, sizeof(why));
+	return room->kind == EVENT_TERMINATE;
+}
+
+int event_about_self(const struct source_options *self, enum wire_type type, void *ret, size_t max)
+{
+	char created[TIMESTAMP_MAX];
+	struct wire_event event = { .type = type };
+
+	timestamp_utc_naive(clock_wall_ns(&clock_system), created, sizeof(created));
+	event.create_ts = (struct wire_text) { created, strlen(created) };
+	event.name = (struct wire_text) { self->plugin_name, strlen(self->plugin_name) };
+	event.uuid = (struct wire_text) { self->plugin_uuid, strlen(self->plugin_uuid) };
+	return codec_encode(&event, ret, max);
 }
 
 bool event_is_for(const struct event *event, const char *name, const char *uuid)

@@ -59,6 +59,7 @@ struct source_owner {
 
 struct source_options {
 	const char *address; /* "tcp://HOST:PORT" */
+	const char *publish; /* where an engine takes what plugins publish; NULL: not known */
 	enum monitor_types monitor_types;
 	const char *plugin_name; /* who this plugin is on the bus */
 	const char *plugin_uuid;
@@ -87,5 +88,6 @@ struct source_ops {
 
 extern const struct source_ops source_listen;
 extern const struct source_ops source_engine;
+extern const struct source_ops source_pubsub;
 
 #endif

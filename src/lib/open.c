@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "util/cleanup.h"
 #include "util/sensorlist.h"
+#include "util/thread.h"
 #include "util/u128.h"
 
 #define MAX_GPUS 64
@@ -331,17 +331,10 @@ static void *keep(void *arg)
 /* With the lock held, which the thread waits for. */
 static int start_keeper(struct pm *pm)
 {
-	sigset_t all, old;
-	int r;
+	int r = thread_start(&pm->keeper, keep, pm, "pm-keeper");
 
-	/* Signals are the program's business. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&pm->keeper, NULL, keep, pm);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r)
-		return pm_fail(-r, "no thread can be made: %s", strerror(r));
-	pthread_setname_np(pm->keeper, "pm-keeper");
+	if (r < 0)
+		return pm_fail(r, "no thread can be made: %s", strerror(-r));
 	pm->has_keeper = true;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/fdtext.h"
 #include "util/parse.h"
 
 static int read_pmu_file(const struct host *h, const struct perf_pmu *pmu, const char *dir,
@@ -153,15 +154,9 @@ int perf_group_open(const struct host *h, const struct perf_pmu *pmu, int cpu,
 static int read_count(int fd, uint64_t *ret)
 {
 	char text[32];
-	ssize_t n;
+	int n = fdtext_read(fd, text, sizeof(text));
 
-	do
-		n = pread(fd, text, sizeof(text) - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	return n == 0 ? -ENODEV : parse_u64(text, ret);
+	return n < 0 ? n : n == 0 ? -ENODEV : parse_u64(text, ret);
 }
 
 /* The values of all that joined the head, in their order. */

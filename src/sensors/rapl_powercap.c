@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "sensors/rapl.h"
 #include "sensors/rapl_powercap_zones.h"
 #include "util/cleanup.h"
+#include "util/fdtext.h"
 #include "util/parse.h"
 #include "util/self.h"
 #include "util/u128.h"
@@ -77,15 +77,9 @@ static bool recover_unit(uint64_t range_uj, uint64_t uj, uint64_t *ret_nj, unsig
 static int read_energy_uj(int fd, uint64_t *ret)
 {
 	char text[32];
-	ssize_t n;
+	int n = fdtext_read(fd, text, sizeof(text));
 
-	do
-		n = pread(fd, text, sizeof(text) - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	return n == 0 ? -ENODATA : parse_u64(text, ret);
+	return n < 0 ? n : n == 0 ? -ENODATA : parse_u64(text, ret);
 }
 
 /* ---- the backend ------------------------------------------------------------------------ */

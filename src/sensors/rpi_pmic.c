@@ -19,6 +19,7 @@
 
 #include "sensors/sensor.h"
 #include "util/cleanup.h"
+#include "util/fdtext.h"
 #include "util/parse.h"
 
 #define MAILBOX "/dev/vcio"
@@ -156,7 +157,7 @@ static bool add_up(const struct rail *rails, size_t n, uint64_t ret_uw[DOMAINS])
 static int ask(const struct host *h, int fd, struct message *m)
 {
 	struct stat st;
-	ssize_t n;
+	int n;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -164,12 +165,9 @@ static int ask(const struct host *h, int fd, struct message *m)
 		.size = sizeof(*m), .tag = TAG_GENCMD, .value_size = TEXT_MAX, .text = COMMAND
 	};
 	if (S_ISREG(st.st_mode)) {
-		do
-			n = pread(fd, m->text, TEXT_MAX - 1, 0);
-		while (n < 0 && errno == EINTR);
+		n = fdtext_read(fd, m->text, TEXT_MAX);
 		if (n < 0)
-			return -errno;
-		m->text[n] = '\0';
+			return n;
 	} else {
 		if (ioctl(fd, MAILBOX_PROPERTY, m) < 0)
 			return -errno;

@@ -3,7 +3,8 @@
  * What camera-traps keeps beside its logs: metadata_<start>.json, rewritten whenever a session
  * begins or ends, and power_summary_report.json, which appears when the plugin ends; its readers
  * take it as soon as they see it. They add its numbers up unchecked, and a plugin's CPU number
- * must be above 0, so nothing is ever null, and a true 0 is a millionth of a watt.
+ * must be above 0, so nothing is ever null, and a true 0 is a millionth of a watt. They know a few
+ * plugins by name: whatever else was measured stands in lists of its own, of the same form.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "sinks/camera_traps_sums.h"
 #include "sinks/sink.h"
 #include "util/atomicfile.h"
 #include "util/buf.h"
@@ -21,134 +23,136 @@
 #include "util/timestamp.h"
 
 #define SUMMARY_NAME "power_summary_report.json"
+#define SUMMARY_VERSION 1
 #define OWN_NAME "power_monitor_plugin"
 #define LEAST_UW 1
 
-/* All sessions of one process together. */
-struct process {
-	pid_t pid;
-	char plugin[64];
-	char command_line[256];
-	uint32_t kinds;
-	int64_t start_wall_ns;
-	int64_t end_wall_ns; /* 0: still under way */
-	uint64_t cpu_uj;
-	uint64_t cpu_ns; /* measured time */
-	uint64_t gpu_uj;
-	uint64_t gpu_ns;
-	bool estimated;
-};
+#define COMMAND_LINE_MAX 4096
 
 struct reports {
 	char metadata_name[80];
 	int64_t start_wall_ns;
-	struct process *processes;
-	size_t n;
-	size_t cap;
-	bool stale; /* metadata has to be written */
+	struct sums sums;
+	bool stale;  /* metadata has to be written */
+	bool opened; /* the earlier run's summary is gone */
 };
 
 /* ---- who is who ------------------------------------------------------------------------- */
 
-static void read_command_line(pid_t pid, char *ret, size_t n)
+/* Arguments with a blank between them; "" of a process that has gone. */
+static char *read_command_line(pid_t pid)
 {
 	CLEANUP_FD int fd = -1;
-	char path[40];
+	char path[40], text[COMMAND_LINE_MAX];
 	ssize_t got;
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	got = fd < 0 ? -1 : read(fd, ret, n - 1);
+	got = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	while (got > 0 && text[got - 1] == '\0')
+		got--;
 	if (got < 0)
 		got = 0;
-	while (got > 0 && ret[got - 1] == '\0')
-		got--;
-	ret[got] = '\0';
 	for (ssize_t i = 0; i < got; i++)
-		if (ret[i] == '\0')
-			ret[i] = ' ';
+		if (text[i] == '\0')
+			text[i] = ' ';
+	text[got] = '\0';
+	return strdup(text);
 }
 
-/* The known plugins by their programs; anything else by its process's name. */
-static void name_plugin(struct process *p, const char *process_name)
+/* The plugin whose program the command line names first; NULL: none that the readers know. */
+static const char *plugin_of(pid_t pid, const char *command_line)
 {
-	static const char *const known[] = { "image_generating_plugin", "image_scoring_plugin",
-		"image_detecting_plugin", "oracle_plugin" };
+	static const struct {
+		const char *program, *plugin;
+	} known[] = {
+		{ "image_generating_plugin", "image_generating_plugin" },
+		{ "image_scoring_plugin", "image_scoring_plugin" },
+		{ "image_detecting_plugin", "image_detecting_plugin" },
+		{ "oracle_plugin", "oracle_plugin" },
+		{ "power_measuring_plugin", OWN_NAME },
+	};
+	const char *first = NULL, *plugin = NULL;
 
-	snprintf(p->plugin, sizeof(p->plugin), "%s", process_name);
-	if (p->pid == getpid())
-		snprintf(p->plugin, sizeof(p->plugin), OWN_NAME);
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (strstr(p->command_line, known[i]))
-			snprintf(p->plugin, sizeof(p->plugin), "%s", known[i]);
-}
+	if (pid == getpid())
+		return OWN_NAME;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		const char *at = strstr(command_line, known[i].program);
 
-static struct process *process_of(struct reports *state, const struct session_report *report)
-{
-	struct process *p;
-
-	for (size_t i = 0; i < state->n; i++)
-		if (state->processes[i].pid == report->pid)
-			return &state->processes[i];
-	if (state->n == state->cap) {
-		size_t cap = state->cap ? state->cap * 2 : 16;
-
-		p = realloc(state->processes, cap * sizeof(*p));
-		if (!p)
-			return NULL;
-		state->processes = p;
-		state->cap = cap;
+		if (at && (!first || at < first)) {
+			first = at;
+			plugin = known[i].plugin;
+		}
 	}
-	p = &state->processes[state->n++];
-	*p = (struct process) { .pid = report->pid, .start_wall_ns = report->start_wall_ns };
-	read_command_line(p->pid, p->command_line, sizeof(p->command_line));
-	name_plugin(p, report->name);
-	return p;
+	return plugin;
 }
 
-static bool is_first_of_plugin(const struct reports *state, size_t i)
+static struct process_sum *process_of(struct reports *state, const struct session_report *report)
 {
-	for (size_t k = 0; k < i; k++)
-		if (strcmp(state->processes[k].plugin, state->processes[i].plugin) == 0)
-			return false;
-	return true;
+	bool is_new;
+	struct process_sum *p = sums_process(&state->sums, report, &is_new);
+	const char *plugin;
+	char *line;
+
+	if (!p || !is_new)
+		return p;
+	line = read_command_line(p->pid);
+	plugin = plugin_of(p->pid, line ? line : "");
+	if (sums_name(&state->sums, p, plugin ? plugin : report->name, plugin, line) < 0)
+		return NULL;
+	return p;
 }
 
 /* ---- metadata --------------------------------------------------------------------------- */
 
-static void put_plugin(struct json *j, const struct reports *state, size_t first)
+static void put_plugin(struct json *j, const struct sink *s, size_t plugin)
 {
-	const char *plugin = state->processes[first].plugin;
-	uint32_t kinds = 0;
+	const struct reports *state = s->state;
+	const struct plugin_sum *of = &state->sums.plugins[plugin];
+	static const enum kind devices[] = { KIND_CPU, KIND_GPU };
 
 	json_open(j, '{');
-	json_kv_string(j, "name", plugin);
+	json_kv_string(j, "name", of->name);
 	json_key(j, "pids");
 	json_open(j, '[');
-	for (size_t i = first; i < state->n; i++) {
-		if (strcmp(state->processes[i].plugin, plugin) != 0)
-			continue;
-		json_i64(j, state->processes[i].pid);
-		kinds |= state->processes[i].kinds;
+	for (size_t i = 0; i < state->sums.n; i++) {
+		const struct process_sum *p = &state->sums.processes[i];
+
+		if (p->plugin == plugin && !p->pid_again)
+			json_i64(j, p->pid);
 	}
 	json_close(j, ']');
 	json_key(j, "devices_measured");
 	json_open(j, '[');
-	if (kinds & KIND_BIT(KIND_CPU))
-		json_string(j, "cpu");
-	if (kinds & KIND_BIT(KIND_GPU))
-		json_string(j, "gpu");
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
+		if ((of->kinds & KIND_BIT(devices[i])) && s->options.sources[devices[i]])
+			json_string(j, kind_name(devices[i]));
 	json_close(j, ']');
-	json_kv_string(j, "command_line", state->processes[first].command_line);
+	json_kv_string(j, "command_line", of->command_line ? of->command_line : "");
 	json_close(j, '}');
 }
 
-/* The readers know four names of tools; the real sensors stand in the parameters. */
+static void put_plugins(struct json *j, const struct sink *s, const char *key, bool known)
+{
+	const struct reports *state = s->state;
+
+	json_key(j, key);
+	json_open(j, '[');
+	for (size_t i = 0; i < state->sums.n_plugins; i++)
+		if (state->sums.plugins[i].known == known)
+			put_plugin(j, s, i);
+	json_close(j, ']');
+}
+
+/* The readers know four names of tools, for the CPUs one of them for boards with rails; the real
+ * sensors stand in the parameters. */
 static void put_tool(struct json *j, const struct sink *s, enum kind kind, const char *tool)
 {
 	const char *source = s->options.sources[kind], *type = kind_name(kind);
 	char text[400];
 
+	if (source && strstr(source, "jetson"))
+		tool = "jtop";
 	json_open(j, '{');
 	json_kv_string(j, "device_type", type);
 	json_kv_string(j, "tool_name", tool);
@@ -164,7 +168,7 @@ static void put_time(struct json *j, const char *key, int64_t wall_ns)
 {
 	char text[TIMESTAMP_MAX];
 
-	timestamp_local_micro(wall_ns, text, sizeof(text));
+	timestamp_rfc3339(wall_ns, text, sizeof(text));
 	json_kv_string(j, key, text);
 }
 
@@ -176,12 +180,8 @@ static int write_metadata(struct sink *s, bool sync)
 	int r = -ENOMEM;
 
 	json_open(&j, '{');
-	json_key(&j, "plugins");
-	json_open(&j, '[');
-	for (size_t i = 0; i < state->n; i++)
-		if (is_first_of_plugin(state, i))
-			put_plugin(&j, state, i);
-	json_close(&j, ']');
+	put_plugins(&j, s, "plugins", true);
+	put_plugins(&j, s, "other_processes", false);
 	json_key(&j, "tools");
 	json_open(&j, '{');
 	json_key(&j, "devices");
@@ -209,13 +209,98 @@ static uint64_t mean_uw(uint64_t uj, uint64_t ns)
 	return ns ? (uint64_t) ((double) uj * 1e9 / (double) ns) : 0;
 }
 
-static uint64_t cpu_uw(const struct process *p)
+static const char *quality_of(const struct sink *s, enum kind kind, const struct amount *a)
 {
-	uint64_t uw = mean_uw(p->cpu_uj, p->cpu_ns);
+	const char *source = s->options.sources[kind];
 
-	if (!(p->kinds & KIND_BIT(KIND_CPU)))
-		return 0;
-	return uw ? uw : LEAST_UW;
+	return !a->known || !source           ? "none"
+		: strstr(source, "SIMULATED") ? "simulated"
+		: a->flags & FLAG_ESTIMATED   ? "estimated"
+		: a->flags & FLAG_INTEGRATED  ? "integrated"
+					      : "measured";
+}
+
+static void put_micro(struct json *j, const char *kind, const char *key, uint64_t value)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s_%s", kind, key);
+	json_kv_micro(j, name, (int64_t) value);
+}
+
+/* What no reader of old looks at: what stands behind a mean, where there is one. */
+static void put_more(struct json *j, const struct sink *s, enum kind kind, const struct amount *a)
+{
+	const char *name = kind_name(kind);
+	char key[64];
+
+	snprintf(key, sizeof(key), "%s_quality", name);
+	json_kv_string(j, key, quality_of(s, kind, a));
+	if (!a->known)
+		return;
+	put_micro(j, name, "seconds", a->ns / NS_PER_US);
+	put_micro(j, name, "energy_joules", a->energy.uj);
+	put_micro(j, name, "energy_low_joules", a->energy.low_uj);
+	put_micro(j, name, "energy_high_joules", a->energy.high_uj);
+	if (!a->own_known)
+		return;
+	put_micro(j, name, "own_power_consumption", mean_uw(a->own.uj, a->ns));
+	put_micro(j, name, "own_energy_joules", a->own.uj);
+	put_micro(j, name, "own_energy_low_joules", a->own.low_uj);
+	put_micro(j, name, "own_energy_high_joules", a->own.high_uj);
+}
+
+/* The part that is the same for a process and a plugin: first what is read, then the rest. */
+static void put_amounts(struct json *j, const struct sink *s, uint32_t kinds,
+	const struct amount amounts[KIND_COUNT])
+{
+	const struct amount *cpu = &amounts[KIND_CPU], *gpu = &amounts[KIND_GPU];
+	uint64_t cpu_uw = mean_uw(cpu->energy.uj, cpu->ns);
+	uint64_t gpu_uw = mean_uw(s->options.own_gpu ? gpu->own.uj : gpu->energy.uj, gpu->ns);
+
+	if ((kinds & KIND_BIT(KIND_CPU)) && cpu_uw < LEAST_UW)
+		cpu_uw = LEAST_UW;
+	json_kv_micro(j, "cpu_power_consumption", (int64_t) cpu_uw);
+	json_kv_micro(j, "gpu_power_consumption", (int64_t) gpu_uw);
+	for (int k = 0; k < KIND_COUNT; k++)
+		if (kinds & KIND_BIT(k))
+			put_more(j, s, (enum kind) k, &amounts[k]);
+}
+
+static void put_plugin_summary(struct json *j, const struct sink *s, size_t plugin)
+{
+	const struct reports *state = s->state;
+	const struct plugin_sum *of = &state->sums.plugins[plugin];
+	struct amount amounts[KIND_COUNT];
+	uint64_t samples = of->forgotten_samples;
+	size_t n = of->n_forgotten;
+
+	for (int k = 0; k < KIND_COUNT; k++)
+		sums_of_plugin(&state->sums, plugin, (enum kind) k, &amounts[k]);
+	for (size_t i = 0; i < state->sums.n; i++) {
+		if (state->sums.processes[i].plugin != plugin)
+			continue;
+		samples += state->sums.processes[i].samples;
+		n++;
+	}
+	json_open(j, '{');
+	json_kv_string(j, "plugin", of->name);
+	put_amounts(j, s, of->kinds, amounts);
+	json_kv_u64(j, "samples", samples);
+	json_kv_u64(j, "processes", n);
+	json_close(j, '}');
+}
+
+static void put_plugin_summaries(struct json *j, const struct sink *s, const char *key, bool known)
+{
+	const struct reports *state = s->state;
+
+	json_key(j, key);
+	json_open(j, '[');
+	for (size_t i = 0; i < state->sums.n_plugins; i++)
+		if (state->sums.plugins[i].known == known)
+			put_plugin_summary(j, s, i);
+	json_close(j, ']');
 }
 
 static void put_second(struct json *j, const char *key, int64_t wall_ns)
@@ -226,39 +311,20 @@ static void put_second(struct json *j, const char *key, int64_t wall_ns)
 	json_kv_string(j, key, text);
 }
 
-/* A plugin of several processes draws what they draw together; the GPU is the same for all. */
-static void put_plugin_summary(struct json *j, const struct reports *state, size_t first)
+static void put_process_summary(struct json *j, const struct sink *s, const struct process_sum *p)
 {
-	const char *plugin = state->processes[first].plugin;
-	uint64_t cpu = 0, gpu = 0;
+	const struct reports *state = s->state;
+	struct amount amounts[KIND_COUNT];
 
-	for (size_t i = first; i < state->n; i++) {
-		const struct process *p = &state->processes[i];
-
-		if (strcmp(p->plugin, plugin) != 0)
-			continue;
-		cpu += cpu_uw(p);
-		if (mean_uw(p->gpu_uj, p->gpu_ns) > gpu)
-			gpu = mean_uw(p->gpu_uj, p->gpu_ns);
-	}
-	json_open(j, '{');
-	json_kv_string(j, "plugin", plugin);
-	json_kv_micro(j, "cpu_power_consumption", (int64_t) cpu);
-	json_kv_micro(j, "gpu_power_consumption", (int64_t) gpu);
-	json_close(j, '}');
-}
-
-static void put_process_summary(struct json *j, const struct process *p)
-{
+	for (int k = 0; k < KIND_COUNT; k++)
+		sums_of_process(p, (enum kind) k, &amounts[k]);
 	json_open(j, '{');
 	json_kv_i64(j, "pid", p->pid);
-	json_kv_string(j, "plugin_name", p->plugin);
+	json_kv_string(j, "plugin_name", state->sums.plugins[p->plugin].name);
 	put_second(j, "start_time", p->start_wall_ns);
 	put_second(j, "end_time", p->end_wall_ns ? p->end_wall_ns : clock_wall_ns(&clock_system));
-	json_kv_micro(j, "cpu_power_consumption", (int64_t) cpu_uw(p));
-	json_kv_micro(j, "gpu_power_consumption", (int64_t) mean_uw(p->gpu_uj, p->gpu_ns));
-	json_kv_micro(j, "cpu_energy_joules", (int64_t) p->cpu_uj);
-	json_kv_string(j, "quality", p->estimated ? "estimated" : "measured");
+	put_amounts(j, s, p->kinds, amounts);
+	json_kv_u64(j, "samples", p->samples);
 	json_close(j, '}');
 }
 
@@ -270,17 +336,16 @@ static int write_summary(struct sink *s)
 	int r = -ENOMEM;
 
 	json_open(&j, '{');
-	json_key(&j, "plugin power summary report");
-	json_open(&j, '[');
-	for (size_t i = 0; i < state->n; i++)
-		if (is_first_of_plugin(state, i))
-			put_plugin_summary(&j, state, i);
-	json_close(&j, ']');
+	put_plugin_summaries(&j, s, "plugin power summary report", true);
 	json_key(&j, "pid power summary report");
 	json_open(&j, '[');
-	for (size_t i = 0; i < state->n; i++)
-		put_process_summary(&j, &state->processes[i]);
+	for (size_t i = 0; i < state->sums.n; i++)
+		put_process_summary(&j, s, &state->sums.processes[i]);
 	json_close(&j, ']');
+	put_plugin_summaries(&j, s, "other power summary report", false);
+	json_kv_string(&j, "gpu_power_consumption_is",
+		s->options.own_gpu ? "of the process" : "of the device");
+	json_kv_u64(&j, "schema_version", SUMMARY_VERSION);
 	json_close(&j, '}');
 	buf_char(&b, '\n');
 	if (!b.failed)
@@ -298,7 +363,7 @@ static int report_open(struct sink *s, char *ret_why, size_t n)
 	int r;
 
 	*ret_why = '\0';
-	s->types = 1u << RECORD_BEGIN | 1u << RECORD_END;
+	s->types = 1u << RECORD_LINE | 1u << RECORD_BEGIN | 1u << RECORD_END;
 	if (!state)
 		return -ENOMEM;
 	state->start_wall_ns = clock_wall_ns(&clock_system);
@@ -314,6 +379,7 @@ static int report_open(struct sink *s, char *ret_why, size_t n)
 		return r;
 	}
 	r = write_metadata(s, false);
+	state->opened = r == 0;
 	if (r < 0)
 		snprintf(ret_why, n, "%s/%s: %s", s->options.path, state->metadata_name,
 			strerror(-r));
@@ -323,28 +389,21 @@ static int report_open(struct sink *s, char *ret_why, size_t n)
 static void report_write(struct sink *s, const struct record *r)
 {
 	struct reports *state = s->state;
-	const struct session_report *report = r->session;
-	struct process *p = process_of(state, report);
-	const struct session_total *cpu = &report->totals[KIND_CPU];
-	const struct session_total *gpu = &report->totals[KIND_GPU];
+	struct process_sum *p;
 
+	if (r->type == RECORD_LINE) {
+		if (r->kind == KIND_CPU)
+			sums_sample(&state->sums, r->pid);
+		return;
+	}
+	p = process_of(state, r->session);
 	if (!p)
 		return;
 	state->stale = true;
-	p->kinds |= report->kinds;
-	if (r->type != RECORD_END)
-		return;
-	if (report->end_wall_ns > p->end_wall_ns)
-		p->end_wall_ns = report->end_wall_ns;
-	if (cpu->known) {
-		p->cpu_uj += cpu->energy.uj;
-		p->cpu_ns += report->seconds_ns;
-		p->estimated |= !!(cpu->flags & FLAG_ESTIMATED);
-	}
-	if (gpu->known) {
-		p->gpu_uj += gpu->energy.uj;
-		p->gpu_ns += report->seconds_ns;
-	}
+	if (r->type == RECORD_BEGIN)
+		sums_begin(&state->sums, p, r->session);
+	else
+		sums_end(&state->sums, p, r->session, r->t_ns);
 }
 
 static int report_flush(struct sink *s, bool sync)
@@ -366,9 +425,12 @@ static void report_close(struct sink *s)
 
 	if (!state)
 		return;
-	if (write_metadata(s, true) == 0)
-		write_summary(s);
-	free(state->processes);
+	if (state->opened) {
+		int r = write_metadata(s, true), r2 = write_summary(s);
+
+		s->health.error = r2 < 0 ? r2 : r;
+	}
+	sums_finish(&state->sums);
 	free(state);
 	s->state = NULL;
 }

@@ -13,6 +13,7 @@
 #include "util/atomicfile.h"
 #include "util/buf.h"
 #include "util/grow.h"
+#include "util/json_out.h"
 #include "util/timestamp.h"
 
 /* As many files as may wait for room on the disk. */

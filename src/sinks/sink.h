@@ -15,6 +15,8 @@ struct sink_options {
 	/* Where a kind's figures come from, in words: "rapl-powercap", or "estimate, ESTIMATED: "
 	 * with the model and its bounds; NULL: there is no sensor for it. */
 	const char *sources[KIND_COUNT];
+	/* camera-traps' summary: the GPU's power is the part that the process itself used. */
+	bool own_gpu;
 };
 
 /* How records are doing: shown in the log. */

@@ -31,19 +31,38 @@ struct system_csv {
 	struct host_usage before;
 };
 
+/* Whole or not at all: on a full disk, too, what follows begins a line. */
+static int put(int fd, const char *text, size_t n)
+{
+	ssize_t done = write(fd, text, n);
+	struct stat st;
+
+	if (done < 0)
+		return -errno;
+	if ((size_t) done == n)
+		return 0;
+	if (fstat(fd, &st) == 0 && st.st_size >= done && ftruncate(fd, st.st_size - done) < 0)
+		return -errno;
+	return -ENOSPC;
+}
+
 static int open_csv(const char *dir)
 {
 	char path[4352];
 	CLEANUP_FD int fd = -1;
 	struct stat st;
+	char last;
+	int r = 0;
 
 	snprintf(path, sizeof(path), "%s/system_measurements.csv", dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_size == 0 && write(fd, header, sizeof(header) - 1) < 0)
-		return -errno;
-	return take_fd(&fd);
+	if (st.st_size == 0)
+		r = put(fd, header, sizeof(header) - 1);
+	else if (pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n')
+		r = put(fd, "\n", 1); /* a row that a power cut tore */
+	return r < 0 ? r : take_fd(&fd);
 }
 
 static int csv_open(struct sink *s, char *ret_why, size_t n)
@@ -122,7 +141,7 @@ static int write_row(struct system_csv *state)
 		total ? 100.0 * (double) (total - available) / (double) total : 0, disk_total,
 		disk_free,
 		disk_total ? 100.0 * (double) (disk_total - disk_free) / (double) disk_total : 0);
-	return write(state->fd, row, (size_t) n) < 0 ? -errno : 0;
+	return put(state->fd, row, (size_t) n);
 }
 
 static int csv_flush(struct sink *s, bool sync)

@@ -13,6 +13,7 @@
 
 #include "util/cleanup.h"
 #include "util/dirscan.h"
+#include "util/fdtext.h"
 #include "util/parse.h"
 
 #define LINE_BYTES 4608
@@ -180,15 +181,9 @@ int cgroup_parse_ns(const char *text, uint64_t *ret_ns)
 int cgroup_read_ns(int fd, uint64_t *ret_ns)
 {
 	char text[1024];
-	ssize_t n;
+	int n = fdtext_read(fd, text, sizeof(text));
 
-	do
-		n = pread(fd, text, sizeof(text) - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	return cgroup_parse_ns(text, ret_ns);
+	return n < 0 ? n : cgroup_parse_ns(text, ret_ns);
 }
 
 static int remove_if_stale(const char *name, void *ctx)

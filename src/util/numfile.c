@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "util/fdtext.h"
 #include "util/numfile.h"
 
 #include <errno.h>
 #include <stddef.h>
-#include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/parse.h"
@@ -16,15 +16,9 @@
 int numfile_read_fd(int fd, int64_t *ret)
 {
 	char text[32];
-	ssize_t n;
+	int n = fdtext_read(fd, text, sizeof(text));
 
-	do
-		n = pread(fd, text, sizeof(text) - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	return n == 0 ? -ENODATA : parse_i64(text, ret);
+	return n < 0 ? n : n == 0 ? -ENODATA : parse_i64(text, ret);
 }
 
 static void wait_for_it(struct numfile *f, uint64_t now_ns)

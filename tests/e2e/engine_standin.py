@@ -192,6 +192,10 @@ class Wire:
             except OSError:
                 pass  # the other pump was faster
 
+    def become(self, target):
+        """Whoever connects from now on finds what listens at that port."""
+        self._target, self._greeting = target, b""
+
     def drop(self):
         """Breaks all connections with a reset; new ones are welcome."""
         with self._lock:

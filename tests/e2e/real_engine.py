@@ -24,10 +24,11 @@ PLUGIN_STARTED, PLUGIN_TERMINATING = 6, 7
 class RealEngine:
     """May be killed and started again, always at the same ports."""
 
-    def __init__(self, program):
+    def __init__(self, program, n_more=0):
         self._program = program
-        self._reserved = [reserve_port() for _ in range(5)]
-        _, _, power, sender, observer = (f"tcp://127.0.0.1:{port_of(r)}" for r in self._reserved)
+        self._reserved = [reserve_port() for _ in range(5 + n_more)]
+        _, _, power, sender, observer = (f"tcp://127.0.0.1:{port_of(r)}"
+                                         for r in self._reserved[:5])
         self.power_port = port_of(self._reserved[2])
         self.power, self.sender, self._observer_address = power, sender, observer
         self._context = zmq.Context()

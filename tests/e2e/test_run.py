@@ -449,6 +449,7 @@ def test_a_terminal_that_is_hung_up(tmp_path):
     script = f"trap 'touch {told}; exit 5' HUP; touch {ready}; while :; do sleep 0.01; done"
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # below nohup it is ignored
         os.execv(POWERMEASURE, [str(POWERMEASURE), "run", *SIM, "-o", str(tmp_path / "report"), "--",
                                 "sh", "-c", script])
     wait_for(ready.exists)

@@ -135,9 +135,11 @@ def signal_is_held(pid):
 
 
 def cpu_of_tree(pid):
-    """CPU seconds of a process and the children that it has waited for."""
+    """CPU seconds of a process, its children, and those that it has waited for."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return time.clock_gettime(clock_of(pid)) + sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
+    waited_s = sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
+    alive = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return waited_s + sum(time.clock_gettime(clock_of(int(x))) for x in [pid, *alive])
 
 
 def test_a_tree_without_any_right(family, tmp_path):

@@ -350,6 +350,8 @@ def test_without_polling_there_is_no_thread():
 
 
 def test_with_polling():
+    # A thread that was joined may be seen a little longer.
+    wait_for(lambda: not pm_threads(), what="the end of earlier threads")
     monitor = Monitor(["sim-polled"])
     assert pm_threads() == ["pm-sim-polled"]
     wait_for(lambda: monitor.read().gpu, what="the GPU's first reading")
@@ -357,7 +359,7 @@ def test_with_polling():
         time.sleep(0.3)
     assert w.result.gpu.quality == "integrated" and w.result.gpu_energy[0] > 0
     monitor.close()
-    assert pm_threads() == []
+    wait_for(lambda: not pm_threads(), what="the end of its thread")
 
 
 GPUS = """

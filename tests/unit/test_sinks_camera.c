@@ -4,9 +4,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +19,7 @@
 #include "jsoncheck.h"
 #include "sinks/sink.h"
 #include "core/clock.h"
+#include "util/cleanup.h"
 
 #define S INT64_C(1000000000)
 #define T0 (1692942659 * S) /* 2023-08-25 05:50:59 UTC */
@@ -22,6 +27,9 @@
 static struct tmpdir dir;
 static struct sink sink;
 static char note[SINK_WHY_MAX];
+static uint64_t start_ticks; /* of the processes whose sessions are written */
+static uint64_t n_sessions;
+static bool own_gpu;
 
 static int set_up(void **state)
 {
@@ -30,6 +38,9 @@ static int set_up(void **state)
 	tzset();
 	dir = tmpdir_make();
 	memset(&sink, 0, sizeof(sink));
+	start_ticks = 1;
+	n_sessions = 0;
+	own_gpu = false;
 	return 0;
 }
 
@@ -44,7 +55,10 @@ static int tear_down(void **state)
 
 static void open_sink(const struct sink_ops *ops)
 {
-	sink = (struct sink) { .ops = ops, .options = { .path = dir.path } };
+	sink = (struct sink) { .ops = ops,
+		.options = { .path = dir.path,
+			.own_gpu = own_gpu,
+			.sources = { [KIND_CPU] = "rapl-perf", [KIND_GPU] = "nvml" } } };
 	if (ops->open(&sink, note, sizeof(note)) != 0)
 		fail_msg("%s", note);
 }
@@ -78,6 +92,7 @@ static void write_session(enum record_type type, uint32_t id, int pid, uint32_t 
 {
 	struct session_report report = { .session_id = id,
 		.pid = pid,
+		.start_ticks = start_ticks,
 		.name = "worker",
 		.kinds = kinds,
 		.start_wall_ns = T0,
@@ -85,9 +100,12 @@ static void write_session(enum record_type type, uint32_t id, int pid, uint32_t 
 		.seconds_ns = type == RECORD_END ? 10 * (uint64_t) S : 0,
 		.ending = "time is up",
 		.create_ts = "" };
-	const struct record r = {
-		.type = type, .who = WHO_PROCESS, .pid = pid, .name = "worker", .session = &report
-	};
+	const struct record r = { .type = type,
+		.who = WHO_PROCESS,
+		.t_ns = 10 * (uint64_t) S * ++n_sessions,
+		.pid = pid,
+		.name = "worker",
+		.session = &report };
 
 	if (totals)
 		memcpy(report.totals, totals, sizeof(report.totals));
@@ -203,53 +221,188 @@ static void expect_in(const char *name, const char *const *parts, size_t n)
 		expect_in(name, parts_, sizeof(parts_) / sizeof(parts_[0])); \
 	} while (0)
 
+#define EVERY_RECORD (1u << RECORD_LINE | 1u << RECORD_BEGIN | 1u << RECORD_END)
+
+/* A process whose command line is like that of the plugin of this name. */
+static pid_t start_plugin(const char *program)
+{
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execlp("sleep", program, "600", (char *) NULL);
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 0); /* closed when the other program has begun */
+	close(ready[0]);
+	return pid;
+}
+
+static void end_plugin(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static const struct session_total measured[KIND_COUNT] = {
+	[KIND_CPU] = { true, true, { 50000000, 40000000, 60000000 }, FLAG_MEASURED, false, { 0 } },
+	[KIND_GPU] = { true, true, { 1500000000, 0, 0 }, FLAG_INTEGRATED, true,
+		{ 300000000, 200000000, 400000000 } },
+};
+static const struct session_total nothing[KIND_COUNT] = {
+	[KIND_CPU] = { true, true, { 0, 0, 0 }, FLAG_ESTIMATED, false, { 0 } },
+};
+
 static void test_reports(void **state)
 {
-	const struct session_total measured[KIND_COUNT] = {
-		[KIND_CPU] = { true, true, { 50000000, 0, 0 }, FLAG_MEASURED },
-		[KIND_GPU] = { true, true, { 1500000000, 0, 0 }, FLAG_MEASURED },
-	};
-	const struct session_total nothing[KIND_COUNT] = {
-		[KIND_CPU] = { true, true, { 0, 0, 0 }, FLAG_ESTIMATED },
-	};
-	pid_t pid = child_start(child_sleep, NULL);
-	char text[64];
+	pid_t pid = start_plugin("/opt/image_scoring_plugin.py"),
+	      other = child_start(child_sleep, NULL);
+	char text[128];
 
 	(void) state;
 	file_put(dir.path, "power_summary_report.json", "of an earlier run");
 	open_sink(&sink_camera_traps_report);
 	assert_false(file_exists(dir.path, "power_summary_report.json"));
-	assert_int_equal(sink.types, 1u << RECORD_BEGIN | 1u << RECORD_END);
+	assert_int_equal(sink.types, EVERY_RECORD);
 	EXPECT_IN(metadata_name(), "\"plugins\": []", "\"start_time\": \"20",
 		"\"last_update_time\": \"20", "\"device_type\": \"cpu\"",
 		"\"tool_name\": \"scaphandre\"", "\"tool_name\": \"nvidia-smi\"",
-		"\"power_units\": \"watts\"", "/cpu.json\"");
+		"\"tool_params\": \"powermeasure: rapl-perf\"", "\"power_units\": \"watts\"",
+		"/cpu.json\"");
 	write_session(RECORD_BEGIN, 1, pid, CPU | GPU, NULL);
 	write_session(RECORD_BEGIN, 2, getpid(), CPU, NULL);
+	write_session(RECORD_BEGIN, 9, other, CPU, NULL);
 	flush();
-	snprintf(text, sizeof(text), "{\"name\": \"worker\", \"pids\": [%d], ", (int) pid);
+	snprintf(text, sizeof(text),
+		"{\"plugins\": [{\"name\": \"image_scoring_plugin\", \"pids\": [%d], ", (int) pid);
 	expect_in(metadata_name(), (const char *const[]) { text }, 1);
 	EXPECT_IN(metadata_name(), "\"devices_measured\": [\"cpu\", \"gpu\"]",
+		"\"command_line\": \"/opt/image_scoring_plugin.py 600\"",
 		"{\"name\": \"power_monitor_plugin\"", "\"devices_measured\": [\"cpu\"]",
 		"test_sinks_camera");
+	/* Whatever the readers do not know by name stands apart. */
+	snprintf(text, sizeof(text),
+		"\"other_processes\": [{\"name\": \"worker\", \"pids\": [%d], ", (int) other);
+	expect_in(metadata_name(), (const char *const[]) { text }, 1);
 	/* A process that has gone still counts. */
-	child_end(pid);
+	end_plugin(pid);
+	child_end(other);
 	write_session(RECORD_END, 1, pid, CPU | GPU, measured);
 	write_session(RECORD_BEGIN, 3, pid, CPU | GPU, NULL);
 	write_session(RECORD_END, 3, pid, CPU | GPU, measured);
 	write_session(RECORD_END, 2, getpid(), CPU, nothing);
+	write_session(RECORD_END, 9, other, CPU, measured);
 	write_session(RECORD_BEGIN, 4, 0x7ffffff0, GPU, NULL);
 	close_sink();
 	/* Means over the measured time; never 0 for a CPU that was measured, and never null. */
-	EXPECT_IN("power_summary_report.json", "\"plugin power summary report\": [",
-		"{\"plugin\": \"worker\", \"cpu_power_consumption\": 5.000000, "
-		"\"gpu_power_consumption\": 150.000000}",
+	EXPECT_IN("power_summary_report.json",
+		"{\"plugin power summary report\": [{\"plugin\": \"image_scoring_plugin\", "
+		"\"cpu_power_consumption\": 5.000000, \"gpu_power_consumption\": 150.000000, ",
+		"\"cpu_quality\": \"measured\", \"cpu_seconds\": 20.000000, "
+		"\"cpu_energy_joules\": 100.000000, \"cpu_energy_low_joules\": 80.000000, "
+		"\"cpu_energy_high_joules\": 120.000000",
+		"\"gpu_quality\": \"integrated\", \"gpu_seconds\": 20.000000",
+		"\"gpu_own_power_consumption\": 30.000000, \"gpu_own_energy_joules\": 600.000000, "
+		"\"gpu_own_energy_low_joules\": 400.000000",
 		"{\"plugin\": \"power_monitor_plugin\", \"cpu_power_consumption\": 0.000001, "
-		"\"gpu_power_consumption\": 0.000000}",
-		"\"pid power summary report\": [", "\"start_time\": \"2023-08-25 05:50:59\"",
-		"\"end_time\": \"2023-08-25 05:51:09\"", "\"cpu_energy_joules\": 100.000000",
-		"\"quality\": \"measured\"", "\"quality\": \"estimated\"");
+		"\"gpu_power_consumption\": 0.000000, \"cpu_quality\": \"estimated\"",
+		"], \"pid power summary report\": [{\"pid\": ",
+		"\"start_time\": \"2023-08-25 05:50:59\", \"end_time\": \"2023-08-25 05:51:09\"",
+		"\"pid\": 2147483632, \"plugin_name\": \"worker\"", "\"gpu_quality\": \"none\"",
+		"\"other power summary report\": [{\"plugin\": \"worker\"",
+		"\"gpu_power_consumption_is\": \"of the device\"", "\"schema_version\": 1");
 	assert_true(file_exists(dir.path, metadata_name()));
+}
+
+static void test_the_part_of_the_process(void **state)
+{
+	pid_t pid = start_plugin("image_generating_plugin.py");
+
+	(void) state;
+	own_gpu = true;
+	open_sink(&sink_camera_traps_report);
+	write_session(RECORD_BEGIN, 1, pid, CPU | GPU, NULL);
+	write_session(RECORD_END, 1, pid, CPU | GPU, measured);
+	close_sink();
+	end_plugin(pid);
+	EXPECT_IN("power_summary_report.json",
+		"\"plugin\": \"image_generating_plugin\", \"cpu_power_consumption\": 5.000000, "
+		"\"gpu_power_consumption\": 30.000000",
+		"\"gpu_energy_joules\": 1500.000000",
+		"\"gpu_power_consumption_is\": \"of the process\"");
+}
+
+/* The command line may name several: the first is the program. Ours may name any, as in the name of
+ * the log directory. */
+static void test_names(void **state)
+{
+	static const struct {
+		const char *program, *plugin;
+	} cases[] = {
+		{ "image_generating_plugin.py", "image_generating_plugin" },
+		{ "/x/image_scoring_plugin_server.py", "image_scoring_plugin" },
+		{ "image_detecting_plugin.py", "image_detecting_plugin" },
+		{ "oracle_plugin.py --of image_scoring_plugin", "oracle_plugin" },
+		{ "power_measuring_plugin.py", "power_monitor_plugin" },
+	};
+	char text[128];
+
+	(void) state;
+	open_sink(&sink_camera_traps_report);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		pid_t pid = start_plugin(cases[i].program);
+
+		write_session(RECORD_BEGIN, (uint32_t) i, pid, CPU, NULL);
+		flush();
+		end_plugin(pid);
+		snprintf(text, sizeof(text), "{\"name\": \"%s\", \"pids\": [%d]", cases[i].plugin,
+			(int) pid);
+		expect_in(metadata_name(), (const char *const[]) { text }, 1);
+	}
+}
+
+/* A pid that was given again is another process; in a list of pids it stands once. */
+static void test_a_pid_that_is_given_again(void **state)
+{
+	const struct session_total cpu_only[KIND_COUNT] = { [KIND_CPU] = measured[KIND_CPU] };
+	pid_t pid = getpid();
+	char text[128];
+
+	(void) state;
+	open_sink(&sink_camera_traps_report);
+	write_session(RECORD_BEGIN, 1, pid, CPU, NULL);
+	write_session(RECORD_END, 1, pid, CPU, cpu_only);
+	start_ticks = 2;
+	write_session(RECORD_BEGIN, 2, pid, CPU, NULL);
+	write_session(RECORD_END, 2, pid, CPU, nothing);
+	close_sink();
+	snprintf(text, sizeof(text), "\"pids\": [%d],", (int) pid);
+	expect_in(metadata_name(), (const char *const[]) { text }, 1);
+	EXPECT_IN("power_summary_report.json",
+		"\"cpu_power_consumption\": 5.000000, \"gpu_power_consumption\": 0.000000, "
+		"\"cpu_quality\": \"measured\", \"cpu_seconds\": 10.000000",
+		"\"cpu_power_consumption\": 0.000001, \"gpu_power_consumption\": 0.000000, "
+		"\"cpu_quality\": \"estimated\", \"cpu_seconds\": 10.000000",
+		"\"plugin\": \"power_monitor_plugin\", \"cpu_power_consumption\": 2.500000");
+}
+
+/* A metadata file that cannot be written must not cost the summary. */
+static void test_the_summary_comes_whatever_else_fails(void **state)
+{
+	char blocked[300];
+
+	(void) state;
+	open_sink(&sink_camera_traps_report);
+	snprintf(blocked, sizeof(blocked), ".%s.new/x", metadata_name());
+	file_put(dir.path, blocked, "in the way");
+	close_sink();
+	EXPECT_IN("power_summary_report.json", "\"plugin power summary report\": []");
+	assert_true(sink.health.error < 0);
 }
 
 static void test_reports_cannot_begin(void **state)
@@ -290,6 +443,14 @@ static size_t count_rows(char **ret_last)
 	return n;
 }
 
+static void expect_in_csv(const char *expected)
+{
+	char *text = file_get(dir.path, "system_measurements.csv", NULL);
+
+	assert_non_null(strstr(text, expected));
+	free(text);
+}
+
 static void test_csv(void **state)
 {
 	char *last = NULL;
@@ -313,6 +474,12 @@ static void test_csv(void **state)
 	assert_true(available > 0 && available <= total);
 	assert_true(used >= 0 && used <= 100);
 	assert_int_equal(sink.ops->reopen(&sink), 0);
+	close_sink();
+	/* A row that a power cut tore is ended. */
+	file_put(dir.path, "system_measurements.csv", "\"readable_time\"\n\"2023-08-25 05:5");
+	open_sink(&sink_system_csv);
+	flush();
+	expect_in_csv("\"2023-08-25 05:5\n\"20");
 	free(last);
 }
 
@@ -322,6 +489,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_logs),
 		TEST(test_reports),
+		TEST(test_the_part_of_the_process),
+		TEST(test_names),
+		TEST(test_a_pid_that_is_given_again),
+		TEST(test_the_summary_comes_whatever_else_fails),
 		TEST(test_reports_cannot_begin),
 		TEST(test_csv),
 	};

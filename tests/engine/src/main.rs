@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 //! The real event engine with three external plugins: the power meter, a sender, and an observer
-//! that is told when plugins begin and end. All ports are given by the caller.
+//! that is told when plugins begin and end; if their ports are given, too, with those that make the
+//! application: one that generates images, one that scores them, and the oracle that ends it all.
+//! All ports are given by the caller.
 //!
 //! It says `ready` on standard output when all ports are served, and the engine's own log goes to
-//! standard error. It ends when all three plugins have sent `plugin_command: quit`.
+//! standard error. It ends when all plugins have sent `plugin_command: quit`.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -98,12 +100,12 @@ impl log::Log for StandardError {
     fn flush(&self) {}
 }
 
-fn serve(ports: [i32; 5]) -> Result<(), EngineError> {
+fn serve(ports: [i32; 5], application: Option<[i32; 3]>) -> Result<(), EngineError> {
     let [publish, subscribe, power, sender, observer] = ports;
     let external = |name, id, port, subscriptions| -> Arc<Box<dyn ExternalPlugin>> {
         Arc::new(Box::new(External { name, id, port, subscriptions }))
     };
-    App::new(publish, subscribe)
+    let mut app = App::new(publish, subscribe)
         .register_plugin(Arc::new(Box::new(Herald)))
         .register_external_plugin(external(
             "ext_power_monitor_plugin",
@@ -117,19 +119,36 @@ fn serve(ports: [i32; 5]) -> Result<(), EngineError> {
             Uuid::from_u128(3),
             observer,
             &[PLUGIN_STARTED, PLUGIN_TERMINATING],
-        ))
-        .run()
+        ));
+    if let Some([generating, scoring, oracle]) = application {
+        for (name, id, port) in [
+            ("ext_image_gen_plugin", 0xd3266646_41ec_11ed_a96f_5391348bab46, generating),
+            ("ext_image_score_plugin", 0xd6e8e42a_41ec_11ed_a36f_a3dcc1cc761a, scoring),
+            ("ext_oracle_plugin", 0x6e153711_9823_4ee6_b608_58e2e801db51, oracle),
+        ] {
+            app = app.register_external_plugin(external(
+                name,
+                Uuid::from_u128(id),
+                port,
+                &[PLUGIN_TERMINATE],
+            ));
+        }
+    }
+    app.run()
 }
 
 fn main() -> ExitCode {
     let ports: Vec<i32> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
-    let Ok(ports) = <[i32; 5]>::try_from(ports) else {
-        eprintln!("usage: test-engine PUBLISH SUBSCRIBE POWER SENDER OBSERVER (port numbers)");
+    let (Some(first), rest) = (ports.first_chunk::<5>(), ports.get(5..).unwrap_or(&[])) else {
+        eprintln!(
+            "usage: test-engine PUBLISH SUBSCRIBE POWER SENDER OBSERVER \
+             [GENERATING SCORING ORACLE] (port numbers)"
+        );
         return ExitCode::from(2);
     };
     log::set_logger(&StandardError).expect("no logger yet");
     log::set_max_level(log::LevelFilter::Debug);
-    match serve(ports) {
+    match serve(*first, <[i32; 3]>::try_from(rest).ok()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The machine and its sensors, opened for a command, and what is wrong with that said in its name.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+int cli_open_host(struct host *ret, const char *command, const char *root)
+{
+	int r = host_init(ret, root, &clock_system);
+
+	if (r == -ENOSYS)
+		return cli_fail(command, "/proc is not mounted: mount -t proc proc /proc");
+	if (r < 0)
+		return cli_fail(command, "--root %s: %s", root ? root : "/", strerror(-r));
+	return CLI_DONE;
+}
+
+int cli_open_rig(
+	struct rig **ret, struct host *host, const char *command, const struct rig_options *options)
+{
+	const char *bad_name;
+	int r = rig_open(ret, host, options, &bad_name);
+
+	if (r == -EINVAL)
+		return cli_usage(command,
+			"--sensors: \"%.*s\" is no sensor; `powermeasure list` names them all",
+			(int) strcspn(bad_name, ","), bad_name);
+	if (r < 0)
+		return cli_fail(command, "%s", strerror(-r));
+	return CLI_DONE;
+}
