@@ -38,8 +38,13 @@ struct sum {
 	bool known;
 	bool in_row; /* the last interval was wholly the name's */
 	uint64_t row_uj;
-	uint64_t row_doubt_uj; /* of the row's first and last reading */
-	uint64_t first_doubt_uj;
+	uint64_t row_from_doubt_uj; /* of the row's first reading, ... */
+	uint64_t row_doubt_uj;      /* ... and with its last one's */
+	bool in_chain;              /* the last interval was the name's in part at least */
+	uint64_t chain_uj;
+	uint64_t chain_limited_uj;
+	uint64_t chain_from_doubt_uj;
+	uint64_t chain_doubt_uj;
 	unsigned flags;
 };
 
@@ -416,47 +421,62 @@ static uint64_t at_most(uint64_t uj, uint64_t limit_uj)
 	return uj < limit_uj ? uj : limit_uj;
 }
 
-static void add(struct sum *sum, uint64_t low_uj, uint64_t uj, uint64_t high_uj)
-{
-	sum->known = true;
-	sum->low_uj += low_uj;
-	sum->uj += uj < low_uj ? low_uj : uj > high_uj ? high_uj : uj;
-	sum->high_uj += high_uj;
-}
-
-/* In a row of intervals that are wholly the name's the readings within it cancel out. */
+/* A row of intervals that are wholly the name's: what is in doubt about a reading moves energy from one
+ * to the next and is no matter but at the row's ends. */
 static void end_row(struct sum *sum)
 {
-	if (!sum->in_row)
-		return;
-	add(sum, at_least(sum->row_uj, sum->row_doubt_uj), sum->row_uj,
-		sum->row_uj + sum->row_doubt_uj);
+	if (sum->in_row)
+		sum->low_uj += at_least(sum->row_uj, sum->row_doubt_uj);
 	sum->in_row = false;
-	sum->row_uj = 0;
+}
+
+/* The same for intervals that are the name's in part: at most all of them. Where a domain cannot use
+ * so much in so little time each of them is limited, and then in doubt by itself. */
+static void end_chain(struct sum *sum)
+{
+	end_row(sum);
+	if (sum->in_chain)
+		sum->high_uj += at_most(sum->chain_uj + sum->chain_doubt_uj, sum->chain_limited_uj);
+	sum->in_chain = false;
 }
 
 static void settle_part(struct track *t, size_t i, const struct name *name, struct sum *sum)
 {
 	const struct part p = part_of(t, i, name);
+	uint64_t from_doubt_uj = t->points[i].doubt_uj, to_doubt_uj = t->points[i + 1].doubt_uj;
+	uint64_t low_uj, high_uj, uj;
 
+	if (p.wide_on_ns == 0) {
+		end_chain(sum);
+		return;
+	}
+	high_uj = at_most(p.uj + p.doubt_uj, most_uj(t, p.wide_on_ns));
+	if (!sum->in_chain) {
+		sum->in_chain = true;
+		sum->chain_uj = sum->chain_limited_uj = 0;
+		sum->chain_from_doubt_uj = from_doubt_uj;
+	}
+	sum->chain_uj += p.uj;
+	sum->chain_limited_uj += high_uj;
+	sum->chain_doubt_uj = sum->chain_from_doubt_uj + to_doubt_uj;
 	if (p.wide_on_ns == p.wide_ns) {
-		sum->row_doubt_uj = (sum->in_row ? sum->first_doubt_uj : t->points[i].doubt_uj) +
-			t->points[i + 1].doubt_uj;
-		if (!sum->in_row)
-			sum->first_doubt_uj = t->points[i].doubt_uj;
-		sum->in_row = true;
+		if (!sum->in_row) {
+			sum->in_row = true;
+			sum->row_uj = 0;
+			sum->row_from_doubt_uj = from_doubt_uj;
+		}
 		sum->row_uj += p.uj;
+		sum->row_doubt_uj = sum->row_from_doubt_uj + to_doubt_uj;
+		sum->uj += at_most(p.uj, high_uj);
 	} else {
 		end_row(sum);
-		if (p.wide_on_ns > 0)
-			add(sum,
-				at_least(at_least(p.uj, p.doubt_uj),
-					most_uj(t, p.wide_ns - p.wide_on_ns)),
-				guess(t, i, name, &p),
-				at_most(p.uj + p.doubt_uj, most_uj(t, p.wide_on_ns)));
+		low_uj = at_least(at_least(p.uj, p.doubt_uj), most_uj(t, p.wide_ns - p.wide_on_ns));
+		uj = guess(t, i, name, &p);
+		sum->low_uj += low_uj;
+		sum->uj += uj < low_uj ? low_uj : at_most(uj, high_uj);
 	}
-	if (p.wide_on_ns > 0)
-		sum->flags |= t->points[i + 1].flags;
+	sum->known = true;
+	sum->flags |= t->points[i + 1].flags;
 }
 
 static uint64_t power_mw(const struct phase_point *a, const struct phase_point *b)
@@ -474,9 +494,10 @@ static void settle_beyond(struct track *t, struct name *name, struct sum *sum, u
 
 	if (on_ns == 0)
 		return;
-	end_row(sum);
-	add(sum, 0, muldiv_u64(mw, on_ns, 1000000),
-		muldiv_u64(most_mw, on_ns + err_ns, 1000000) + 1);
+	end_chain(sum);
+	sum->known = true;
+	sum->uj += muldiv_u64(mw, on_ns, 1000000);
+	sum->high_uj += muldiv_u64(most_mw, on_ns + err_ns, 1000000) + 1;
 }
 
 static void settle_interval(struct phases *p, size_t track, size_t i)
@@ -493,7 +514,7 @@ static void settle_interval(struct phases *p, size_t track, size_t i)
 		if (name->n > 0 && !t->begun)
 			settle_beyond(
 				t, name, &name->sums[track], 0, from->t_ns, from->t_err_ns, mw);
-		if (name->n > 0 || (name->sums && name->sums[track].in_row))
+		if (name->n > 0 || (name->sums && name->sums[track].in_chain))
 			settle_part(t, i, name, &name->sums[track]);
 	}
 	t->begun = true;
@@ -579,7 +600,7 @@ static void finish_track(struct phases *p, size_t track, uint64_t end_ns)
 			continue;
 		settle_beyond(t, name, &name->sums[track], last->t_ns, end_ns, last->t_err_ns,
 			power_mw(last - 1, last));
-		end_row(&name->sums[track]);
+		end_chain(&name->sums[track]);
 		if (t->incomplete)
 			name->sums[track].flags |= FLAG_GAP;
 	}
@@ -622,8 +643,13 @@ void phases_energy(const struct phases *p, uint32_t name, size_t track, struct p
 	ret->known = true;
 	ret->flags = sum->flags;
 	ret->energy = (struct energy) { sum->uj, sum->low_uj, sum->high_uj };
-	ret->least_uj = sum->low_uj;
-	ret->most_uj = sum->high_uj;
+	/* A sensor that tells more than its domain can use contradicts itself. */
+	if (ret->energy.uj < ret->energy.low_uj)
+		ret->energy.uj = ret->energy.low_uj;
+	if (ret->energy.high_uj < ret->energy.uj)
+		ret->energy.high_uj = ret->energy.uj;
+	ret->least_uj = ret->energy.low_uj;
+	ret->most_uj = ret->energy.high_uj;
 	/* How wrong the sensor may be altogether says nothing about the time. */
 	ret->energy.low_uj -= muldiv_u64(ret->energy.low_uj, limits->scale_low_ppm, 1000000);
 	ret->energy.high_uj += muldiv_u64(ret->energy.high_uj, limits->scale_high_ppm, 1000000);
