@@ -35,7 +35,7 @@ ALLOWED = {
 # What is too long for one file is several, with one name in front: that of core/session.h and its
 # parts is "session". The parts' headers are for the files of that name alone.
 FAMILIES = {
-    "core": ("account", "session"),
+    "core": ("account", "phases", "session"),
     "sensors": ("nvml", "rapl_powercap"),
     "util": ("jsonfile",),
 }

@@ -532,3 +532,19 @@ def test_plugin_refuses_a_bad_channel(plugin):
     p = plugin("--sensors", "sim", "--phases", "/tmp/x", wait=False)
     assert p.process.wait(30 * PATIENCE) == 1
     p.wait_said("--phases: \"/tmp/x\" is no file in /dev/shm/")
+
+
+# ---- the example ----------------------------------------------------------------------------------
+
+
+def test_the_example(measured):
+    """A real inference, where what it needs is installed."""
+    python = os.environ.get("PM_EXAMPLE_PYTHON", "/usr/bin/python3")
+    if subprocess.run([python, "-c", "import onnx, onnxruntime"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("onnxruntime is not installed (PM_EXAMPLE_PYTHON may name a Python that has it)")
+    done, phases, report = measured(python, TOP / "examples" / "phases" / "infer.py", "--batches", "2",
+                                    "--batch", "2", env=PYTHON)
+    assert done.returncode == 0 and done.stdout.startswith("4 images"), done.stderr
+    assert {name: p["count"] for name, p in phases.items()} == {
+        "load": 1, "preprocess": 2, "infer": 2, "postprocess": 2}
+    assert troubles(report) == {}
