@@ -54,6 +54,9 @@ static void note(struct run_set *set, const struct comparison *c, uint32_t left_
 			&set->warnings, "nothing is compared: no energy is known of all commands");
 		return;
 	}
+	if (set->exit_status)
+		warnings_add(&set->warnings,
+			"a run failed: the energy of such runs is in the comparison, too");
 	if (one_run)
 		warnings_add(&set->warnings,
 			"the comparison's intervals are from the sensors' bounds alone: how far "

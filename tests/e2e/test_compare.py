@@ -180,6 +180,7 @@ def test_a_run_that_fails_ends_all(tmp_path):
     log.unlink()
     done = run("run", *SIM, "-i", *command)
     assert done.returncode == 7 and log.read_text() == "ababab"
+    assert any("a run failed" in x for x in json.loads(done.stderr)["warnings"])
     done = run("run", *SIM, "--json", "-n", "a", "exit 5", "-n", "b", "true")
     report = json.loads(done.stderr)
     validate(report, "run")
@@ -558,8 +559,8 @@ def test_the_interval_holds_the_truth(tmp_path):
         compared += told["low"] <= 1.75 <= (told["high"] or float("inf"))
         tries.append((round(low, 3), round(high, 3), round(told["low"], 3), told["high"]))
     print(f"{len(tries)} tries: {inside} held by run, {compared} by compare, {told_apart} told apart")
-    # 95 of 100 are aimed at and 90 needed; of few tries two may miss.
-    may_miss = max(2, len(tries) // 10)
+    # 95 of 100 are aimed at and 90 needed; of few tries three may miss.
+    may_miss = max(3, len(tries) // 10)
     assert len(tries) - inside <= may_miss, tries
     assert len(tries) - compared <= may_miss, tries
     assert told_apart >= 0.8 * len(tries), tries
