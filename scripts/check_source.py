@@ -20,7 +20,8 @@ ALLOWED = {
     "sensors": {"util": None, "core": {"host.h", "meter.h", "clock.h"},
                 "sensors": {"sensor.h", "rapl.h", "rapl_pmu.h", "rapl_unit.h", "msr_file.h",
                             "perf_group.h", "hwmon.h"}},
-    "sinks": {"util": None, "core": {"host.h", "meter.h", "record.h", "clock.h"},
+    "sinks": {"util": None,
+              "core": {"host.h", "meter.h", "record.h", "clock.h", "phase_report.h"},
               "sinks": {"camera_traps_sums.h", "device_logs.h", "sink.h"}},
     "events": {"util": None, "core": {"host.h", "meter.h", "clock.h"},
                "events": {"source.h", "bus.h", "codec.h", "event.h", "link.h"}},
@@ -34,7 +35,7 @@ ALLOWED = {
 # What is too long for one file is several, with one name in front: that of core/session.h and its
 # parts is "session". The parts' headers are for the files of that name alone.
 FAMILIES = {
-    "core": ("account", "session"),
+    "core": ("account", "phases", "session"),
     "sensors": ("nvml", "rapl_powercap"),
     "util": ("jsonfile",),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Energy, measured two ways.
+"""Energy, measured two ways; and phases, for a meter that runs beside.
 
 Of a stretch of this program, by libpowermeasure:
 
@@ -19,8 +19,15 @@ engine that has one:
     socket = connect()
     send_power_measure_fb_event(socket, [os.getpid()], [0], 10)
 
-The first needs nothing but the library, the second pyzmq and flatbuffers: each is imported when it
-is first used.
+And it marks the phases of this program for `powermeasure run`, which then tells of each:
+
+    from powermeasure import phase
+
+    with phase("infer"):
+        work()
+
+The first needs nothing but the library, the second pyzmq and flatbuffers, the third nothing: each is
+imported when it is first used.
 """
 
 from importlib import import_module
@@ -48,6 +55,7 @@ if TYPE_CHECKING:
         Window,
         WindowError,
     )
+    from ._phase import phase  # noqa: F401
 
 __version__ = "0.1.0"
 
@@ -58,6 +66,7 @@ _FROM = {
     "_library": ["LibraryNotFound", "MonitorError"],
     "_monitor": ["Domain", "Energy", "Measurement", "Monitor", "ProcessUse", "Sensor", "Window",
                  "WindowError"],
+    "_phase": ["phase"],
 }
 _MODULES = {name: module for module, names in _FROM.items() for name in names}
 

@@ -50,6 +50,9 @@ static const char help[] =
 	"  --sync S           bring the logs onto the disk every S seconds (default: 60) and at\n"
 	"                     each session's end\n"
 	"  --record FILE      a detailed record beside them, one JSON object a line\n"
+	"  --phases FILE      phases that processes mark, in phases_<pid>.json at each session's end.\n"
+	"                     FILE, in /dev/shm, is made; the processes' environment must have\n"
+	"                     POWERMEASURE_PHASES=FILE (docs/phases.md)\n"
 	"  --rate HZ          lines a second, 0.1 to 1000 (default: 2); by kind: cpu=2,gpu=10\n"
 	"  --idle separate|proportional\n"
 	"                     who gets the energy of idle CPUs: nobody (default), or whoever ran\n"
@@ -75,6 +78,7 @@ enum {
 	OPT_LOG_MAX,
 	OPT_SYNC,
 	OPT_RECORD,
+	OPT_PHASES,
 	OPT_RATE,
 	OPT_IDLE,
 	OPT_LOG_LEVEL,
@@ -95,6 +99,7 @@ static const struct option options[] = {
 	{ "log-max", required_argument, NULL, OPT_LOG_MAX },
 	{ "sync", required_argument, NULL, OPT_SYNC },
 	{ "record", required_argument, NULL, OPT_RECORD },
+	{ "phases", required_argument, NULL, OPT_PHASES },
 	{ "rate", required_argument, NULL, OPT_RATE },
 	{ "idle", required_argument, NULL, OPT_IDLE },
 	{ "tree", no_argument, NULL, OPT_TREE },
@@ -213,6 +218,9 @@ static int take_option(struct said *said, const char *command, int option, const
 			return cli_usage(
 				command, "--sync: \"%s\" is not 1 to 86400 seconds", argument);
 		c->sync_ns = number * NS_PER_S;
+		return CLI_DONE;
+	case OPT_PHASES:
+		c->phases = argument;
 		return CLI_DONE;
 	case OPT_RECORD:
 		c->record = argument;

@@ -60,6 +60,7 @@ static const char help[] =
 	"\n"
 	"Runs the command and tells the energy that it and everything it starts used, and the whole\n"
 	"machine's beside it. The command's input, output, signals and exit status are its own.\n"
+	"Phases that it marks are told one by one (docs/phases.md).\n"
 	"\n"
 	"  -r, --repeat N     run it N times; from the second on its input is /dev/null\n"
 	"  -i, --ignore-failure\n"

@@ -13,7 +13,7 @@
 #define DEFAULT_INTERVAL_NS NS_PER_S
 #define MAX_SECONDS (366 * 86400)
 
-enum { OPT_JSON = CLI_OPT_NEXT, OPT_TREE, OPT_CGROUP };
+enum { OPT_JSON = CLI_OPT_NEXT, OPT_TREE, OPT_CGROUP, OPT_PHASES };
 
 static const struct option options[] = {
 	CLI_SENSOR_OPTIONS,
@@ -26,6 +26,7 @@ static const struct option options[] = {
 	{ "all", no_argument, NULL, 'a' },
 	{ "duration", required_argument, NULL, 'd' },
 	{ "interval", required_argument, NULL, 'I' },
+	{ "phases", required_argument, NULL, OPT_PHASES },
 	{ 0 },
 };
 
@@ -45,6 +46,8 @@ static const char help[] =
 	"  -a, --all          the machine alone\n"
 	"  -d, --duration S   for so many seconds (default: until the targets end)\n"
 	"  -I, --interval MS  a row each MS milliseconds (default: 1000; 0: no rows)\n"
+	"      --phases FILE  tell of the phases that the targets mark. FILE, in /dev/shm, is made;\n"
+	"                     their environment must have POWERMEASURE_PHASES=FILE (docs/phases.md)\n"
 	"  -o, --output FILE  write rows and summary into FILE instead of standard error\n"
 	"      --json         one JSON document at the end (docs/stat.schema.json)\n"
 	"\n" CLI_SENSOR_HELP;
@@ -97,6 +100,9 @@ static int take_option(struct stat_plan *p, int option, const char *argument)
 		return CLI_DONE;
 	case OPT_JSON:
 		p->json = true;
+		return CLI_DONE;
+	case OPT_PHASES:
+		p->phases = argument;
 		return CLI_DONE;
 	case OPT_TREE:
 		p->tree = true;

@@ -204,6 +204,7 @@ void report_command_text(const struct run_report *r, FILE *out)
 	if (r->n_runs > 1)
 		print_spreads(r, out);
 	print_units(r, out);
+	report_phases(&r->phases, "command", out);
 }
 
 void report_runs_text(const struct run_report *r, FILE *out)

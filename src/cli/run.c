@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -166,8 +168,11 @@ struct follower {
 	struct gauge *gauge;
 	struct measurement_base *whole;
 	struct measurement_base *rows; /* NULL: none */
+	struct phase_watch *phases;
 	uint64_t begin_ns;
 	uint64_t row_ns; /* the end of the present row */
+	uint64_t step_ns;
+	int timer;
 };
 
 static void end_row(struct follower *f)
@@ -186,6 +191,10 @@ static void look(struct follower *f)
 
 	gauge_read(f->gauge);
 	measurement_look(f->whole);
+	if (phase_watch_look(f->phases) && f->step_ns > PHASE_WATCH_STEP_NS) {
+		f->step_ns = PHASE_WATCH_STEP_NS;
+		timer_set(f->timer, gauge_t_ns(f->gauge), f->step_ns);
+	}
 	if (!f->rows || gauge_t_ns(f->gauge) < f->row_ns)
 		return;
 	end_row(f);
@@ -203,6 +212,8 @@ static void follow(struct follower *f)
 		{ .fd = timer, .events = POLLIN }, { .fd = -1 } };
 	bool ended = command_reap(f->command);
 
+	f->step_ns = step_ns;
+	f->timer = timer;
 	while (!ended) {
 		uint64_t n;
 
@@ -243,10 +254,10 @@ static double finish_units(const struct run_options *o)
 }
 
 static int measure(const struct run_options *o, const struct engine *e, uint32_t slot,
-	struct command *c, struct run_result *ret)
+	struct command *c, struct phase_watch *phases, struct run_result *ret)
 {
 	struct gauge *g = e->gauge;
-	struct follower f = { .options = o, .command = c, .gauge = g };
+	struct follower f = { .options = o, .command = c, .gauge = g, .phases = phases };
 	int r;
 
 	engine_read_ready(e);
@@ -264,6 +275,8 @@ static int measure(const struct run_options *o, const struct engine *e, uint32_t
 	if (f.rows)
 		measurement_renew(f.rows);
 	f.begin_ns = gauge_t_ns(g);
+	if (phase_watch_begin(phases, e, &slot, 1) < 0)
+		snprintf(ret->no_phases, sizeof(ret->no_phases), "out of memory");
 	f.row_ns = f.begin_ns + o->interval_ns;
 	r = ending_signal(o->signals);
 	if (r != 0) {
@@ -275,6 +288,8 @@ static int measure(const struct run_options *o, const struct engine *e, uint32_t
 			units_begin(o->units);
 		follow(&f);
 		measurement_take(f.whole, &ret->figures);
+		if (phase_watch_end(phases, &ret->phases) < 0)
+			snprintf(ret->no_phases, sizeof(ret->no_phases), "out of memory");
 		ret->status = exit_status(command_status(c));
 		ret->n_left = command_left(c, ret->left, ARRAY_SIZE(ret->left));
 		ret->method = command_method(c);
@@ -288,38 +303,79 @@ static int measure(const struct run_options *o, const struct engine *e, uint32_t
 	return r;
 }
 
+/* This program's environment, in which the channel for phases is named. Free the list alone. */
+static char **environment_with(char *variable)
+{
+	size_t n = 0, kept = 0, name = strlen(PHASE_CHANNEL_ENV "=");
+	char **list;
+
+	while (environ[n])
+		n++;
+	list = calloc(n + 2, sizeof(*list));
+	for (size_t i = 0; list && i < n; i++)
+		if (strncmp(environ[i], variable, name) != 0)
+			list[kept++] = environ[i];
+	if (list)
+		list[kept] = variable;
+	return list;
+}
+
+/* Where phases cannot be marked the command runs all the same. */
+static void open_phases(const struct run_options *o, struct phase_watch *w, struct run_result *ret)
+{
+	const struct passwd *user = o->user ? getpwnam(o->user) : NULL;
+
+	if (phase_watch_open(w, NULL, user ? user->pw_uid : getuid(), ret->no_phases,
+		    sizeof(ret->no_phases)) < 0)
+		*w = (struct phase_watch) { 0 };
+}
+
 int run_once(const struct run_options *o, const struct engine *e, struct run_result *ret)
 {
-	const struct command_options options = { .argv = o->argv,
+	struct command_options options = { .argv = o->argv,
 		.user = o->user,
 		.no_stdin = o->no_stdin,
 		.stdout_fd = o->units ? units_write_fd(o->units) : -1,
 		.mask = &o->signals->mask,
 		.old_sigchld = o->signals->old_sigchld };
+	CLEANUP_FREE char **environment = NULL;
+	struct phase_watch phases = { 0 };
 	struct command *c = NULL;
 	struct target target;
+	char variable[320];
 	const char *what;
 	uint32_t slot;
-	int r = command_create(&c, &options, &what);
+	int r;
 
 	*ret = (struct run_result) { 0 };
+	open_phases(o, &phases, ret);
+	if (phases.channel) {
+		snprintf(variable, sizeof(variable), PHASE_CHANNEL_ENV "=%s",
+			phase_channel_path(phases.channel));
+		options.environment = environment = environment_with(variable);
+	}
+	r = command_create(&c, &options, &what);
 	if (r == -ENOENT && o->user)
 		cli_fail("run", "--user: there is no user \"%s\"", o->user);
 	else if (r == -EPERM && o->user)
 		cli_fail("run", "--user %s: only root may run commands as somebody else", o->user);
 	else if (r < 0)
 		cli_fail("run", "the command cannot be started: %s: %s", what, strerror(-r));
-	if (r < 0)
+	if (r < 0) {
+		phase_watch_close(&phases);
 		return RUN_FAILED;
+	}
 	r = command_target(c, &target);
 	if (r == 0)
 		r = gauge_add(e->gauge, &target, &slot);
 	if (r < 0) {
+		phase_watch_close(&phases);
 		command_destroy(c);
 		cli_fail("run", "%s", strerror(-r));
 		return RUN_FAILED;
 	}
-	r = measure(o, e, slot, c, ret);
+	r = measure(o, e, slot, c, &phases, ret);
+	phase_watch_close(&phases);
 	gauge_drop(e->gauge, slot);
 	command_destroy(c);
 	return r;

@@ -11,6 +11,7 @@
 
 #include "cli/engine.h"
 #include "cli/measurement.h"
+#include "cli/phase_watch.h"
 #include "cli/units.h"
 #include "core/command.h"
 
@@ -51,6 +52,8 @@ struct run_result {
 	size_t n_left; /* processes that the command left behind, and the first of them */
 	struct command_left left[RUN_MAX_LEFT];
 	const char *method; /* how CPU time was counted */
+	struct phase_report phases;
+	char no_phases[160]; /* why none could be marked; empty: they could */
 };
 
 enum { RUN_FAILED = 125, RUN_NOT_EXECUTABLE = 126, RUN_NOT_FOUND = 127 };
@@ -62,7 +65,7 @@ void run_signals_finish(struct run_signals *s);
 /* The next signal that came; false: there is none. */
 bool run_next_signal(const struct run_signals *s, struct signalfd_siginfo *ret);
 
-/* Runs it. Returns 0; RUN_FAILED, RUN_NOT_EXECUTABLE or RUN_NOT_FOUND after saying on standard
+/* Runs it; ret->phases is to be given back. Returns 0; RUN_FAILED, RUN_NOT_EXECUTABLE or RUN_NOT_FOUND after saying on standard
  * error what happened; or 128 + N when signal N came before it could begin. */
 int run_once(const struct run_options *o, const struct engine *e, struct run_result *ret);
 

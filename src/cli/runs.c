@@ -73,6 +73,16 @@ static void note_left(struct run_record *record)
 			result->n_left - RUN_MAX_LEFT);
 }
 
+static void note_phases(struct runner *r, struct run_record *record)
+{
+	if (record->result.no_phases[0])
+		warnings_add(&record->warnings, "phases could not be marked: %s",
+			record->result.no_phases);
+	if (phase_report_add(&r->report->phases, &record->result.phases) < 0)
+		warnings_add(&record->warnings, "out of memory for phases");
+	report_phases_warnings(&record->warnings, &record->result.phases);
+}
+
 /* Returns 0, or the status with which the program is to end. */
 static int shell(const struct runner *r, const char *what, const char *text)
 {
@@ -95,7 +105,7 @@ static int shell(const struct runner *r, const char *what, const char *text)
 /* *ret_status: the command's. */
 static int do_run(struct runner *r, struct run_record *record, int *ret_status)
 {
-	struct run_result scratch, *result = record ? &record->result : &scratch;
+	struct run_result scratch = { 0 }, *result = record ? &record->result : &scratch;
 	int status = shell(r, "pre", r->plan->pre);
 
 	r->record = record;
@@ -105,6 +115,8 @@ static int do_run(struct runner *r, struct run_record *record, int *ret_status)
 	}
 	if (status == 0)
 		status = run_once(&r->run, &r->engine, result);
+	if (!record)
+		phase_report_finish(&result->phases);
 	if (status != 0)
 		return status;
 	r->run.no_stdin = true;
@@ -112,6 +124,7 @@ static int do_run(struct runner *r, struct run_record *record, int *ret_status)
 		result->units = (double) r->plan->units / 1e6;
 	if (record) {
 		note_left(record);
+		note_phases(r, record);
 		warnings_judge(
 			&record->warnings, r->engine.rig, &result->figures, r->plan->interval_ns);
 		measurement_add(&r->report->total, &result->figures);
@@ -272,8 +285,11 @@ static int make_reports(struct runner *r, const struct run_plan *p)
 static void free_reports(struct runner *r, const struct run_plan *p)
 {
 	for (size_t i = 0; i < r->set.n; i++) {
-		for (size_t k = 0; k < p->n_runs; k++)
+		for (size_t k = 0; k < p->n_runs; k++) {
 			free(r->set.reports[i].runs[k].rows);
+			phase_report_finish(&r->set.reports[i].runs[k].result.phases);
+		}
+		phase_report_finish(&r->set.reports[i].phases);
 		free(r->set.reports[i].runs);
 	}
 	free(r->set.reports);

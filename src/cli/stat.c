@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
@@ -62,6 +63,10 @@ static bool look(struct stat_state *s)
 
 	gauge_read(s->engine.gauge);
 	measurement_look(s->whole);
+	if (phase_watch_look(&s->phases) && s->step_ns > PHASE_WATCH_STEP_NS) {
+		s->step_ns = PHASE_WATCH_STEP_NS;
+		timer_set(s->timer, gauge_t_ns(s->engine.gauge), s->step_ns);
+	}
 	now_ns = gauge_t_ns(s->engine.gauge);
 	for (size_t i = 0; i < s->n_whos; i++) {
 		struct stat_target *who = &s->whos[i];
@@ -113,11 +118,12 @@ static bool wait_for_something(
 static int follow(struct stat_state *s)
 {
 	const struct stat_plan *p = s->plan;
-	uint64_t step_ns = p->interval_ns && p->interval_ns < LOOK_NS ? p->interval_ns : LOOK_NS;
 	uint64_t end_ns = p->duration_ns ? s->begin_ns + p->duration_ns : 0;
 	CLEANUP_FREE struct pollfd *fds = calloc(2 + s->n_whos, sizeof(*fds));
-	CLEANUP_FD int timer = timer_open(s->begin_ns, step_ns);
+	CLEANUP_FD int timer = -1;
 
+	s->step_ns = p->interval_ns && p->interval_ns < LOOK_NS ? p->interval_ns : LOOK_NS;
+	s->timer = timer = timer_open(s->begin_ns, s->step_ns);
 	if (!fds || timer < 0)
 		return cli_fail("stat", "%s", strerror(fds ? -timer : ENOMEM));
 	fds[0] = (struct pollfd) { .fd = s->signals.fd, .events = POLLIN };
@@ -161,6 +167,8 @@ static int begin(struct stat_state *s)
 	if (r == 0)
 		r = measurement_begin(
 			&s->rows, s->engine.gauge, s->engine.rig, slots, s->n_whos, s->engine.tool);
+	if (r == 0)
+		r = phase_watch_begin(&s->phases, &s->engine, slots, s->n_whos);
 	if (r < 0)
 		return cli_fail("stat", "%s", strerror(-r));
 	s->begin_ns = gauge_t_ns(s->engine.gauge);
@@ -168,10 +176,63 @@ static int begin(struct stat_state *s)
 	return CLI_DONE;
 }
 
+static bool wants_phases(void *ctx, pid_t pid)
+{
+	const struct stat_state *s = ctx;
+
+	for (size_t i = 0; i < s->n_whos; i++) {
+		const struct target *t = gauge_target(s->engine.gauge, s->whos[i].slot);
+
+		if (t && t->ops->has(t, pid))
+			return true;
+	}
+	return s->plan->all;
+}
+
+/* Programs that are measured by root must be able to write into it, too. */
+static int open_phases(struct stat_state *s)
+{
+	const char *path = s->plan->phases;
+	char why[320], proc[64];
+	uid_t owner = getuid();
+	struct stat st;
+	int r;
+
+	if (!path)
+		return CLI_DONE;
+	snprintf(proc, sizeof(proc), "/proc/%d", (int) s->whos[0].pid);
+	if (s->n_whos > 0 && s->whos[0].pid && geteuid() == 0 && stat(proc, &st) == 0)
+		owner = st.st_uid;
+	r = phase_watch_open(&s->phases, path, owner, why, sizeof(why));
+	if (r == -EINVAL)
+		return cli_usage("stat", "--phases: %s", why);
+	if (r < 0)
+		return cli_fail("stat", "--phases: %s", why);
+	s->phases.wants = wants_phases;
+	s->phases.ctx = s;
+	return CLI_DONE;
+}
+
+static int end_phases(struct stat_state *s)
+{
+	int r = phase_watch_end(&s->phases, &s->phase_report);
+
+	if (r < 0)
+		return cli_fail("stat", "%s", strerror(-r));
+	report_phases_warnings(&s->warnings, &s->phase_report);
+	if (s->phases.n_unwanted > 0)
+		warnings_add(&s->warnings,
+			"%llu markers of processes that were not asked for were left out",
+			(unsigned long long) s->phases.n_unwanted);
+	return CLI_DONE;
+}
+
 static int stat_with(struct stat_state *s)
 {
 	int r = stat_add_targets(s);
 
+	if (r == CLI_DONE)
+		r = open_phases(s);
 	if (r != CLI_DONE)
 		return r;
 	r = run_hold_signals(&s->signals);
@@ -180,6 +241,8 @@ static int stat_with(struct stat_state *s)
 	r = begin(s);
 	if (r == CLI_DONE)
 		r = follow(s);
+	if (r == CLI_DONE)
+		r = end_phases(s);
 	if (r == CLI_DONE)
 		stat_tell(s);
 	run_signals_finish(&s->signals);
@@ -199,6 +262,8 @@ int stat_measure(struct stat_plan *p)
 	r = engine_open(&s.engine, "stat", &p->sensors);
 	if (r == CLI_DONE)
 		r = stat_with(&s);
+	phase_watch_close(&s.phases);
+	phase_report_finish(&s.phase_report);
 	measurement_free(s.whole);
 	measurement_free(s.rows);
 	free(s.whos);

@@ -31,6 +31,7 @@ struct stat_plan {
 	uint64_t duration_ns;
 	uint64_t interval_ns;
 	const char *output;
+	const char *phases; /* the channel's file; NULL: none */
 };
 
 /* What is known of a target once it may be gone. */
@@ -51,10 +52,14 @@ struct stat_state {
 	struct measurement_base *rows;
 	uint64_t begin_ns;
 	uint64_t row_ns;
+	uint64_t step_ns;
+	int timer;
 	struct run_row *kept; /* for JSON */
 	size_t n_kept;
 	size_t cap_kept;
 	bool head;
+	struct phase_watch phases;
+	struct phase_report phase_report;
 	struct warnings warnings;
 	FILE *out;
 };

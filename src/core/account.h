@@ -128,6 +128,23 @@ void account_total_since(
 void account_domain_total_since(
 	const struct account *a, const struct account_mark *m, size_t domain, struct span *ret);
 
+/* Where the books of one domain stand, for whoever keeps a series of it: cumulative. */
+struct account_stand {
+	uint64_t t_ns; /* of the last reading, and within what */
+	uint64_t t_err_ns;
+	uint64_t whole_uj;
+	uint64_t capacity_ns;
+	uint64_t target_uj; /* the target's part ... */
+	uint64_t shared_ns; /* ... of what was used until then; 0: nobody has a part of it */
+	uint64_t cpu_ns;    /* the target's CPU time at the last reading */
+	uint32_t holes;     /* times of which nothing is known, so far */
+	uint32_t gaps;      /* readings that failed */
+};
+
+/* Returns whether the domain was read; slot may be ACCOUNT_NO_SLOT. */
+bool account_stand(
+	const struct account *a, uint32_t slot, size_t domain, struct account_stand *ret);
+
 /* CPU time of a target since the mark. */
 uint64_t account_cpu_since(const struct account *a, const struct account_mark *m, uint32_t slot);
 

@@ -240,6 +240,27 @@ void account_total_since(
 	}
 }
 
+bool account_stand(const struct account *a, uint32_t slot, size_t domain, struct account_stand *ret)
+{
+	const struct domain_book *b = &a->books[domain];
+	const struct account_target *t = account_target_of(a, slot);
+
+	*ret = (struct account_stand) { .t_ns = b->point.t_ns,
+		.t_err_ns = b->point.t_err_ns,
+		.whole_uj = b->total_uj,
+		.capacity_ns = b->point.capacity_ns,
+		.holes = b->resets,
+		.gaps = b->gaps };
+	if (t) {
+		ret->target_uj = t->books[domain].total_uj;
+		ret->cpu_ns = t->books[domain].base_cpu_ns;
+		/* What waits for a look at who used it is not shared out yet. */
+		if (account_shares(a, b->domain->kind))
+			ret->shared_ns = b->point.t_ns - b->held.ns;
+	}
+	return b->have;
+}
+
 uint64_t account_cpu_since(const struct account *a, const struct account_mark *m, uint32_t slot)
 {
 	const struct account_target *t = account_target_of(a, slot);

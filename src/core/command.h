@@ -21,6 +21,7 @@ struct command_options {
 	int stdout_fd;            /* instead of standard output; -1: the same */
 	const sigset_t *mask;     /* the signal mask that it starts with */
 	void (*old_sigchld)(int); /* what SIGCHLD was set to */
+	char **environment;       /* ended by NULL; NULL: this program's */
 	bool no_cgroup;           /* for tests: as if none could be made */
 };
 

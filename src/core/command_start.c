@@ -122,6 +122,8 @@ __attribute__((noreturn)) static void be_command(const struct command *c,
 	if (n != 1)
 		_exit(125);
 	r = redirect(o);
+	if (o->environment)
+		environ = o->environment;
 	if (r == 0)
 		r = user ? become(user) : 0;
 	if (r == 0)

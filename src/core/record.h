@@ -14,6 +14,7 @@ enum record_type {
 	RECORD_DETAIL, /* one domain's energy of one target, between two readings */
 	RECORD_BEGIN,  /* a process's session begins: `session` is set */
 	RECORD_END,    /* it ends, with its totals */
+	RECORD_PHASES, /* it ended, and what was used in its phases: `phases` is set, too */
 };
 
 enum record_who {
@@ -24,6 +25,7 @@ enum record_who {
 	WHO_REST, /* idle and other together */
 };
 
+struct phase_report;
 struct session_report;
 
 struct record {
@@ -42,6 +44,7 @@ struct record {
 	const char
 		*attribution; /* by which rule the energy was given; NULL: it was not shared out */
 	const struct session_report *session;
+	const struct phase_report *phases;
 };
 
 /* What one kind amounted to in a session. */

@@ -129,6 +129,7 @@ static void free_session(struct sessions *ss, struct session *s)
 {
 	for (size_t i = 0; i < s->n_members; i++) {
 		account_mark_free(s->members[i].mark);
+		phase_meter_destroy(s->members[i].phases);
 		if (s->members[i].watched)
 			watched_release(ss, s->members[i].watched);
 	}

@@ -13,6 +13,7 @@
 #define PM_CORE_SESSION_H
 
 #include "core/account.h"
+#include "core/phase_channel.h"
 #include "core/record.h"
 #include "core/target.h"
 #include "events/source.h"
@@ -53,9 +54,10 @@ struct session_options {
 	size_t n_domains;
 	uint64_t period_ns[KIND_COUNT]; /* between lines */
 	struct account_options account;
-	bool details;              /* whether RECORD_DETAIL records are wanted */
-	bool trees;                /* a pid stands for all its descendants, too */
-	unsigned max_kept_threads; /* perf clocks, for all targets together */
+	bool details;                 /* whether RECORD_DETAIL records are wanted */
+	struct phase_channel *phases; /* where processes mark phases; NULL: nowhere */
+	bool trees;                   /* a pid stands for all its descendants, too */
+	unsigned max_kept_threads;    /* perf clocks, for all targets together */
 };
 
 struct sessions;

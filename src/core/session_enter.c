@@ -4,6 +4,7 @@
  */
 #include "core/clock.h"
 #include "core/session_lines.h"
+#include "core/session_phases.h"
 #include "core/session_records.h"
 #include "core/session_state.h"
 #include "core/session_targets.h"
@@ -35,6 +36,7 @@ static void begin_sessions(struct sessions *ss, const struct snapshot *snapshot)
 					(int) m->watched->pid);
 			if (s->kinds & KIND_BIT(KIND_CPU))
 				session_begin_line(ss, m->watched, KIND_CPU, snapshot->t_ns);
+			session_begin_phases(ss, m, snapshot->t_ns);
 			session_write_report(ss, s, m, RECORD_BEGIN, snapshot->t_ns);
 		}
 		for (int k = 0; k < KIND_COUNT; k++)
@@ -90,6 +92,7 @@ static void end_sessions(struct sessions *ss, uint64_t t_ns)
 			watched_refresh_name(m->watched);
 			if (m->mark)
 				session_write_report(ss, s, m, RECORD_END, t_ns);
+			session_end_phases(ss, s, m, t_ns);
 			m->ending = NULL;
 			watched_release(ss, take_ptr(m->watched));
 		}
@@ -122,6 +125,7 @@ void sessions_enter(struct sessions *ss, struct snapshot *snapshot)
 	ss->wall_offset_ns = clock_wall_ns(clock) - (int64_t) clock_mono_ns(clock);
 	note_usages(ss, snapshot);
 	account_enter(ss->account, snapshot);
+	session_look_at_phases(ss, snapshot->t_ns);
 	session_compare_twins(ss, snapshot->t_ns);
 	begin_sessions(ss, snapshot);
 	find_endings(ss, snapshot);

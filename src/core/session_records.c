@@ -96,17 +96,23 @@ bool session_write_line(struct sessions *ss, const struct account_mark *mark,
 	return true;
 }
 
-void session_write_report(struct sessions *ss, const struct session *s, const struct member *m,
-	enum record_type type, uint64_t t_ns)
+/* A process in a session, as all records of it begin. */
+static struct session_report begin_report(const struct session *s, const struct watched *w)
 {
-	const struct watched *w = m->watched;
-	struct session_report report = { .session_id = s->id,
+	return (struct session_report) { .session_id = s->id,
 		.create_ts = s->create_ts,
 		.pid = w->pid,
 		.start_ticks = w->start_ticks,
 		.name = w->name,
 		.kinds = s->kinds,
 		.start_wall_ns = s->start_wall_ns };
+}
+
+void session_write_report(struct sessions *ss, const struct session *s, const struct member *m,
+	enum record_type type, uint64_t t_ns)
+{
+	const struct watched *w = m->watched;
+	struct session_report report = begin_report(s, w);
 	struct record r = { .type = type,
 		.who = WHO_PROCESS,
 		.wall_ns = sessions_wall_ns(ss, t_ns),
@@ -141,5 +147,26 @@ void session_write_report(struct sessions *ss, const struct session *s, const st
 		total->own_known = span.known;
 		total->own = span.energy;
 	}
+	ss->hooks.record(ss->hooks.ctx, &r);
+}
+
+void session_write_phases(struct sessions *ss, const struct session *s, const struct member *m,
+	const struct phase_report *phases, uint64_t t_ns)
+{
+	const struct watched *w = m->watched;
+	struct session_report report = begin_report(s, w);
+	const struct record r = { .type = RECORD_PHASES,
+		.who = WHO_PROCESS,
+		.wall_ns = sessions_wall_ns(ss, t_ns),
+		.t_ns = t_ns,
+		.interval_ns = t_ns - s->start_ns,
+		.pid = w->pid,
+		.name = w->name,
+		.session = &report,
+		.phases = phases };
+
+	report.end_wall_ns = sessions_wall_ns(ss, t_ns);
+	report.seconds_ns = t_ns - s->start_ns;
+	report.ending = m->ending;
 	ss->hooks.record(ss->hooks.ctx, &r);
 }

@@ -25,4 +25,8 @@ void session_write_report(struct sessions *ss, const struct session *s, const st
 /* The books' listener for slices; ctx is the struct sessions. Writes one record for each part. */
 void session_write_slice(void *ctx, const struct slice *slice);
 
+/* What was used in its phases, after RECORD_END. */
+void session_write_phases(struct sessions *ss, const struct session *s, const struct member *m,
+	const struct phase_report *phases, uint64_t t_ns);
+
 #endif

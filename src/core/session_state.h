@@ -8,12 +8,14 @@
  *   session_targets.c  the processes that are watched
  *   session_lines.c    when lines are written
  *   session_records.c  what is written
+ *   session_phases.c   phases that the processes mark
  *   session_twins.c    whether sensors of the same thing tell the same
  */
 #ifndef PM_CORE_SESSION_STATE_H
 #define PM_CORE_SESSION_STATE_H
 
 #include "core/lines.h"
+#include "core/phase_report.h"
 #include "core/session.h"
 
 /* A process that at least one session wants. */
@@ -36,6 +38,8 @@ struct watched {
 struct member {
 	struct watched *watched; /* NULL: it ended */
 	struct account_mark *mark;
+	struct phase_meter *phases; /* NULL: they are not asked for */
+	struct phase_troubles troubles_before;
 	uint64_t stop_ordinal; /* it ends with the first snapshot that has this behind it; 0: no */
 	const char *stop_why;
 	const char *ending; /* set while the snapshot that ends it is worked on */
@@ -81,6 +85,8 @@ struct sessions {
 	struct account_mark *twins_mark; /* where the comparison of sensors begins; NULL: not yet */
 	uint64_t twins_since_ns;
 	bool twins_compared;
+	uint64_t phases_since_ns; /* the channel is read since then; 0: it is not */
+	struct watched *phase_owners[PHASES_MAX_THREADS]; /* whose a thread is; NULL: not known */
 	int64_t wall_offset_ns; /* wall time less monotonic time, for the snapshot being worked on */
 };
 

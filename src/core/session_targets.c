@@ -96,6 +96,9 @@ static void unwatch(struct sessions *ss, struct watched *w)
 		account_drop_target(ss->account, w->slot);
 	}
 	account_mark_free(w->line_mark);
+	for (size_t i = 0; i < PHASES_MAX_THREADS; i++)
+		if (ss->phase_owners[i] == w)
+			ss->phase_owners[i] = NULL;
 	ss->kept_threads -= w->kept_threads;
 	ss->watched[w->slot] = NULL;
 	ss->n_watched--;

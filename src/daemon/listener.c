@@ -398,6 +398,7 @@ static int make_sessions(struct listener *l)
 		.n_domains = l->options.n_domains,
 		.account = { .idle = config->idle, .tick_ns = l->options.tick_ns },
 		.details = config->record != NULL,
+		.phases = l->options.phases,
 		.trees = config->trees,
 		.max_kept_threads = MAX_KEPT_THREADS };
 	struct session_hooks hooks = { .sampling = { .add = on_add,

@@ -18,8 +18,9 @@ struct listener_options {
 	const struct clock *clock;
 	const struct domain *const *domains;
 	size_t n_domains;
-	uint64_t tick_ns;        /* the kernel's, see struct host */
-	struct sampler *sampler; /* borrowed, like everything here */
+	uint64_t tick_ns;             /* the kernel's, see struct host */
+	struct sampler *sampler;      /* borrowed, like everything here */
+	struct phase_channel *phases; /* NULL: none */
 	struct sink *sinks;
 	size_t n_sinks;
 	int signal_fd; /* a signalfd for SIGTERM, SIGINT and SIGHUP */

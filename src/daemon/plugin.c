@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "core/phase_channel.h"
 #include "core/rig.h"
 #include "daemon/listener.h"
 #include "daemon/lock.h"
@@ -21,7 +22,7 @@
 #define STOP_SAMPLER_NS (300 * NS_PER_MS)
 #define STOP_POLLERS_NS (300 * NS_PER_MS)
 
-#define MAX_SINKS 4
+#define MAX_SINKS 5
 
 struct plugin {
 	const struct plugin_config *config;
@@ -30,6 +31,7 @@ struct plugin {
 	struct sampler *sampler;
 	struct sink sinks[MAX_SINKS];
 	size_t n_sinks;
+	struct phase_channel *phases;
 	const struct domain *domains[RIG_MAX_DOMAINS];
 	char sources[KIND_COUNT][256]; /* see struct sink_options; empty: none */
 	int lock_fd;
@@ -218,6 +220,21 @@ static int open_sinks(struct plugin *p)
 	}
 	if (r == 0 && config->record)
 		r = open_sink(p, &sink_jsonl, config->record);
+	if (r == 0 && config->phases)
+		r = open_sink(p, &sink_phases_json, config->log_dir);
+	return r;
+}
+
+static int open_phases(struct plugin *p)
+{
+	char why[320];
+	int r;
+
+	if (!p->config->phases)
+		return 0;
+	r = phase_channel_create(&p->phases, p->config->phases, getuid(), why, sizeof(why));
+	if (r < 0)
+		log_error("--phases: %s", why);
 	return r;
 }
 
@@ -262,6 +279,8 @@ static int set_up(struct plugin *p)
 	r = open_rig_or_leave(p);
 	if (r == 0)
 		r = open_sinks(p);
+	if (r == 0)
+		r = open_phases(p);
 	if (r == 0) {
 		struct sampler_options options = {
 			.host = &p->host, .rig = p->rig, .wants_idle = needs_idle_time(p)
@@ -295,6 +314,7 @@ static bool tear_down(struct plugin *p)
 	bool ended = sampler_destroy(p->sampler, STOP_SAMPLER_NS);
 
 	close_sinks(p);
+	phase_channel_destroy(p->phases);
 	ended = ended && rig_close(p->rig, STOP_POLLERS_NS);
 	if (ended)
 		host_finish(&p->host);
@@ -323,6 +343,7 @@ int plugin_run(const struct plugin_config *config)
 			.n_domains = rig_n_domains(p->rig),
 			.tick_ns = p->host.tick_ns,
 			.sampler = p->sampler,
+			.phases = p->phases,
 			.sinks = p->sinks,
 			.n_sinks = p->n_sinks,
 			.signal_fd = p->signal_fd };

@@ -25,6 +25,7 @@ struct plugin_config {
 	uint64_t log_max_bytes; /* 0: never turned over */
 	uint64_t sync_ns;       /* how often the logs are brought onto the disk */
 	const char *record;     /* NULL: no detailed record */
+	const char *phases;     /* the file through which phases are marked; NULL: they are not */
 
 	uint64_t period_ns[KIND_COUNT]; /* between lines */
 	enum idle_policy idle;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/phase_report.h"
 #include "sinks/sink.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -53,7 +54,7 @@ static int jsonl_open(struct sink *s, char *ret_why, size_t n)
 	struct jsonl *state = s->state = calloc(1, sizeof(*state));
 
 	*ret_why = '\0';
-	s->types = 1u << RECORD_DETAIL;
+	s->types = 1u << RECORD_DETAIL | 1u << RECORD_PHASES;
 	if (!state)
 		return -ENOMEM;
 	state->fd = open_file(s->options.path);
@@ -90,22 +91,69 @@ static const char *name_of(const struct record *r)
 	}
 }
 
+/* What all lines begin with. */
+static void put_when(struct json *j, const struct record *r)
+{
+	char time[TIMESTAMP_MAX];
+
+	timestamp_rfc3339(r->wall_ns, time, sizeof(time));
+	json_kv_string(j, "time", time);
+	json_kv_u64(j, "t_ns", r->t_ns);
+	json_kv_u64(j, "interval_ns", r->interval_ns);
+}
+
+static void end_line(struct sink *s, size_t before)
+{
+	struct jsonl *state = s->state;
+
+	buf_char(&state->waiting, '\n');
+	if (state->waiting.failed) {
+		state->waiting.failed = false;
+		state->waiting.len = before;
+		s->health.lost++;
+		return;
+	}
+	state->n_waiting++;
+}
+
+/* A line for each of a session's phases. */
+static void write_phases(struct sink *s, const struct record *r)
+{
+	struct jsonl *state = s->state;
+
+	for (size_t i = 0; i < r->phases->n; i++) {
+		struct json j = JSON_INIT(&state->waiting);
+		size_t before = state->waiting.len;
+
+		json_open(&j, '{');
+		put_when(&j, r);
+		json_kv_i64(&j, "pid", r->pid);
+		json_kv_string(&j, "process", r->name);
+		json_key(&j, "phase");
+		json_open(&j, '{');
+		phase_line_json(&j, &r->phases->lines[i], "process_energy_j");
+		json_close(&j, '}');
+		json_close(&j, '}');
+		end_line(s, before);
+	}
+}
+
 static void jsonl_write(struct sink *s, const struct record *r)
 {
 	struct jsonl *state = s->state;
 	struct json j = JSON_INIT(&state->waiting);
-	char time[TIMESTAMP_MAX];
 	size_t before = state->waiting.len;
 
 	if (before > WAIT_MAX) {
 		s->health.lost++;
 		return;
 	}
-	timestamp_rfc3339(r->wall_ns, time, sizeof(time));
+	if (r->type == RECORD_PHASES) {
+		write_phases(s, r);
+		return;
+	}
 	json_open(&j, '{');
-	json_kv_string(&j, "time", time);
-	json_kv_u64(&j, "t_ns", r->t_ns);
-	json_kv_u64(&j, "interval_ns", r->interval_ns);
+	put_when(&j, r);
 	json_kv_string(&j, "sensor", r->domain->sensor);
 	json_kv_string(&j, "domain", r->domain->name);
 	json_kv_string(&j, "kind", kind_name(r->kind));
@@ -126,14 +174,7 @@ static void jsonl_write(struct sink *s, const struct record *r)
 	if (r->domain->model[0])
 		json_kv_string(&j, "model", r->domain->model);
 	json_close(&j, '}');
-	buf_char(&state->waiting, '\n');
-	if (state->waiting.failed) {
-		state->waiting.failed = false;
-		state->waiting.len = before;
-		s->health.lost++;
-		return;
-	}
-	state->n_waiting++;
+	end_line(s, before);
 }
 
 static int jsonl_flush(struct sink *s, bool sync)

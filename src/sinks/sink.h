@@ -55,5 +55,6 @@ extern const struct sink_ops sink_camera_traps;
 extern const struct sink_ops sink_camera_traps_report;
 extern const struct sink_ops sink_system_csv;
 extern const struct sink_ops sink_jsonl;
+extern const struct sink_ops sink_phases_json;
 
 #endif

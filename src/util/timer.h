@@ -9,4 +9,7 @@
  * Returns it or -errno. */
 int timer_open(uint64_t begin_ns, uint64_t step_ns);
 
+/* Sets it to another grid. */
+void timer_set(int fd, uint64_t begin_ns, uint64_t step_ns);
+
 #endif

@@ -83,8 +83,8 @@ def test_a_single_commands_document_is_what_it_was(tmp_path):
     assert list(json.loads(done.stderr)) == [
         "schema_version", "version", "command", "exit_status", "attribution", "elapsed_s", "domains",
         "machine_energy_j", "command_energy_j", "command_energy_range_j", "command_cpu_s",
-        "idle_energy_j", "other_energy_j", "power_w", "tool", "sensors", "statistics", "units", "runs",
-        "warnings"]
+        "idle_energy_j", "other_energy_j", "power_w", "tool", "sensors", "statistics", "units",
+        "phases", "phase_markers", "runs", "warnings"]
     validate(json.loads(done.stderr), "run")
 
 

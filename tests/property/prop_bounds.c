@@ -11,6 +11,7 @@
 
 #include "core/account.h"
 #include "core/clock.h"
+#include "course.h"
 #include "machine.h"
 #include "random.h"
 #include "util/u128.h"
@@ -18,67 +19,14 @@
 #define MS NS_PER_MS
 #define TICK_NS (4 * MS)
 #define N_TARGETS 3
-#define MAX_SEGMENTS 4000
-
-/* A value that is constant for a while, and its sum so far: milliwatts and picojoules, or threads
- * that run and CPU nanoseconds. */
-struct course {
-	struct {
-		uint64_t from_ns;
-		uint64_t value;
-		u128 before; /* the sum up to from_ns */
-	} segments[MAX_SEGMENTS];
-	size_t n;
-};
-
-static void make_course(struct course *c, struct rng *r, uint64_t from_ns, uint64_t to_ns,
-	uint64_t shortest_ns, uint64_t longest_ns, uint64_t lowest, uint64_t highest)
-{
-	u128 sum = 0;
-
-	c->n = 0;
-	while (from_ns < to_ns && c->n < MAX_SEGMENTS) {
-		uint64_t ns = rng_between(r, shortest_ns, longest_ns);
-
-		c->segments[c->n].from_ns = from_ns;
-		c->segments[c->n].value = rng_between(r, lowest, highest);
-		c->segments[c->n].before = sum;
-		sum += (u128) c->segments[c->n].value * ns;
-		c->n++;
-		from_ns += ns;
-	}
-}
-
-static size_t segment_at(const struct course *c, uint64_t t_ns)
-{
-	size_t low = 0, high = c->n;
-
-	while (high - low > 1) {
-		size_t middle = (low + high) / 2;
-
-		if (c->segments[middle].from_ns <= t_ns)
-			low = middle;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static u128 sum_at(const struct course *c, uint64_t t_ns)
-{
-	size_t i = segment_at(c, t_ns);
-
-	return c->segments[i].before +
-		(u128) c->segments[i].value * (t_ns - c->segments[i].from_ns);
-}
 
 /* What a CPU clock shows: the time up to the last tick or the last change. */
 static uint64_t clock_at(const struct course *c, uint64_t t_ns)
 {
 	uint64_t tick_ns = t_ns - t_ns % TICK_NS,
-		 change_ns = c->segments[segment_at(c, t_ns)].from_ns;
+		 change_ns = c->segments[course_segment(c, t_ns)].from_ns;
 
-	return (uint64_t) sum_at(c, tick_ns > change_ns ? tick_ns : change_ns);
+	return (uint64_t) course_sum(c, tick_ns > change_ns ? tick_ns : change_ns);
 }
 
 /* How the counter is seen. */
@@ -116,10 +64,10 @@ static void check_case(uint64_t seed, uint64_t number, uint64_t n_threads, struc
 	m.domains[0].update_ns = v->update_ns;
 	m.domains[0].unit_num = v->quantum_uj;
 	begin_ns = m.t_ns;
-	make_course(&power, &r, begin_ns - NS_PER_S, begin_ns + 20 * NS_PER_S, 20 * MS, 400 * MS,
+	course_make(&power, &r, begin_ns - NS_PER_S, begin_ns + 20 * NS_PER_S, 20 * MS, 400 * MS,
 		low_mw, 2 * low_mw);
 	for (size_t i = 0; i < N_TARGETS; i++)
-		make_course(&threads[i], &r, begin_ns - NS_PER_S, begin_ns + 20 * NS_PER_S, MS,
+		course_make(&threads[i], &r, begin_ns - NS_PER_S, begin_ns + 20 * NS_PER_S, MS,
 			rng_one_in(&r, 2) ? 30 * MS : 700 * MS, 0,
 			/* as many as can run at once */
 			(i + 1) * n_threads <= m.n_cpu ? n_threads : 0);
@@ -141,7 +89,7 @@ static void check_case(uint64_t seed, uint64_t number, uint64_t n_threads, struc
 			.t_ns = v->stamped ? shown_ns : m.t_ns,
 			.t_err_ns = v->stamped ? 0 : v->update_ns,
 			.since_ns = 1,
-			.energy_uj = (uint64_t) (sum_at(&power, shown_ns) / 1000000) /
+			.energy_uj = (uint64_t) (course_sum(&power, shown_ns) / 1000000) /
 				v->quantum_uj * v->quantum_uj,
 		};
 		account_enter(a, machine_snapshot(&m, step ? 0 : SNAPSHOT_FIRST));
@@ -156,7 +104,8 @@ static void check_case(uint64_t seed, uint64_t number, uint64_t n_threads, struc
 			continue;
 		}
 		/* The machine: what it used between the times of the two readings. */
-		truth_uj = (uint64_t) ((sum_at(&power, read_ns[1]) - sum_at(&power, read_ns[0])) /
+		truth_uj = (uint64_t) ((course_sum(&power, read_ns[1]) -
+					       course_sum(&power, read_ns[0])) /
 			1000000);
 		account_since(a, marks[N_TARGETS], ACCOUNT_NO_SLOT, KIND_CPU, &span);
 		assert_true(span.known);
@@ -165,8 +114,8 @@ static void check_case(uint64_t seed, uint64_t number, uint64_t n_threads, struc
 			domain->outside++;
 		/* A target: its part of that, by the CPU time that it really used. */
 		for (uint32_t slot = 0; slot < N_TARGETS; slot++) {
-			u128 used_ns = sum_at(&threads[slot], seen_ns[1]) -
-				sum_at(&threads[slot], seen_ns[0]);
+			u128 used_ns = course_sum(&threads[slot], seen_ns[1]) -
+				course_sum(&threads[slot], seen_ns[0]);
 			uint64_t part_uj = (uint64_t) (used_ns * truth_uj /
 				(m.n_cpu * (seen_ns[1] - seen_ns[0])));
 
