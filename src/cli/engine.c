@@ -35,13 +35,18 @@ static int open_rig(struct engine *e, const char *command, struct cli_sensors *s
 	if (r == -EINVAL)
 		return cli_usage(command, "--sensors: \"%.*s\" is no sensor",
 			(int) strcspn(bad_name, ","), bad_name);
-	if (r < 0)
-		return cli_fail(command, "%s", strerror(-r));
+	return r < 0 ? cli_fail(command, "%s", strerror(-r)) : CLI_DONE;
+}
+
+static int need_domains(
+	const struct engine *e, const char *command, const struct cli_sensors *sensors)
+{
+	const char *names = sensors->list.names;
+
 	if (rig_n_domains(e->rig) == 0)
 		return cli_fail(command,
 			"no sensor can be used%s%s; `powermeasure list` tells why and what helps",
-			options.sensors ? " of --sensors " : "",
-			options.sensors ? options.sensors : "");
+			names[0] ? " of --sensors " : "", names);
 	return CLI_DONE;
 }
 
@@ -62,7 +67,7 @@ static int open_gauge(struct engine *e, const char *command)
 	return r < 0 ? cli_fail(command, "%s", strerror(-r)) : CLI_DONE;
 }
 
-int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors)
+int engine_open_sensors(struct engine *e, const char *command, struct cli_sensors *sensors)
 {
 	static struct host host; /* a thread that was left behind may use it to the end */
 	int r;
@@ -73,6 +78,18 @@ int engine_open(struct engine *e, const char *command, struct cli_sensors *senso
 		return r;
 	e->host = &host;
 	r = open_rig(e, command, sensors);
+	if (r != CLI_DONE)
+		engine_close(e);
+	return r;
+}
+
+int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors)
+{
+	int r = engine_open_sensors(e, command, sensors);
+
+	if (r != CLI_DONE)
+		return r;
+	r = need_domains(e, command, sensors);
 	if (r == CLI_DONE)
 		r = open_gauge(e, command);
 	if (r != CLI_DONE)
