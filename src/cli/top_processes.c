@@ -106,9 +106,24 @@ static void end(struct top_processes *p, uint32_t slot)
 	p->list[slot] = (struct top_process) { 0 };
 	p->n_live--;
 	p->n_ended++;
-	/* A slot whose old books could not be closed is given to nobody. */
-	if (p->options.make(p->options.ctx, slot, slot + 1) == 0)
+	/* A slot whose old books could not be closed is given to nobody, and no other before its new
+	 * ones have begun. */
+	p->list[slot].closing = p->options.make(p->options.ctx, slot, slot + 1) == 0;
+}
+
+/* What was not seen is gone. */
+static void sweep(struct top_processes *p)
+{
+	for (uint32_t slot = 0; slot < p->n_slots; slot++) {
+		struct top_process *one = &p->list[slot];
+
+		if (one->pid && one->scan != p->scan)
+			end(p, slot);
+		if (!one->closing)
+			continue;
+		one->closing = false;
 		p->free_slots[p->n_free++] = slot;
+	}
 }
 
 /* ---- one process ---------------------------------------------------------------------------- */
@@ -254,10 +269,8 @@ int top_processes_scan(struct top_processes *p)
 	if (lseek(p->proc_fd, 0, SEEK_SET) < 0)
 		return -errno;
 	r = dirscan(p->proc_fd, look, p);
-	/* What was not seen is gone, unless the list was not seen to its end. */
-	for (uint32_t slot = 0; r == 0 && slot < p->n_slots; slot++)
-		if (p->list[slot].pid && p->list[slot].scan != p->scan)
-			end(p, slot);
+	if (r == 0)
+		sweep(p);
 	if (r == 0 && p->n_free < SPARE && p->n_live < TOP_MAX_PROCESSES)
 		r = grow(p);
 	p->begun_boot_ns = now_ns;

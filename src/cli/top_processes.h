@@ -19,7 +19,8 @@
 #define TOP_MAX_PROCESSES 131072
 
 struct top_process {
-	pid_t pid; /* 0: the slot is free */
+	pid_t pid;    /* 0: the slot is free */
+	bool closing; /* ... from the end of this scan on */
 	uint64_t start_ticks;
 	uid_t uid;
 	char name[64];
