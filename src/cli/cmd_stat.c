@@ -13,7 +13,7 @@
 #define DEFAULT_INTERVAL_NS NS_PER_S
 #define MAX_SECONDS (366 * 86400)
 
-enum { OPT_JSON = CLI_OPT_NEXT, OPT_TREE, OPT_CGROUP };
+enum { OPT_JSON = CLI_OPT_NEXT, OPT_TREE, OPT_CGROUP, OPT_RECORD };
 
 static const struct option options[] = {
 	CLI_SENSOR_OPTIONS,
@@ -26,6 +26,7 @@ static const struct option options[] = {
 	{ "all", no_argument, NULL, 'a' },
 	{ "duration", required_argument, NULL, 'd' },
 	{ "interval", required_argument, NULL, 'I' },
+	{ "record", required_argument, NULL, OPT_RECORD },
 	{ 0 },
 };
 
@@ -46,6 +47,8 @@ static const char help[] =
 	"  -d, --duration S   for so many seconds (default: until the targets end)\n"
 	"  -I, --interval MS  a row each MS milliseconds (default: 1000; 0: no rows)\n"
 	"  -o, --output FILE  write rows and summary into FILE instead of standard error\n"
+	"      --record FILE  a detailed record, one JSON object a line, ten readings a second or -I\n"
+	"                     if that is faster; - is standard output, for others to follow\n"
 	"      --json         one JSON document at the end (docs/stat.schema.json)\n"
 	"\n" CLI_SENSOR_HELP;
 
@@ -94,6 +97,9 @@ static int take_option(struct stat_plan *p, int option, const char *argument)
 		return CLI_DONE;
 	case 'o':
 		p->output = argument;
+		return CLI_DONE;
+	case OPT_RECORD:
+		p->record = argument;
 		return CLI_DONE;
 	case OPT_JSON:
 		p->json = true;

@@ -51,9 +51,10 @@ static int need_domains(
 }
 
 /* What the tool itself used is its own column. */
-static int open_gauge(struct engine *e, const char *command)
+static int open_gauge(
+	struct engine *e, const char *command, const struct account_listener *listener)
 {
-	const struct gauge_options options = { .kinds = rig_kinds(e->rig) };
+	const struct gauge_options options = { .kinds = rig_kinds(e->rig), .listener = listener };
 	struct target self;
 	int r = gauge_create(&e->gauge, e->host, e->rig, &options);
 
@@ -83,7 +84,8 @@ int engine_open_sensors(struct engine *e, const char *command, struct cli_sensor
 	return r;
 }
 
-int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors)
+int engine_open_told(struct engine *e, const char *command, struct cli_sensors *sensors,
+	const struct account_listener *listener)
 {
 	int r = engine_open_sensors(e, command, sensors);
 
@@ -91,10 +93,15 @@ int engine_open(struct engine *e, const char *command, struct cli_sensors *senso
 		return r;
 	r = need_domains(e, command, sensors);
 	if (r == CLI_DONE)
-		r = open_gauge(e, command);
+		r = open_gauge(e, command, listener);
 	if (r != CLI_DONE)
 		engine_close(e);
 	return r;
+}
+
+int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors)
+{
+	return engine_open_told(e, command, sensors, NULL);
 }
 
 void engine_read_ready(const struct engine *e)

@@ -61,6 +61,7 @@ static bool look(struct stat_state *s)
 	bool any = s->plan->all;
 
 	gauge_read(s->engine.gauge);
+	stat_record_flush(s);
 	measurement_look(s->whole);
 	now_ns = gauge_t_ns(s->engine.gauge);
 	for (size_t i = 0; i < s->n_whos; i++) {
@@ -203,6 +204,7 @@ static int stat_with(struct stat_state *s)
 int stat_measure(struct stat_plan *p)
 {
 	struct stat_state s = { .plan = p, .out = stderr };
+	const struct account_listener listener = { .slice = stat_record_slice, .ctx = &s };
 	int r;
 
 	if (p->output) {
@@ -210,9 +212,12 @@ int stat_measure(struct stat_plan *p)
 		if (!s.out)
 			return cli_fail("stat", "-o %s: %s", p->output, strerror(errno));
 	}
-	r = engine_open(&s.engine, "stat", &p->sensors);
+	r = stat_record_open(&s);
+	if (r == CLI_DONE)
+		r = engine_open_told(&s.engine, "stat", &p->sensors, p->record ? &listener : NULL);
 	if (r == CLI_DONE)
 		r = stat_with(&s);
+	stat_record_close(&s);
 	measurement_free(s.whole);
 	measurement_free(s.rows);
 	free(s.whos);
