@@ -350,7 +350,8 @@ def test_without_polling_there_is_no_thread():
 
 
 def test_with_polling():
-    # A thread that was joined may be seen a little longer.
+    # An earlier test's monitor may wait to be collected, and a joined thread be seen a little longer.
+    gc.collect()
     wait_for(lambda: not pm_threads(), what="the end of earlier threads")
     monitor = Monitor(["sim-polled"])
     assert pm_threads() == ["pm-sim-polled"]
