@@ -413,9 +413,11 @@ static bool read_records(struct phase_channel *c, const struct ring *ring, size_
 
 static void skip(const struct reader *r, struct ring *ring, uint64_t to)
 {
-	/* What was marked before anybody asked is nobody's loss. */
+	/* What was marked before anybody asked is nobody's loss, but what was on then is not known. */
 	if (ring->read_ns >= r->from_ns)
 		lose(r, ring, to - ring->next);
+	else if (ring->last_ns > 0)
+		tell(r, PHASE_GONE, ring->thread, PHASES_NO_NAME, ring->last_ns);
 	ring->next = to;
 }
 
