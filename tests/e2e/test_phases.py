@@ -553,3 +553,35 @@ def test_the_example(measured):
     assert {name: p["count"] for name, p in phases.items()} == {
         "load": 1, "preprocess": 2, "infer": 2, "postprocess": 2}
     assert troubles(report) == {}
+
+
+@pytest.mark.parametrize("flags", [["-DWIPE"], []])
+def test_a_fork_on_an_old_kernel(flags, tmp_path, measured):
+    """Where the kernel cannot empty a page for the child (before 4.14), it is noticed by its pid."""
+    (tmp_path / "f.c").write_text("""
+#include <sys/mman.h>
+#ifndef WIPE
+#undef MADV_WIPEONFORK
+#endif
+#include <powermeasure_phase.h>
+#include <sys/wait.h>
+int main(void)
+{
+	pm_phase_begin("p");
+	if (fork() == 0) {
+		pm_phase_begin("child");
+		pm_phase_end("child");
+		_exit(pm_phase_process_.self ? 1 : 0);
+	}
+	int status;
+	wait(&status);
+	pm_phase_end("p");
+	return WEXITSTATUS(status);
+}
+""")
+    subprocess.run(["gcc", "-std=gnu11", *flags, f"-I{TOP / 'include'}", "-o", str(tmp_path / "f"),
+                    str(tmp_path / "f.c")], check=True)
+    done, phases, report = measured(tmp_path / "f")
+    assert done.returncode == len(flags)
+    assert {name: p["count"] for name, p in phases.items()} == {"p": 1, "child": 1}
+    assert troubles(report) == {}
