@@ -11,7 +11,8 @@ import pytest
 
 from conftest import TOP, run
 
-COMMANDS = ["plugin", "run", "compare", "stat", "list", "send", "doctor", "capture", "demo"]
+COMMANDS = ["plugin", "run", "compare", "stat", "top", "list", "send", "doctor", "capture",
+            "demo"]
 PAGES = sorted(TOP.glob("docs/man/*.scd"))
 DOCUMENTS = sorted([TOP / "README.md", *TOP.glob("docs/*.md"), TOP / "python" / "README.md"])
 
@@ -31,7 +32,7 @@ def name_of(path):
 # ---- man pages ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["plugin", "list", "send", "doctor", "capture"])
+@pytest.mark.parametrize("command", ["plugin", "top", "list", "send", "doctor", "capture"])
 def test_man_page_and_help_agree(command):
     page = (TOP / "docs" / "man" / f"powermeasure-{command}.1.scd").read_text()
     assert options_in(page) == options_in(run(command, "--help").stdout)

@@ -25,6 +25,7 @@ int cmd_list(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -124,7 +124,7 @@ static void warn_of_sensors(struct verdicts *v)
 	if (!v->old.tells_scales || !v->new.tells_scales)
 		warnings_add(&v->warnings,
 			"%s does not tell which of its doubt is the same in all runs, so that all "
-			"of it is in the intervals (name the commands with run -n)",
+			"of it is in the intervals (measure it anew)",
 			v->old.tells_scales ? v->new.path : v->old.path);
 }
 

@@ -13,7 +13,7 @@
 #define DEFAULT_INTERVAL_NS NS_PER_S
 #define MAX_SECONDS (366 * 86400)
 
-enum { OPT_JSON = CLI_OPT_NEXT, OPT_TREE, OPT_CGROUP, OPT_PHASES };
+enum { OPT_JSON = CLI_OPT_NEXT, OPT_TREE, OPT_CGROUP, OPT_PHASES, OPT_RECORD };
 
 static const struct option options[] = {
 	CLI_SENSOR_OPTIONS,
@@ -27,6 +27,7 @@ static const struct option options[] = {
 	{ "duration", required_argument, NULL, 'd' },
 	{ "interval", required_argument, NULL, 'I' },
 	{ "phases", required_argument, NULL, OPT_PHASES },
+	{ "record", required_argument, NULL, OPT_RECORD },
 	{ 0 },
 };
 
@@ -49,6 +50,8 @@ static const char help[] =
 	"      --phases FILE  tell of the phases that the targets mark. FILE, in /dev/shm, is made;\n"
 	"                     their environment must have POWERMEASURE_PHASES=FILE (docs/phases.md)\n"
 	"  -o, --output FILE  write rows and summary into FILE instead of standard error\n"
+	"      --record FILE  a detailed record, one JSON object a line, ten readings a second or -I\n"
+	"                     if that is faster; - is standard output, for others to follow\n"
 	"      --json         one JSON document at the end (docs/stat.schema.json)\n"
 	"\n" CLI_SENSOR_HELP;
 
@@ -97,6 +100,9 @@ static int take_option(struct stat_plan *p, int option, const char *argument)
 		return CLI_DONE;
 	case 'o':
 		p->output = argument;
+		return CLI_DONE;
+	case OPT_RECORD:
+		p->record = argument;
 		return CLI_DONE;
 	case OPT_JSON:
 		p->json = true;

@@ -13,25 +13,23 @@
 #define READY_NS (250 * NS_PER_MS)
 #define READY_STEP_NS (5 * NS_PER_MS)
 
-static int open_rig(struct engine *e, const char *command, struct cli_sensors *sensors)
+static int need_domains(
+	const struct engine *e, const char *command, const struct cli_sensors *sensors)
 {
-	struct rig_options options = cli_rig_options(sensors);
-	int r = cli_open_rig(&e->rig, e->host, command, &options);
+	const char *names = sensors->list.names;
 
-	if (r != CLI_DONE)
-		return r;
 	if (rig_n_domains(e->rig) == 0)
 		return cli_fail(command,
 			"no sensor can be used%s%s; `powermeasure list` tells why and what helps",
-			options.sensors ? " of --sensors " : "",
-			options.sensors ? options.sensors : "");
+			names[0] ? " of --sensors " : "", names);
 	return CLI_DONE;
 }
 
 /* What the tool itself used is its own column. */
-static int open_gauge(struct engine *e, const char *command)
+static int open_gauge(
+	struct engine *e, const char *command, const struct account_listener *listener)
 {
-	const struct gauge_options options = { .kinds = rig_kinds(e->rig) };
+	const struct gauge_options options = { .kinds = rig_kinds(e->rig), .listener = listener };
 	struct target self;
 	int r = gauge_create(&e->gauge, e->host, e->rig, &options);
 
@@ -45,9 +43,10 @@ static int open_gauge(struct engine *e, const char *command)
 	return r < 0 ? cli_fail(command, "%s", strerror(-r)) : CLI_DONE;
 }
 
-int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors)
+int engine_open_sensors(struct engine *e, const char *command, struct cli_sensors *sensors)
 {
 	static struct host host; /* a thread that was left behind may use it to the end */
+	struct rig_options options = cli_rig_options(sensors);
 	int r;
 
 	*e = (struct engine) { 0 };
@@ -58,12 +57,30 @@ int engine_open(struct engine *e, const char *command, struct cli_sensors *senso
 		cli_fail(command, "%s is a captured machine: its counters stand still",
 			sensors->root);
 	e->host = &host;
-	r = open_rig(e, command, sensors);
-	if (r == CLI_DONE)
-		r = open_gauge(e, command);
+	r = cli_open_rig(&e->rig, e->host, command, &options);
 	if (r != CLI_DONE)
 		engine_close(e);
 	return r;
+}
+
+int engine_open_told(struct engine *e, const char *command, struct cli_sensors *sensors,
+	const struct account_listener *listener)
+{
+	int r = engine_open_sensors(e, command, sensors);
+
+	if (r != CLI_DONE)
+		return r;
+	r = need_domains(e, command, sensors);
+	if (r == CLI_DONE)
+		r = open_gauge(e, command, listener);
+	if (r != CLI_DONE)
+		engine_close(e);
+	return r;
+}
+
+int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors)
+{
+	return engine_open_told(e, command, sensors, NULL);
 }
 
 void engine_read_ready(const struct engine *e)

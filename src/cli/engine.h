@@ -15,8 +15,15 @@ struct engine {
 	uint32_t tool; /* this program's own slot */
 };
 
+/* Opens the machine and its sensors, perhaps without a domain, and no gauge. Returns as below. */
+int engine_open_sensors(struct engine *e, const char *command, struct cli_sensors *sensors);
+
 /* Opens all of it. Returns CLI_DONE; or CLI_FAILED or CLI_USAGE after saying what is wrong. */
 int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors);
+
+/* The same; the books tell the listener what goes on. */
+int engine_open_told(struct engine *e, const char *command, struct cli_sensors *sensors,
+	const struct account_listener *listener);
 
 /* Reads, and again until every sensor has something to tell, but not for long. */
 void engine_read_ready(const struct engine *e);

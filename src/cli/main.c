@@ -16,6 +16,7 @@ static const struct command {
 	{ "run", cmd_run, "run a command and tell what it used" },
 	{ "compare", cmd_compare, "whether commands use more or less than they did" },
 	{ "stat", cmd_stat, "measure processes, control groups or the machine" },
+	{ "top", cmd_top, "show the machine and its processes by watts, live" },
 	{ "list", cmd_list, "show every sensor: usable or not, why, and what would help" },
 	{ "send", cmd_send, "send an event: start, stop or terminate" },
 	{ "doctor", cmd_doctor, "what is wrong, how to change it, and what that would give" },
@@ -30,6 +31,7 @@ static void print_help(FILE *out)
 	      "  powermeasure list                                    what can be measured here?\n"
 	      "  powermeasure run -- ./infer model.bin                what does a command use?\n"
 	      "  powermeasure stat -p 1234 --tree                     and a process with its children?\n"
+	      "  powermeasure top                                     who draws what, just now?\n"
 	      "  powermeasure plugin &                                take requests at port 6010\n"
 	      "  powermeasure send start --pid 1234 --seconds 10 --wait\n"
 	      "                                                       what does process 1234 draw?\n"

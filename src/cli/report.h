@@ -96,6 +96,8 @@ void report_json_figures(
 	struct json *j, const struct rig *rig, const struct measurement *m, const char *asked);
 void report_json_one(struct json *j, const struct measurement *m);
 void report_json_sensors(struct json *j, const struct rig *rig, const struct measurement *m);
+/* By how much of its energy each kind's scale, the same in all runs, may be off. */
+void report_json_scales(struct json *j, const struct rig *rig, const struct measurement *m);
 void report_json_warnings(struct json *j, const struct warnings *w);
 void report_json_rows(struct json *j, const struct run_row *rows, size_t n);
 

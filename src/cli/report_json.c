@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "cli/compared.h"
 #include "cli/spread.h"
 #include "util/json_out.h"
 
@@ -307,6 +308,28 @@ void report_json_runs(struct json *j, const struct run_report *r)
 	report_json_warnings(j, &r->warnings);
 }
 
+void report_json_scales(struct json *j, const struct rig *rig, const struct measurement *m)
+{
+	json_key(j, "scale_error");
+	json_open(j, '{');
+	for (int k = 0; k < COMPARED_KINDS; k++) {
+		struct ratio_scale scale;
+		const char *model;
+
+		json_key(j, kind_name((enum kind) k));
+		if (!m->kinds[k].known || !compared_scale(rig, (enum kind) k, &scale, &model)) {
+			json_null(j);
+			continue;
+		}
+		json_open(j, '{');
+		json_kv_real(j, "low", scale.low);
+		json_kv_real(j, "high", scale.high);
+		json_kv_string(j, "model", model[0] ? model : NULL);
+		json_close(j, '}');
+	}
+	json_close(j, '}');
+}
+
 void report_json_print(const struct buf *b, FILE *out)
 {
 	fputs(b->failed ? "{\"error\": \"no memory for the report\"}" : buf_text(b), out);
@@ -324,6 +347,7 @@ void report_runs_json(const struct run_report *r, FILE *out)
 	json_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
 	report_json_figures(&j, r->rig, &r->total, "command");
 	report_json_sensors(&j, r->rig, &r->total);
+	report_json_scales(&j, r->rig, &r->total);
 	report_json_runs(&j, r);
 	json_close(&j, '}');
 	report_json_print(&b, out);

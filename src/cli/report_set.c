@@ -53,30 +53,6 @@ void report_set_text(const struct run_set *set, FILE *out)
 	print_warnings(set, out);
 }
 
-/* The part of a kind's energy that its sensor's scale, the same in all runs, may be off by. */
-static void put_scales(struct json *j, const struct run_set *set, const struct measurement *all)
-{
-	json_key(j, "scale_error");
-	json_open(j, '{');
-	for (int k = 0; k < COMPARED_KINDS; k++) {
-		struct ratio_scale scale;
-		const char *model;
-
-		json_key(j, kind_name((enum kind) k));
-		if (!all->kinds[k].known ||
-			!compared_scale(set->rig, (enum kind) k, &scale, &model)) {
-			json_null(j);
-			continue;
-		}
-		json_open(j, '{');
-		json_kv_real(j, "low", scale.low);
-		json_kv_real(j, "high", scale.high);
-		json_kv_string(j, "model", model[0] ? model : NULL);
-		json_close(j, '}');
-	}
-	json_close(j, '}');
-}
-
 static void put_command(struct json *j, const struct run_report *r)
 {
 	json_open(j, '{');
@@ -101,7 +77,7 @@ void report_set_json(const struct run_set *set, FILE *out)
 	json_kv_i64(&j, "exit_status", set->exit_status);
 	json_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
 	report_json_sensors(&j, set->rig, &all);
-	put_scales(&j, set, &all);
+	report_json_scales(&j, set->rig, &all);
 	json_key(&j, "commands");
 	json_open(&j, '[');
 	for (size_t i = 0; i < set->n; i++)

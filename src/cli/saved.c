@@ -259,7 +259,7 @@ static int read_sensors(struct saved *s, const struct place *at)
 	return 0;
 }
 
-/* A single command's document does not tell scales: what is the same in all runs is not known. */
+/* Without them what is the same in all runs is not known. */
 static int read_scales(struct saved *s, const struct place *at)
 {
 	const json_t *scales = json_object_get(s->document, "scale_error");

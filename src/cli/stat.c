@@ -62,6 +62,7 @@ static bool look(struct stat_state *s)
 	bool any = s->plan->all;
 
 	gauge_read(s->engine.gauge);
+	stat_record_flush(s);
 	measurement_look(s->whole);
 	if (phase_watch_look(&s->phases) && s->step_ns > PHASE_WATCH_STEP_NS) {
 		s->step_ns = PHASE_WATCH_STEP_NS;
@@ -252,6 +253,7 @@ static int stat_with(struct stat_state *s)
 int stat_measure(struct stat_plan *p)
 {
 	struct stat_state s = { .plan = p, .out = stderr };
+	const struct account_listener listener = { .slice = stat_record_slice, .ctx = &s };
 	int r;
 
 	if (p->output) {
@@ -259,11 +261,14 @@ int stat_measure(struct stat_plan *p)
 		if (!s.out)
 			return cli_fail("stat", "-o %s: %s", p->output, strerror(errno));
 	}
-	r = engine_open(&s.engine, "stat", &p->sensors);
+	r = stat_record_open(&s);
+	if (r == CLI_DONE)
+		r = engine_open_told(&s.engine, "stat", &p->sensors, p->record ? &listener : NULL);
 	if (r == CLI_DONE)
 		r = stat_with(&s);
 	phase_watch_close(&s.phases);
 	phase_report_finish(&s.phase_report);
+	stat_record_close(&s);
 	measurement_free(s.whole);
 	measurement_free(s.rows);
 	free(s.whos);

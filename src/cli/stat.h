@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * What stat was asked for and where it stands: its options (cmd_stat.c) fill the plan, its targets
- * (stat_targets.c) are followed (stat.c) and told of (stat_report.c).
+ * (stat_targets.c) are followed (stat.c) and told of (stat_report.c, stat_record.c).
  */
 #ifndef PM_CLI_STAT_H
 #define PM_CLI_STAT_H
@@ -16,6 +16,7 @@
 #include "cli/engine.h"
 #include "cli/report.h"
 #include "cli/run.h"
+#include "sinks/sink.h"
 
 #define STAT_MAX_TARGETS 1024
 
@@ -32,6 +33,7 @@ struct stat_plan {
 	uint64_t interval_ns;
 	const char *output;
 	const char *phases; /* the channel's file; NULL: none */
+	const char *record; /* a file, or "-"; NULL: none is written */
 };
 
 /* What is known of a target once it may be gone. */
@@ -62,7 +64,19 @@ struct stat_state {
 	struct phase_report phase_report;
 	struct warnings warnings;
 	FILE *out;
+	struct sink record;
+	bool record_told; /* that it cannot be written */
+	int64_t wall_offset_ns;
 };
+
+/* The detailed record (docs/record.md): opened before the sensors, written as the books tell it, brought
+ * into its file after each reading. Returns a cli_ status, said if not done. */
+int stat_record_open(struct stat_state *s);
+void stat_record_flush(struct stat_state *s);
+void stat_record_close(struct stat_state *s);
+
+/* For the books; ctx is the struct stat_state. */
+void stat_record_slice(void *ctx, const struct slice *slice);
 
 /* Opens what the plan names and puts it into the gauge. Returns a cli_ status, said if not done. */
 int stat_add_targets(struct stat_state *s);

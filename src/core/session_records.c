@@ -1,77 +1,51 @@
 // SPDX-License-Identifier: MIT
 #include "core/session_records.h"
 
+#include "core/slices.h"
+
 int64_t sessions_wall_ns(const struct sessions *ss, uint64_t t_ns)
 {
 	return (int64_t) t_ns + ss->wall_offset_ns;
 }
 
-static bool has_several_packages(const struct sessions *ss)
+static void name_watched(void *ctx, uint32_t slot, pid_t *ret_pid, const char **ret_name)
 {
-	size_t n = 0;
+	const struct sessions *ss = ctx;
 
-	for (size_t d = 0; d < ss->options.n_domains; d++)
-		n += sessions_domain(ss, d)->kind == KIND_CPU && sessions_domain(ss, d)->counted;
-	return n > 1;
+	*ret_pid = ss->watched[slot]->pid;
+	*ret_name = ss->watched[slot]->name;
 }
 
-/* By which rule a part was given. With several packages the kernel does not tell cheaply on which
- * a process ran: it is then taken to have run on all of them alike. */
-static const char *rule_of(
-	const struct sessions *ss, enum slice_who who, enum kind kind, bool by_use)
+static void hand_over(void *ctx, const struct record *r)
 {
-	bool several = has_several_packages(ss);
+	const struct sessions *ss = ctx;
 
-	if (by_use)
-		return who == SLICE_TARGET  ? "sm-share"
-			: who == SLICE_IDLE ? "idle-share"
-					    : "remainder";
-	if (kind != KIND_CPU && kind != KIND_DRAM)
-		return "none";
-	switch (who) {
-	case SLICE_TARGET:
-		if (ss->options.account.idle == IDLE_PROPORTIONAL)
-			return several ? "busy-share-all-packages" : "busy-share";
-		return several ? "capacity-share-all-packages" : "capacity-share";
-	case SLICE_IDLE:
-		return "idle-share";
-	default:
-		return "remainder";
-	}
+	ss->hooks.record(ss->hooks.ctx, r);
+}
+
+static struct slice_owner owner_of(struct sessions *ss)
+{
+	return (struct slice_owner) { .domains = ss->options.domains,
+		.n_domains = ss->options.n_domains,
+		.idle = ss->options.account.idle,
+		.wall_offset_ns = ss->wall_offset_ns,
+		.name = name_watched,
+		.record = hand_over,
+		.ctx = ss };
 }
 
 void session_write_slice(void *ctx, const struct slice *slice)
 {
-	static const enum record_who whos[] = { WHO_PROCESS, WHO_IDLE, WHO_OTHER, WHO_REST };
 	struct sessions *ss = ctx;
-	const struct domain *domain = sessions_domain(ss, slice->domain);
-	struct record r = { .type = RECORD_DETAIL,
-		.wall_ns = sessions_wall_ns(ss, slice->t_ns),
-		.t_ns = slice->t_ns,
-		.interval_ns = slice->interval_ns,
-		.kind = domain->kind,
-		.domain = domain };
+	struct slice_owner owner = owner_of(ss);
 
-	for (size_t i = 0; i < slice->n_parts; i++) {
-		const struct slice_part *part = &slice->parts[i];
-		const struct watched *w = part->who == SLICE_TARGET ? ss->watched[part->slot]
-								    : NULL;
-
-		r.who = whos[part->who];
-		r.pid = w ? w->pid : 0;
-		r.name = w ? w->name : NULL;
-		r.energy = part->energy;
-		r.power_uw = (uint64_t) ((double) part->energy.uj * 1e9 /
-			(double) slice->interval_ns);
-		r.flags = part->flags;
-		r.attribution = rule_of(ss, part->who, domain->kind, slice->by_use);
-		ss->hooks.record(ss->hooks.ctx, &r);
-	}
+	slice_write(&owner, slice);
 }
 
 bool session_write_line(struct sessions *ss, const struct account_mark *mark,
 	const struct watched *w, enum kind kind, uint64_t t_ns)
 {
+	struct slice_owner owner = owner_of(ss);
 	struct span span;
 	struct record r;
 
@@ -91,7 +65,7 @@ bool session_write_line(struct sessions *ss, const struct account_mark *mark,
 		.energy = span.energy,
 		.power_uw = span.power_uw,
 		.flags = span.flags,
-		.attribution = w ? rule_of(ss, SLICE_TARGET, kind, false) : NULL };
+		.attribution = w ? slice_rule(&owner, SLICE_TARGET, kind, false) : NULL };
 	ss->hooks.record(ss->hooks.ctx, &r);
 	return true;
 }

@@ -38,6 +38,11 @@ static void tell_health(struct flusher *f, const struct sink *sink, int error)
 {
 	uint64_t kept_back;
 
+	if (sink->health.gone && !f->told_gone) {
+		f->told_gone = true;
+		log_error("the record's reader at standard output has gone: no more of it is "
+			  "written, everything else goes on");
+	}
 	if (error && log_limited(&f->sick_limit, now_ns(f), &kept_back))
 		log_error("%s: %s: %" PRIu64
 			  " lines wait and are written when that is over (%" PRIu64 " lost)",
@@ -48,12 +53,13 @@ static void tell_health(struct flusher *f, const struct sink *sink, int error)
 void flusher_flush(struct flusher *f, bool sync)
 {
 	uint64_t lost = 0;
-	bool sick = false;
+	bool sick = false, slow = false;
 
 	for (size_t i = 0; i < f->n_sinks; i++) {
 		struct sink *sink = &f->sinks[i];
 		int r = sink->ops->flush(sink, sync);
 
+		slow |= sink->health.waiting > 0;
 		tell_health(f, sink, r);
 		sick |= r < 0;
 		lost += sink->health.lost;
@@ -67,7 +73,7 @@ void flusher_flush(struct flusher *f, bool sync)
 	f->last_flush_ns = now_ns(f);
 	if (f->unwritten)
 		f->unsynced = true;
-	f->unwritten = sick;
+	f->unwritten = sick || slow;
 	if (sync) {
 		f->last_sync_ns = f->last_flush_ns;
 		f->unsynced = sick;

@@ -24,6 +24,7 @@ struct flusher {
 	bool sick; /* the last flush failed */
 	struct log_limit sick_limit;
 	uint64_t told_lost;
+	bool told_gone;
 };
 
 /* Hands a record to the sinks that want it. */

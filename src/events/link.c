@@ -65,11 +65,9 @@ fail:
 	return r;
 }
 
-int link_subscribe(struct link *l, unsigned char first, unsigned char second)
+int link_subscribe(struct link *l, const void *prefix, size_t n)
 {
-	const unsigned char prefix[] = { first, second };
-
-	return zmq_setsockopt(l->socket, ZMQ_SUBSCRIBE, prefix, sizeof(prefix)) < 0 ? -errno : 0;
+	return zmq_setsockopt(l->socket, ZMQ_SUBSCRIBE, prefix, n) < 0 ? -errno : 0;
 }
 
 static void note_monitor(struct link *l)
@@ -79,6 +77,7 @@ static void note_monitor(struct link *l)
 	while ((number = bus_monitor_next(l->monitor))) {
 		if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
 			l->greeted = true;
+			l->n_lives++;
 			l->stuck = false;
 		} else if (number & TRYING) {
 			l->stuck = false;

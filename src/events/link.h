@@ -8,6 +8,7 @@
 #define PM_EVENTS_LINK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct link {
 	void *zmq;
@@ -21,13 +22,14 @@ struct link {
 	bool stuck;          /* ZeroMQ has given up: see link_mend() */
 	bool greeted;        /* the two know each other's kind */
 	int n_subscriptions; /* that the other side has */
+	unsigned n_lives;    /* how many connections there have been */
 };
 
 /* The first six members are the caller's. Returns 0, or -errno; the link is closed then. */
 int link_open(struct link *l);
 
-/* Only events that begin with these two bytes come. SUB; after each link_open(). */
-int link_subscribe(struct link *l, unsigned char first, unsigned char second);
+/* Only messages that begin so come. SUB; after each link_open(). */
+int link_subscribe(struct link *l, const void *prefix, size_t n);
 
 /* Takes notice of what became of the connection. To be called before `up` is looked at, and after
  * each send: the descriptor in the epoll tells of changes only. */

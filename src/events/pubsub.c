@@ -8,6 +8,7 @@
  * and ZeroMQ may connect again by itself.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,13 @@
  * up is made anew. */
 #define LOOK_EVERY_S 5
 
+/* Nobody tells a subscriber that its subscriptions have arrived: a message that nobody else subscribes
+ * to goes round through the engine until it comes back. Those that were published before are lost
+ * to us, and so is what a plugin sends as soon as it hears that this one has begun. */
+#define PROBE_HEAD "\xfe\xffpowermeasure"
+#define PROBE_EVERY_MS 100
+#define PROBES_MAX (LOOK_EVERY_S * 1000 / PROBE_EVERY_MS)
+
 #define CLOSE_MS 1000
 
 /* After so many events everybody else in the loop has a turn: publishers wait for nobody. */
@@ -38,7 +46,12 @@ struct pubsub {
 	int timer_fd;
 	struct link in;
 	struct link out;
-	bool connected; /* both, and it was said */
+	char probe[64];
+	unsigned n_probes; /* sent over the present connections */
+	unsigned n_lives;  /* of both, to which the next two apply */
+	bool probed;       /* it came back, or we have waited long enough */
+	bool connected;    /* both, probed, and it was said */
+	bool hurried;      /* the timer goes off for what is left to do */
 	bool said_away;
 	bool terminated;
 	int linger_ms;
@@ -60,13 +73,17 @@ static const char *missing(const struct pubsub *p)
 	return p->in.up ? p->out.address : p->in.address;
 }
 
-/* Looks after the connections now and then while they are not there; at_once: now, too. */
+/* Looks after the connections while they are not there, or not known to work; at_once: now, too. */
 static void set_timer(struct pubsub *p, bool at_once)
 {
 	struct itimerspec spec = { 0 };
 
-	if (!p->connected)
-		spec.it_value.tv_sec = spec.it_interval.tv_sec = LOOK_EVERY_S;
+	if (!p->connected && p->n_probes > 0)
+		spec.it_interval.tv_nsec = PROBE_EVERY_MS * (long) NS_PER_MS;
+	else if (!p->connected)
+		spec.it_interval.tv_sec = LOOK_EVERY_S;
+	spec.it_value = spec.it_interval;
+	p->hurried = at_once;
 	if (at_once)
 		spec.it_value = (struct timespec) { .tv_nsec = 1 };
 	timerfd_settime(p->timer_fd, 0, &spec, NULL);
@@ -78,9 +95,13 @@ static int subscribe(struct pubsub *p)
 		WIRE_PLUGIN_TERMINATE };
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(wanted); i++)
-		r = link_subscribe(&p->in, codec_prefix(wanted[i]), 0);
-	return r;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(wanted); i++) {
+		const unsigned char prefix[] = { codec_prefix(wanted[i]), 0 };
+
+		r = link_subscribe(&p->in, prefix, sizeof(prefix));
+	}
+	/* The last one: when it is in force all are. */
+	return r < 0 ? r : link_subscribe(&p->in, p->probe, strlen(p->probe));
 }
 
 static void publish(struct source *s, enum wire_type type)
@@ -93,27 +114,60 @@ static void publish(struct source *s, enum wire_type type)
 		bus_send(p->out.socket, message, (size_t) n);
 }
 
+static void on_lost(struct source *s)
+{
+	struct pubsub *p = s->state;
+
+	p->connected = false;
+	p->said_away = true;
+	say(s, true, "lost the event engine at", missing(p), ": waiting for it, measuring goes on");
+}
+
+static void send_probe(struct pubsub *p)
+{
+	bus_send(p->out.socket, p->probe, strlen(p->probe));
+	p->n_probes++;
+}
+
 /* Says what has changed. An engine that came back is told again who is here. */
 static void settle(struct source *s)
 {
 	struct pubsub *p = s->state;
-	bool now = p->in.up && p->out.up;
-	char both[320];
+	bool both = p->in.up && p->out.up;
+	char text[320];
 
-	if (now == p->connected)
-		return;
-	p->connected = now;
-	set_timer(p, false);
-	if (!now) {
-		p->said_away = true;
-		say(s, true, "lost the event engine at", missing(p),
-			": waiting for it, measuring goes on");
-		return;
+	if (!both || p->n_lives != p->in.n_lives + p->out.n_lives) {
+		bool was_probing = p->n_probes > 0;
+
+		p->n_lives = p->in.n_lives + p->out.n_lives;
+		p->n_probes = 0;
+		p->probed = false;
+		if (p->connected)
+			on_lost(s);
+		else if (!was_probing && !both)
+			return;
+		set_timer(p, false);
 	}
+	if (!both || p->connected)
+		return;
+	if (p->n_probes == 0) {
+		send_probe(p);
+		set_timer(p, false);
+	}
+	if (!p->probed)
+		return;
+	p->connected = true;
 	p->said_away = false;
-	snprintf(both, sizeof(both), "%s and %s", p->in.address, p->out.address);
-	say(s, false, "connected to the event engine at", both, "");
+	set_timer(p, false);
+	snprintf(text, sizeof(text), "%s and %s", p->in.address, p->out.address);
+	say(s, false, "connected to the event engine at", text, "");
 	publish(s, WIRE_PLUGIN_STARTED);
+}
+
+static bool is_probe(const struct pubsub *p, zmq_msg_t *message)
+{
+	return zmq_msg_size(message) == strlen(p->probe) &&
+		memcmp(zmq_msg_data(message), p->probe, strlen(p->probe)) == 0;
 }
 
 static void take_events(struct source *s, int *n_left)
@@ -132,8 +186,11 @@ static void take_events(struct source *s, int *n_left)
 		}
 		if (r < 0)
 			return;
-		p->terminated = event_take(
-			s, &p->event, zmq_msg_data(&message), zmq_msg_size(&message));
+		if (is_probe(p, &message))
+			p->probed = true;
+		else
+			p->terminated = event_take(
+				s, &p->event, zmq_msg_data(&message), zmq_msg_size(&message));
 		zmq_msg_close(&message);
 	}
 }
@@ -144,6 +201,16 @@ static void on_timer(struct source *s)
 
 	if (p->connected)
 		return;
+	if (p->n_probes > 0 && p->n_probes < PROBES_MAX) {
+		send_probe(p);
+		return;
+	}
+	if (p->n_probes > 0) {
+		say(s, true, "what is published at", p->out.address,
+			" does not come back: is that the same engine's?");
+		p->probed = true;
+		return;
+	}
 	if (!p->said_away)
 		say(s, true, "no event engine yet at", missing(p), ": waiting for it");
 	p->said_away = true;
@@ -161,14 +228,19 @@ static void pubsub_work(struct source *s)
 	bool look = read(p->timer_fd, &expirations, sizeof(expirations)) ==
 		(ssize_t) sizeof(expirations);
 
+	if (p->hurried) {
+		look = false;
+		set_timer(p, false);
+	}
 	do {
 		link_work(&p->in);
 		link_work(&p->out);
-		settle(s);
 		take_events(s, &n_left);
 		if (look)
 			on_timer(s);
 		look = false;
+		if (!p->terminated)
+			settle(s);
 		if (n_left == 0) {
 			set_timer(p, true); /* the descriptors tell of changes only */
 			return;
@@ -214,6 +286,8 @@ static int pubsub_open(struct source *s, char *ret_why, size_t n)
 		return -ENOMEM;
 	}
 	s->fd = p->epoll_fd;
+	snprintf(p->probe, sizeof(p->probe), PROBE_HEAD " %d %" PRIu64, (int) getpid(),
+		clock_mono_ns(&clock_system));
 	r = open_link(p, &p->in, ZMQ_SUB, s->options.address, ret_why, n);
 	if (r == 0)
 		r = open_link(p, &p->out, ZMQ_XPUB, s->options.publish, ret_why, n);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,15 +20,35 @@
 #include "util/json_out.h"
 #include "util/timestamp.h"
 
-/* Lines that wait for room on the disk: so many bytes at most. */
+/* Lines that wait for room on the disk, or for a reader: so many bytes at most. */
 #define WAIT_MAX (4 * 1024 * 1024)
+
+/* A pipe that has room at all has room for so much: more at once might block. */
+#define PIPE_ROOM 4096
+
+/* At the end a reader has so long to take the rest, of which 4 MiB may wait. */
+#define CLOSE_TRIES 2000
+#define CLOSE_TRY_MS 1
 
 struct jsonl {
 	int fd;
+	bool stream; /* standard output: somebody may follow it, or not keep up, or go away */
 	struct buf waiting;
 	uint64_t n_waiting;
 	bool unsynced;
 };
+
+static bool is_stream(const char *path)
+{
+	return strcmp(path, "-") == 0;
+}
+
+static int open_stream(void)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	return fd < 0 ? -errno : fd;
+}
 
 static int open_file(const char *path)
 {
@@ -57,7 +78,8 @@ static int jsonl_open(struct sink *s, char *ret_why, size_t n)
 	s->types = 1u << RECORD_DETAIL | 1u << RECORD_PHASES;
 	if (!state)
 		return -ENOMEM;
-	state->fd = open_file(s->options.path);
+	state->stream = is_stream(s->options.path);
+	state->fd = state->stream ? open_stream() : open_file(s->options.path);
 	if (state->fd < 0) {
 		snprintf(ret_why, n, "%s: %s", s->options.path, strerror(-state->fd));
 		return state->fd;
@@ -144,6 +166,8 @@ static void jsonl_write(struct sink *s, const struct record *r)
 	struct json j = JSON_INIT(&state->waiting);
 	size_t before = state->waiting.len;
 
+	if (s->health.gone)
+		return;
 	if (before > WAIT_MAX) {
 		s->health.lost++;
 		return;
@@ -160,7 +184,7 @@ static void jsonl_write(struct sink *s, const struct record *r)
 	json_kv_string(&j, "scope", r->domain->scope);
 	json_kv_bool(&j, "counted", r->domain->counted);
 	json_key(&j, "pid");
-	if (r->who == WHO_PROCESS)
+	if (r->who == WHO_PROCESS && r->pid) /* a control group has none */
 		json_i64(&j, r->pid);
 	else
 		json_null(&j);
@@ -177,16 +201,42 @@ static void jsonl_write(struct sink *s, const struct record *r)
 	end_line(s, before);
 }
 
+/* How much can be written without waiting for a reader who does not keep up: measuring never does. */
+static size_t room_for(const struct jsonl *state)
+{
+	struct pollfd fd = { .fd = state->fd, .events = POLLOUT };
+
+	if (!state->stream)
+		return state->waiting.len;
+	if (poll(&fd, 1, 0) <= 0)
+		return 0;
+	return state->waiting.len < PIPE_ROOM ? state->waiting.len : PIPE_ROOM;
+}
+
+static void give_up_stream(struct sink *s)
+{
+	struct jsonl *state = s->state;
+
+	s->health.gone = true;
+	buf_reset(&state->waiting);
+	state->n_waiting = 0;
+}
+
 static int jsonl_flush(struct sink *s, bool sync)
 {
 	struct jsonl *state = s->state;
 	int error = 0;
+	size_t room;
 
-	while (state->waiting.len > 0) {
-		ssize_t n = write(state->fd, state->waiting.data, state->waiting.len);
+	while (state->waiting.len > 0 && (room = room_for(state)) > 0) {
+		ssize_t n = write(state->fd, state->waiting.data, room);
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EPIPE && state->stream) {
+			give_up_stream(s);
+			break;
+		}
 		if (n < 0) {
 			error = -errno;
 			break;
@@ -194,7 +244,7 @@ static int jsonl_flush(struct sink *s, bool sync)
 		buf_consume(&state->waiting, (size_t) n);
 		state->unsynced = true;
 	}
-	if (!error)
+	if (state->waiting.len == 0)
 		state->n_waiting = 0;
 	/* A pipe or terminal cannot be synced, and need not. */
 	if (!error && sync && state->unsynced) {
@@ -210,7 +260,7 @@ static int jsonl_flush(struct sink *s, bool sync)
 static int jsonl_reopen(struct sink *s)
 {
 	struct jsonl *state = s->state;
-	int fd = open_file(s->options.path);
+	int fd = state->stream ? open_stream() : open_file(s->options.path);
 
 	if (fd < 0)
 		return fd;
@@ -219,12 +269,25 @@ static int jsonl_reopen(struct sink *s)
 	return 0;
 }
 
+/* The last lines: a reader that is alive gets them, one that is stuck holds nobody up for long. */
+static void finish_stream(struct sink *s)
+{
+	struct jsonl *state = s->state;
+	struct pollfd fd = { .fd = state->fd, .events = POLLOUT };
+
+	for (int i = 0; i < CLOSE_TRIES && state->waiting.len > 0; i++)
+		if (poll(&fd, 1, CLOSE_TRY_MS) > 0 && jsonl_flush(s, false) < 0)
+			break;
+}
+
 static void jsonl_close(struct sink *s)
 {
 	struct jsonl *state = s->state;
 
 	if (!state)
 		return;
+	if (state->stream && state->fd >= 0)
+		finish_stream(s);
 	close_fd(&state->fd);
 	buf_finish(&state->waiting);
 	free(state);

@@ -10,7 +10,9 @@
 #define SINK_WHY_MAX 256
 
 struct sink_options {
-	const char *path;   /* the directory, or the file of a sink that writes one */
+	const char
+		*path; /* the directory, or the file of a sink that writes one; "-" is a stream on
+			       standard output for the detailed record */
 	uint64_t max_bytes; /* a file is turned over when it is longer; 0: never */
 	/* Where a kind's figures come from, in words: "rapl-powercap", or "estimate, ESTIMATED: "
 	 * with the model and its bounds; NULL: there is no sensor for it. */
@@ -24,6 +26,7 @@ struct sink_health {
 	int error;        /* of the last flush; 0: all is written */
 	uint64_t waiting; /* lines that wait for room */
 	uint64_t lost;    /* lines given up */
+	bool gone;        /* a stream's reader went away: nothing is written any more */
 };
 
 struct sink {

@@ -144,8 +144,9 @@ class Wire:
     """Listens at an address of its own. With a target it passes on what comes, both ways; without
     one it is some other program that listens there and says `greeting`, or nothing."""
 
-    def __init__(self, target=None, greeting=b"", hang_up=False):
+    def __init__(self, target=None, greeting=b"", hang_up=False, held=None):
         self._target = target
+        self._held = held  # an event: until then nothing goes on that follows a client's READY
         self._greeting = greeting
         self._hang_up = hang_up
         self._listener = reserve_port()
@@ -179,6 +180,13 @@ class Wire:
     def _pump(self, pair, source, sink):
         try:
             while data := source.recv(65536):
+                if sink and self._held and source is pair[0] and b"\x05READY" in data:
+                    # A command's size stands before its name.
+                    name = data.index(b"\x05READY")
+                    end = name + data[name - 1]
+                    sink.sendall(data[:end])
+                    self._held.wait()
+                    data = data[end:]
                 if sink:
                     sink.sendall(data)
         except OSError:

@@ -211,6 +211,35 @@ def test_it_waits_until_the_engine_listens(engine, attend, tmp_path, n):
     observer.close()
 
 
+def test_it_has_begun_when_its_subscriptions_have_arrived(engine, observer, attend, wire):
+    """Whoever hears that it is there may ask it for something at once."""
+    held = threading.Event()
+    between = wire(target=int(engine.addresses["subscribe"].rpartition(":")[2]), held=held)
+    p = attend(subscribe=between.address)
+    wait_for(lambda: between.accepted, what="a connection")
+    time.sleep(1)
+    assert not observer.heard and CONNECTED not in p.said
+    held.set()
+    observer.wait("started")
+    observer.publish(start_event([os.getpid()], [1], 1))
+    p.wait_said(rf"pid {os.getpid()} .*begins")
+    assert p.said.count(CONNECTED) == 1 and "does not come back" not in p.said
+    p.stop()
+    assert [h[0] for h in observer.heard].count("started") == 1
+
+
+def test_the_addresses_of_two_engines(engine, observer, attend):
+    """That cannot be right, and is said; events come all the same."""
+    other = StandInEngine().start()
+    p = attend(publish=other.addresses["publish"])
+    p.wait_said(re.escape(other.addresses["publish"]) + " does not come back", 20)
+    p.wait_said(CONNECTED)
+    observer.publish(start_event([os.getpid()], [1], 1))
+    p.wait_said(rf"pid {os.getpid()} .*begins")
+    assert p.stop() == 0
+    other.close()
+
+
 def test_exchanged_addresses(engine, observer, attend):
     p = attend(subscribe=engine.addresses["publish"], publish=engine.addresses["subscribe"])
     p.wait_said(AWAY, 20)

@@ -83,8 +83,8 @@ def test_a_single_commands_document_is_what_it_was(tmp_path):
     assert list(json.loads(done.stderr)) == [
         "schema_version", "version", "command", "exit_status", "attribution", "elapsed_s", "domains",
         "machine_energy_j", "command_energy_j", "command_energy_range_j", "command_cpu_s",
-        "idle_energy_j", "other_energy_j", "power_w", "tool", "sensors", "statistics", "units",
-        "phases", "phase_markers", "runs", "warnings"]
+        "idle_energy_j", "other_energy_j", "power_w", "tool", "sensors", "scale_error", "statistics",
+        "units", "phases", "phase_markers", "runs", "warnings"]
     validate(json.loads(done.stderr), "run")
 
 
@@ -331,7 +331,8 @@ def single(joules):
     """As run without -n writes it."""
     doc = document({"x": joules})
     return {"schema_version": 1, "command": ["./infer", "model.bin"], "exit_status": 0,
-            "sensors": doc["sensors"], "runs": doc["commands"][0]["runs"]}
+            "sensors": doc["sensors"], "scale_error": doc["scale_error"],
+            "runs": doc["commands"][0]["runs"]}
 
 
 def compare(tmp_path, old, new, *options):
@@ -395,14 +396,23 @@ def test_commands_are_matched(tmp_path):
 
 
 def test_a_single_commands_document(tmp_path):
-    """It does not tell the scale: all of its doubt counts, and that is said."""
     done = compare(tmp_path, single(TEN), single(times(1.5)), "--fail-above", "5%", "--json")
     told = json.loads(done.stdout)
     validate(told, "compare")
-    assert done.returncode == 3 and told["commands"][0]["name"] == "./infer model.bin"
-    assert told["commands"][0]["high"] - told["commands"][0]["low"] > 0.05
-    assert any("name the commands" in x for x in told["warnings"])
+    line, = told["commands"]
+    assert done.returncode == 3 and line["name"] == "./infer model.bin"
+    assert line["low"] < 1.5 < line["high"] < line["low"] + 0.05
     assert compare(tmp_path, single(TEN), document({"a": TEN})).returncode == 0
+
+
+def test_a_document_without_its_scale(tmp_path):
+    """All of its doubt counts then, and that is said."""
+    old, new = single(TEN), single(times(1.5))
+    del old["scale_error"], new["scale_error"]
+    done = compare(tmp_path, old, new, "--json")
+    told = json.loads(done.stdout)
+    assert told["commands"][0]["high"] - told["commands"][0]["low"] > 0.05
+    assert any("does not tell which of its doubt" in x for x in told["warnings"])
 
 
 def test_one_run_tells_no_scatter(tmp_path):

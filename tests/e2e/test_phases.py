@@ -545,11 +545,11 @@ def test_plugin_refuses_a_bad_channel(plugin):
 def test_the_example(measured):
     """A real inference, where what it needs is installed."""
     python = os.environ.get("PM_EXAMPLE_PYTHON", "/usr/bin/python3")
-    if subprocess.run([python, "-c", "import onnx, onnxruntime"], stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("onnxruntime is not installed (PM_EXAMPLE_PYTHON may name a Python that has it)")
+    if subprocess.run([python, "-c", "import magika, onnxruntime"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("magika and onnxruntime are not installed (PM_EXAMPLE_PYTHON may name a Python that has it)")
     done, phases, report = measured(python, TOP / "examples" / "phases" / "infer.py", "--batches", "2",
-                                    "--batch", "2", env=PYTHON)
-    assert done.returncode == 0 and done.stdout.startswith("4 images"), done.stderr
+                                    "--batch", "2", TOP / "src", env=PYTHON)
+    assert done.returncode == 0 and done.stdout == "4 files: 4 c\n", done.stderr
     assert {name: p["count"] for name, p in phases.items()} == {
         "load": 1, "preprocess": 2, "infer": 2, "postprocess": 2}
     assert troubles(report) == {}

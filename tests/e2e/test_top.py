@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""powermeasure top without a terminal: a table, JSON, a stream of it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import PATIENCE, POWERMEASURE, TOP, run, sim_script
+
+SIM = ("--sensors", "sim")
+EXACT = {"unit": [1, 1], "update_ms": 1, "stamped": True}
+
+# Busy in this part of each period, by its own CPU clock, so that others on the machine change nothing.
+WORKER = """
+import sys, time
+share, period = float(sys.argv[1]), 0.05
+print("ready", flush=True)
+begun = time.monotonic()
+while True:
+    while time.process_time() < (time.monotonic() - begun) * share: pass
+    time.sleep(period)
+"""
+
+
+def top_json(*args, **keywords):
+    done = run("top", "--json", *args, **keywords)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def micro(value):
+    return round(value * 1e6)
+
+
+def check_sums(report):
+    for domain in report["domains"]:
+        parts = domain["parts"]
+        assert micro(parts["energy_j"]) == sum(
+            micro(parts[x] or 0) for x in ("processes_j", "ended_j", "tool_j", "idle_j", "other_j")), domain
+        assert domain["power_w"] == pytest.approx(parts["energy_j"] / parts["interval_s"], rel=1e-3)
+    shares = dict(report["shares_w"])
+    assert micro(shares.pop("whole")) == sum(map(micro, shares.values()))
+    # Each of the figures was rounded to a microwatt, in each domain.
+    listed = sum(micro(x["power_w"]) for x in report["processes"])
+    assert -3 * len(report["processes"]) <= listed - micro(shares["processes"]) <= 3
+
+
+def test_json_is_as_its_schema_says(load):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((TOP / "docs" / "top.schema.json").read_text())
+    jsonschema.Draft7Validator.check_schema(schema)
+    one = load(0.3)
+    for sensors in (SIM, ("--sensors", "sim-polled"), (), ("--sensors", "nvml")):
+        reports = top_json(*sensors, "-n", "3", "-d", "0.4")
+        assert len(reports) == 3
+        for report in reports:
+            jsonschema.validate(report, schema)
+            assert any(x["pid"] == one.pid for x in report["processes"])
+            assert report["tool"]["cpu_percent"] > 0
+        assert [x["t_ns"] for x in reports] == sorted(x["t_ns"] for x in reports)
+        if sensors == SIM:
+            for report in reports:
+                check_sums(report)
+                assert all(x["power_w"] is not None for x in report["processes"])
+
+
+def test_unknown_is_null_and_says_why(load):
+    one = load(0.4)
+    report, = top_json("--once", "-d", "0.3", "--sensors", "nvml")
+    if report["domains"]:
+        pytest.skip("there is a GPU")
+    assert report["machine"]["power_w"] is None and report["shares_w"] is None
+    assert all(x["power_w"] is None and x["energy_j"] is None for x in report["processes"])
+    assert next(x for x in report["processes"] if x["pid"] == one.pid)["cpu_percent"] > 5
+    assert {x["kind"] for x in report["unmeasured"]} == {"cpu", "dram", "gpu", "platform"}
+    assert any("nvml: " in x["reason"] for x in report["unmeasured"])
+    done = run("top", "--once", "-d", "0.3", "--sensors", "nvml")
+    assert "machine n/a W" in done.stdout and "nvml: " in done.stdout
+
+
+def test_three_to_one(load, tmp_path):
+    """Two loads, one thrice the other: so are their watts, and both are what they used."""
+    script = sim_script(tmp_path / "flat.json", {"name": "package-0", "kind": "cpu", "curve": [[1, 40.0]], **EXACT})
+    big, small = load(0.45, WORKER), load(0.15, WORKER)
+    process = subprocess.Popen([str(POWERMEASURE), "top", "--json", "--sensors", script, "-d", "0.5"],
+                               stdout=subprocess.PIPE, text=True)
+    first = json.loads(process.stdout.readline())
+    before = [x.cpu_s() for x in (big, small)]
+    reports = [json.loads(process.stdout.readline()) for _ in range(10)]
+    used = [x.cpu_s() - before[i] for i, x in enumerate((big, small))]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10 * PATIENCE) == 0
+    process.stdout.close()
+    joules = []
+    for one in (big, small):
+        of = [next(x for x in r["processes"] if x["pid"] == one.pid) for r in (first, *reports)]
+        joules.append(of[-1]["energy_j"] - of[0]["energy_j"])
+        mean_w = sum(x["power_w"] * r["interval_s"] for x, r in zip(of[1:], reports))
+        assert mean_w == pytest.approx(joules[-1], rel=0.01)
+    # The clocks above are read a moment after the reports were made.
+    for got, seconds in zip(joules, used):
+        assert got == pytest.approx(40 * seconds / reports[0]["machine"]["cpus"], rel=0.05, abs=0.1)
+    assert joules[0] / joules[1] == pytest.approx(used[0] / used[1], rel=0.03)
+    for report in reports:
+        check_sums(report)
+
+
+def test_one_process_and_how_many(load):
+    one, two = load(0.2), load(0.4)
+    report, = top_json("--once", *SIM, "-d", "0.3", "-p", one.pid)
+    assert [x["pid"] for x in report["processes"]] == [one.pid]
+    assert report["n_processes"] > 1
+    report, = top_json("--once", *SIM, "-d", "0.3", "-l", "2")
+    assert len(report["processes"]) == 2
+    report, = top_json("--once", *SIM, "-d", "0.3", "--sort", "pid")
+    pids = [x["pid"] for x in report["processes"]]
+    assert pids == sorted(pids) and {one.pid, two.pid} < set(pids)
+
+
+def test_a_table_in_a_pipe(load):
+    one = load(0.4)
+    done = run("top", "--once", *SIM, "-d", "0.4")
+    assert done.returncode == 0 and done.stderr == ""
+    row = next(x for x in done.stdout.splitlines() if x.split()[:1] == [str(one.pid)])
+    assert float(row.split()[2]) > 5 and float(row.split()[3]) > 0
+    assert "SIMULATED" in done.stdout and "package-0" in done.stdout
+    assert "this tool: " in done.stdout and "platform" in done.stdout and "n/a" in done.stdout
+
+
+def test_an_estimate_says_so(tmp_path):
+    done = run("top", "--once", "-d", "0.3", "--sensors", "estimate")
+    assert "W ESTIMATED" in done.stdout.splitlines()[0]
+
+
+def test_no_terminal():
+    done = run("top", *SIM, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2 and "--once" in done.stderr and done.stdout == ""
+
+
+def test_a_reader_that_goes_away():
+    process = subprocess.Popen([str(POWERMEASURE), "top", "--json", *SIM, "-d", "0.25"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(10 * PATIENCE) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_a_full_disk():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([str(POWERMEASURE), "top", "--once", *SIM, "-d", "0.25"], stdout=full,
+                              stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "standard output: No space left" in done.stderr
+
+
+def test_who_comes_and_goes():
+    """A process that lives through some refreshes is listed with what it used, and what it got is not
+    lost when it has gone."""
+    process = subprocess.Popen([str(POWERMEASURE), "top", "--json", *SIM, "-d", "0.3"],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        json.loads(process.stdout.readline())
+        one = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
+        got = None
+        until = time.monotonic() + 20 * PATIENCE
+        while not got or got["energy_j"] < 1:
+            report = json.loads(process.stdout.readline())
+            got = next((x for x in report["processes"] if x["pid"] == one.pid), got)
+            assert time.monotonic() < until, report
+        one.kill()
+        one.wait()
+        while any(x["pid"] == one.pid for x in report["processes"]):
+            report = json.loads(process.stdout.readline())
+            got = next((x for x in report["processes"] if x["pid"] == one.pid), got)
+            assert time.monotonic() < until, report
+        assert report["ended_energy_j"] >= got["energy_j"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10 * PATIENCE) == 0
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["-d", "0"], "-d: \"0\""),
+    (["-d", "x"], "-d: \"x\""),
+    (["-n", "0"], "-n: \"0\""),
+    (["-p", "0"], "-p: \"0\""),
+    (["-l", "0"], "-l: \"0\""),
+    (["--sort", "size"], "--sort: \"size\""),
+    (["--once", "-n", "2"], "-n does not go with it"),
+    (["--once", "extra"], "\"extra\""),
+    (["--once", "--sensors", "nonsense"], "nonsense"),
+])
+def test_bad_input(arguments, said):
+    done = run("top", *arguments)
+    assert done.returncode == 2 and said in done.stderr and done.stdout == "", done.stderr
