@@ -241,6 +241,20 @@ __attribute__((unused)) static char *pm_phase_map_(const char *path, int *ret_ma
 	return NULL;
 }
 
+/* Until another thread has looked whether there is a channel. It may not be there: in the child of a
+ * fork that came in between nothing is marked. */
+__attribute__((unused)) static void pm_phase_wait_(struct pm_phase_process_ *p)
+{
+	const struct timespec pause = { 0, 100000 };
+	int tries = 10000, busy = PM_PHASE_BUSY_;
+
+	while (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PM_PHASE_BUSY_ && tries-- > 0)
+		nanosleep(&pause, NULL);
+	if (tries < 0)
+		__atomic_compare_exchange_n(
+			&p->state, &busy, PM_PHASE_OFF_, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
 /* Looks whether there is a channel. Of threads that do so at once one does it. */
 __attribute__((unused)) static void pm_phase_open_(struct pm_phase_process_ *p)
 {
@@ -248,7 +262,6 @@ __attribute__((unused)) static void pm_phase_open_(struct pm_phase_process_ *p)
 	int old = __atomic_load_n(&p->state, __ATOMIC_RELAXED), may_come = 0;
 	void *page = MAP_FAILED;
 
-	/* The others' markers do nothing meanwhile. */
 	if ((old != PM_PHASE_NEW_ && old != PM_PHASE_WAIT_) ||
 		!__atomic_compare_exchange_n(
 			&p->state, &old, PM_PHASE_BUSY_, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -278,11 +291,14 @@ __attribute__((unused, noinline, cold)) static int pm_phase_prepare_(void)
 	struct pm_phase_process_ *p = &pm_phase_process_;
 	struct pm_phase_thread_ *t = &pm_phase_thread_;
 	uint32_t self;
-	int saved = errno;
+	int saved = errno, state = __atomic_load_n(&p->state, __ATOMIC_ACQUIRE);
 
-	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) != PM_PHASE_ON_ &&
-		__atomic_fetch_add(&p->waits, 1, __ATOMIC_RELAXED) % PM_PHASE_WAITS_ == 0)
+	if (state == PM_PHASE_NEW_ ||
+		(state == PM_PHASE_WAIT_ &&
+			__atomic_add_fetch(&p->waits, 1, __ATOMIC_RELAXED) % PM_PHASE_WAITS_ == 0))
 		pm_phase_open_(p);
+	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PM_PHASE_BUSY_)
+		pm_phase_wait_(p);
 	if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PM_PHASE_ON_) {
 		self = (uint32_t) getpid();
 		if (p->self)

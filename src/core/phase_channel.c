@@ -31,7 +31,8 @@ _Static_assert(PM_PHASE_RINGS_ <= PHASES_MAX_THREADS, "a thread for each ring");
 struct thread {
 	uint64_t claim;
 	uint64_t pid_ns;
-	uint32_t n_rings; /* 0: this entry is free */
+	uint32_t n_rings; /* 0: this entry is free ... */
+	uint64_t free_ns; /* ... since then */
 };
 
 struct ring {
@@ -284,7 +285,10 @@ static uint32_t thread_for(struct phase_channel *c, const struct pm_phase_slot_ 
 		struct thread *t = &c->threads[i];
 
 		if (t->n_rings == 0) {
-			spare = spare == PHASES_MAX_THREADS ? i : spare;
+			/* The one that is free longest: its last thread's end, which was noticed late,
+			 * must not seem to be this one's. */
+			if (spare == PHASES_MAX_THREADS || t->free_ns < c->threads[spare].free_ns)
+				spare = i;
 		} else if (t->claim == slot->claim && t->pid_ns == slot->pid_ns) {
 			t->n_rings++;
 			return i;
@@ -305,6 +309,7 @@ static void leave_ring(const struct reader *r, struct ring *ring)
 	ring->over = true;
 	if (t->n_rings == 1)
 		tell(r, PHASE_GONE, ring->thread, PHASES_NO_NAME, r->now_ns);
+	t->free_ns = r->now_ns;
 	t->n_rings--;
 }
 
@@ -413,9 +418,11 @@ static bool read_records(struct phase_channel *c, const struct ring *ring, size_
 
 static void skip(const struct reader *r, struct ring *ring, uint64_t to)
 {
-	/* What was marked before anybody asked is nobody's loss. */
+	/* What was marked before anybody asked is nobody's loss, but what was on then is not known. */
 	if (ring->read_ns >= r->from_ns)
 		lose(r, ring, to - ring->next);
+	else if (ring->last_ns > 0)
+		tell(r, PHASE_GONE, ring->thread, PHASES_NO_NAME, ring->last_ns);
 	ring->next = to;
 }
 

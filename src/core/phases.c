@@ -161,8 +161,8 @@ static void begin(struct phases *p, struct thread *thread, uint32_t index, uint6
 	open[thread->n++] = index;
 }
 
-/* open[at] ends. */
-static void end_open(struct phases *p, struct thread *thread, size_t at, uint64_t t_ns)
+/* open[at] ends. before: that was before the measuring began, so that it was never on. */
+static void end_open(struct phases *p, struct thread *thread, size_t at, uint64_t t_ns, bool before)
 {
 	struct name *name = &p->names[thread->open[at]];
 
@@ -170,36 +170,36 @@ static void end_open(struct phases *p, struct thread *thread, size_t at, uint64_
 		(thread->n - at - 1) * sizeof(thread->open[0]));
 	thread->n--;
 	name->sum_ns += t_ns;
+	name->count -= before;
 	if (--name->active > 0)
 		return;
 	name->on_ns += t_ns;
 	switch_off(name, t_ns);
 }
 
-static void end(struct phases *p, struct thread *thread, uint32_t index, uint64_t t_ns)
+static void end(struct phases *p, struct thread *thread, uint32_t index, uint64_t t_ns, bool before)
 {
 	struct name *name;
 
 	for (size_t i = thread->n; i-- > 0;) {
 		if (thread->open[i] != index)
 			continue;
-		if (i != thread->n - 1)
-			p->troubles.misnested++;
-		end_open(p, thread, i, t_ns);
+		p->troubles.misnested += i != thread->n - 1 && !before;
+		end_open(p, thread, i, t_ns, before);
 		return;
 	}
-	p->troubles.stray_ends++;
-	name = name_of(p, index);
+	name = before ? NULL : name_of(p, index);
+	p->troubles.stray_ends += !before;
 	if (name)
 		name->stray_ends++;
 }
 
-static void end_all(struct phases *p, struct thread *thread, uint64_t t_ns)
+static void end_all(struct phases *p, struct thread *thread, uint64_t t_ns, bool before)
 {
 	while (thread->n > 0) {
-		p->names[thread->open[thread->n - 1]].unfinished++;
-		p->troubles.unfinished++;
-		end_open(p, thread, thread->n - 1, t_ns);
+		p->names[thread->open[thread->n - 1]].unfinished += !before;
+		p->troubles.unfinished += !before;
+		end_open(p, thread, thread->n - 1, t_ns, before);
 	}
 }
 
@@ -212,20 +212,21 @@ static void apply(struct phases *p, uint64_t until_ns)
 	p->sorted = true;
 	for (; done < p->n_pending && p->pending[done].marker.t_ns <= until_ns; done++) {
 		const struct phase_marker *m = &p->pending[done].marker;
+		bool before = m->t_ns < p->begin_ns;
 		uint64_t t_ns = m->t_ns;
 
 		if (t_ns < p->applied_ns) {
 			/* Before the measuring is no lateness: it counts from its beginning. */
-			p->troubles.late += p->applied_ns > p->begin_ns;
+			p->troubles.late += !before;
 			t_ns = p->applied_ns;
 		}
 		p->applied_ns = t_ns;
 		if (m->what == PHASE_BEGIN)
 			begin(p, &p->threads[m->thread], m->name, t_ns);
 		else if (m->what == PHASE_END)
-			end(p, &p->threads[m->thread], m->name, t_ns);
+			end(p, &p->threads[m->thread], m->name, t_ns, before);
 		else
-			end_all(p, &p->threads[m->thread], t_ns);
+			end_all(p, &p->threads[m->thread], t_ns, before);
 	}
 	p->n_pending -= done;
 	if (done > 0)
@@ -302,7 +303,7 @@ void phases_finish(struct phases *p, uint64_t end_ns)
 {
 	apply(p, end_ns);
 	for (size_t i = 0; i < PHASES_MAX_THREADS; i++)
-		end_all(p, &p->threads[i], end_ns > p->applied_ns ? end_ns : p->applied_ns);
+		end_all(p, &p->threads[i], end_ns > p->applied_ns ? end_ns : p->applied_ns, false);
 	for (size_t i = 0; i < p->n_tracks; i++)
 		phases_finish_track(p, i, end_ns);
 }

@@ -95,7 +95,8 @@ struct phase_troubles {
 
 struct phases;
 
-/* The measuring begins at begin_ns: what is on already counts from then. Returns 0 or -ENOMEM. */
+/* The measuring begins at begin_ns: what is on already counts from then, and what was on before, for
+ * whoever hands in its markers, does not. Returns 0 or -ENOMEM. */
 int phases_create(
 	struct phases **ret, const struct phase_track *tracks, size_t n_tracks, uint64_t begin_ns);
 void phases_destroy(struct phases *p);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/session_phases.h"
 
+#include <string.h>
+
 #include "core/session_records.h"
 #include "util/cleanup.h"
 #include "util/procstat.h"
@@ -8,19 +10,25 @@
 /* No chain of parents is longer. */
 #define MAX_DEPTH 65536
 
-void session_begin_phases(struct sessions *ss, struct member *m, uint64_t t_ns)
+static void note_open(struct open_phases *open, const struct phase_marker *m)
 {
-	if (!ss->options.phases)
-		return;
-	if (phase_meter_create(&m->phases, ss->account, ss->options.domains, ss->options.n_domains,
-		    &m->watched->slot, 1, ss->options.account.tick_ns, t_ns) < 0) {
-		sessions_say(ss, SESSION_ERROR, "pid %d: no phases: out of memory",
-			(int) m->watched->pid);
-		return;
+	if (m->what == PHASE_GONE) {
+		open->n = 0;
+	} else if (m->what == PHASE_BEGIN) {
+		open->pid = m->pid;
+		if (open->n < SESSION_OPEN_PHASES)
+			open->names[open->n++] = m->name;
+	} else {
+		uint32_t i = open->n;
+
+		while (i > 0 && open->names[i - 1] != m->name)
+			i--;
+		if (i == 0)
+			return;
+		memmove(&open->names[i - 1], &open->names[i],
+			(open->n - i) * sizeof(open->names[0]));
+		open->n--;
 	}
-	phase_channel_troubles(ss->options.phases, &m->troubles_before);
-	if (ss->phases_since_ns == 0)
-		ss->phases_since_ns = t_ns;
 }
 
 static struct watched *find_pid(const struct sessions *ss, pid_t pid)
@@ -46,12 +54,42 @@ static struct watched *find_owner(const struct sessions *ss, pid_t pid)
 	return w;
 }
 
+/* What is on already was marked before. */
+static void begin_open_ones(struct sessions *ss, const struct member *m)
+{
+	for (uint32_t i = 0; i < PHASES_MAX_THREADS; i++) {
+		const struct open_phases *open = &ss->open_phases[i];
+
+		for (uint32_t k = 0; k < open->n && find_owner(ss, open->pid) == m->watched; k++)
+			phase_meter_mark(m->phases,
+				&(struct phase_marker) {
+					PHASE_BEGIN, i, open->names[k], open->pid, 1 });
+	}
+}
+
+void session_begin_phases(struct sessions *ss, struct member *m, uint64_t t_ns)
+{
+	if (!ss->options.phases)
+		return;
+	if (phase_meter_create(&m->phases, ss->account, ss->options.domains, ss->options.n_domains,
+		    &m->watched->slot, 1, ss->options.account.tick_ns, t_ns) < 0) {
+		sessions_say(ss, SESSION_ERROR, "pid %d: no phases: out of memory",
+			(int) m->watched->pid);
+		return;
+	}
+	phase_channel_troubles(ss->options.phases, &m->troubles_before);
+	begin_open_ones(ss, m);
+	if (ss->phases_since_ns == 0)
+		ss->phases_since_ns = t_ns;
+}
+
 static void take_marker(void *ctx, const struct phase_marker *marker)
 {
 	struct sessions *ss = ctx;
 	struct watched **owner = &ss->phase_owners[marker->thread];
 	const struct watched *w;
 
+	note_open(&ss->open_phases[marker->thread], marker);
 	if (!*owner && marker->pid > 0 && marker->what != PHASE_GONE)
 		*owner = find_owner(ss, marker->pid);
 	w = *owner;

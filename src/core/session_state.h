@@ -18,6 +18,9 @@
 #include "core/phase_report.h"
 #include "core/session.h"
 
+/* So many phases that a thread has on are on in a session that begins meanwhile. */
+#define SESSION_OPEN_PHASES 14
+
 /* A process that at least one session wants. */
 struct watched {
 	uint32_t slot;
@@ -87,6 +90,11 @@ struct sessions {
 	bool twins_compared;
 	uint64_t phases_since_ns; /* the channel is read since then; 0: it is not */
 	struct watched *phase_owners[PHASES_MAX_THREADS]; /* whose a thread is; NULL: not known */
+	struct open_phases {
+		int32_t pid;
+		uint32_t n;
+		uint32_t names[SESSION_OPEN_PHASES];
+	} open_phases[PHASES_MAX_THREADS]; /* of each thread, as far as markers were read */
 	int64_t wall_offset_ns; /* wall time less monotonic time, for the snapshot being worked on */
 };
 

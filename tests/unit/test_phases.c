@@ -312,6 +312,29 @@ static void test_what_is_on_already(void **state)
 	phases_destroy(p);
 }
 
+/* What began and ended before is none of the measuring's. */
+static void test_what_was_before(void **state)
+{
+	struct phase_troubles t;
+	struct phases *p = make(&exact);
+
+	(void) state;
+	phases_mark(p, &(struct phase_marker) { PHASE_BEGIN, 0, 1, 0, T0 - 500 * MS });
+	phases_mark(p, &(struct phase_marker) { PHASE_END, 0, 1, 0, T0 - 400 * MS });
+	phases_mark(p, &(struct phase_marker) { PHASE_END, 0, 2, 0, T0 - 400 * MS });
+	phases_mark(p, &(struct phase_marker) { PHASE_BEGIN, 1, 1, 0, T0 - 300 * MS });
+	phases_mark(p, &(struct phase_marker) { PHASE_GONE, 1, PHASES_NO_NAME, 0, T0 - 200 * MS });
+	mark(p, PHASE_BEGIN, 0, 1, 10 * MS);
+	mark(p, PHASE_END, 0, 1, 20 * MS);
+	phases_finish(p, T0 + 20 * MS);
+	phases_troubles(p, &t);
+	assert_int_equal(t.late + t.stray_ends + t.unfinished, 0);
+	assert_int_equal(figures_of(p, 1).count, 1);
+	assert_int_equal(figures_of(p, 1).on_ns, 10 * MS);
+	assert_int_equal(figures_of(p, 1).sum_ns, 10 * MS);
+	phases_destroy(p);
+}
+
 static void test_without_readings_nothing_is_known(void **state)
 {
 	struct phases *p = make(&exact);
@@ -421,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_a_thread_that_ends_ends_its_phases),
 		cmocka_unit_test(test_order_is_by_time_and_lateness_is_told),
 		cmocka_unit_test(test_what_is_on_already),
+		cmocka_unit_test(test_what_was_before),
 		cmocka_unit_test(test_without_readings_nothing_is_known),
 		cmocka_unit_test(test_beyond_the_readings),
 		cmocka_unit_test(test_a_hole_is_flagged),
