@@ -135,7 +135,9 @@ def check_screen(one, size):
     assert re.match(r"\d+ CPUs \d+ %  proc(esses)? [\d.]+  idle [\d.]+", lines[1])
     assert lines[-1].startswith("F1 Help  q Quit")
     rows = table(lines)
-    assert len(rows) >= size[1] // 2 - 2 or len(rows) > 20, one.text()
+    # In a container there may be but a few.
+    there_are = sum(x.isdigit() for x in os.listdir("/proc"))
+    assert len(rows) >= min(size[1] // 2 - 2, there_are * 3 // 4), one.text()
     column = 4 - (size[0] < 60) - 1
     watts = [float(row[column]) for row in rows]
     assert watts == sorted(watts, reverse=True) and watts[0] > 0, one.text()
@@ -231,7 +233,7 @@ def test_keys(terminal, load):
 
 def test_filter_search_and_scroll(terminal, load):
     names = [load(0.1).pid for _ in range(3)]
-    one = terminal(f"{SIM} -d 0.5 --sort pid", size=(80, 14))
+    one = terminal(f"{SIM} -d 0.5 --sort pid", size=(80, 12))
     one.measured()
     first = table(one.lines())
     one.press("End")
