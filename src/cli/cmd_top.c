@@ -210,6 +210,9 @@ static int top(struct top_plan *p)
 	r = top_model_create(&m, e.host, e.rig, &model_options);
 	if (r < 0) {
 		r = cli_fail("top", "the processes in /proc cannot be read: %s", strerror(-r));
+	} else if (p->view.order.pid &&
+		top_processes_find(&m->processes, p->view.order.pid) == UINT32_MAX) {
+		r = cli_fail("top", "-p %d: there is no such process", (int) p->view.order.pid);
 	} else {
 		wait_ready(m);
 		r = p->once || p->json ? print_with_signals(m, p) : top_view_run(m, &p->view);

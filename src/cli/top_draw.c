@@ -64,7 +64,7 @@ __attribute__((format(printf, 4, 5))) static int putf(
 static void colour(const struct top_view *v, enum top_colour c, bool on)
 {
 	attr_t bold = c == COLOUR_NONE ? A_NORMAL : A_BOLD;
-	attr_t a = v->colours ? (attr_t) COLOR_PAIR(c) | bold : bold;
+	attr_t a = v->colours ? (attr_t) COLOR_PAIR((int) c) | bold : bold;
 
 	if (on)
 		attron((int) a);
@@ -355,6 +355,7 @@ static void draw_keys(const struct top_view *v, int y)
 		[PROMPT_USER] = "Filter by user",
 		[PROMPT_DELAY] = "Refresh every so many seconds" };
 	struct line l = { .y = y };
+	char warning[160];
 
 	if (v->prompt != PROMPT_NONE) {
 		int x = putf(y, 0, COLS - 1, "%s: %s", prompts[v->prompt], v->typed);
@@ -364,6 +365,8 @@ static void draw_keys(const struct top_view *v, int y)
 	}
 	if (v->message[0])
 		piece(&l, "%s", v->message);
+	if (top_warning(v->model, warning, sizeof(warning)))
+		piece(&l, "%s", warning);
 	if (v->order.filter[0])
 		piece(&l, "[name: %s]", v->order.filter);
 	if (v->order.user[0])

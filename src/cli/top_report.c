@@ -49,9 +49,23 @@ const char *top_domain_name(const struct top_domain *d)
 	return d->domain->kind == KIND_GPU && d->domain->id[0] ? d->domain->id : d->domain->name;
 }
 
+bool top_warning(const struct top_model *m, char *ret, size_t n)
+{
+	if (m->scan_error < 0)
+		snprintf(ret, n, "the processes could not be read to the end: %s",
+			strerror(-m->scan_error));
+	else if (m->processes.too_many)
+		snprintf(ret, n, "more than %d processes: the rest is in other", TOP_MAX_PROCESSES);
+	else if (m->tool == UINT32_MAX)
+		snprintf(ret, n, "this program is not in /proc: what it uses is in other");
+	else
+		return false;
+	return true;
+}
+
 static void print_head(const struct top_model *m, FILE *out)
 {
-	char machine[32], tool[32];
+	char machine[32], tool[32], warning[160];
 	uint64_t busy_ppm = 0;
 
 	top_busy_ppm(m, &busy_ppm);
@@ -61,7 +75,10 @@ static void print_head(const struct top_model *m, FILE *out)
 		*top_machine_quality(m) ? " " : "", top_machine_quality(m),
 		(double) m->elapsed_ns / 1e9, (unsigned) m->n_cpu, (double) busy_ppm / 1e4,
 		(unsigned) m->processes.n_live);
-	fprintf(out, "this tool: %.2f %% of a CPU, %s W\n\n", (double) top_tool_ppm(m) / 1e4, tool);
+	fprintf(out, "this tool: %.2f %% of a CPU, %s W\n", (double) top_tool_ppm(m) / 1e4, tool);
+	if (top_warning(m, warning, sizeof(warning)))
+		fprintf(out, "warning: %s\n", warning);
+	fputc('\n', out);
 }
 
 static void print_domains(const struct top_model *m, FILE *out)

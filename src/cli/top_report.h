@@ -32,6 +32,9 @@ bool top_busy_ppm(const struct top_model *m, uint64_t *ret);
 /* The tool's own CPU time, in parts per million of one CPU. */
 uint64_t top_tool_ppm(const struct top_model *m);
 
+/* What is wrong with the list of processes; false: nothing is. */
+bool top_warning(const struct top_model *m, char *ret, size_t n);
+
 /* What a GPU's sensor calls it, else the domain's name. */
 const char *top_domain_name(const struct top_domain *d);
 

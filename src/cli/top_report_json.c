@@ -169,7 +169,7 @@ void top_report_json(const struct top_model *m, const struct top_rows *rows, siz
 {
 	struct buf b = BUF_INIT;
 	struct json j = JSON_INIT(&b);
-	char time[TIMESTAMP_MAX], host[256] = "";
+	char time[TIMESTAMP_MAX], host[256] = "", warning[160];
 
 	gethostname(host, sizeof(host) - 1);
 	timestamp_rfc3339(clock_wall_ns(m->host->clock), time, sizeof(time));
@@ -198,6 +198,11 @@ void top_report_json(const struct top_model *m, const struct top_rows *rows, siz
 	json_kv_u64(&j, "n_processes", m->processes.n_live);
 	put_micro(&j, "ended_energy_j", m->shares_known, m->ended_uj);
 	put_tool(&j, m);
+	json_key(&j, "warnings");
+	json_open(&j, '[');
+	if (top_warning(m, warning, sizeof(warning)))
+		json_string(&j, warning);
+	json_close(&j, ']');
 	json_close(&j, '}');
 	fputs(b.failed ? "{\"error\": \"no memory for the report\"}" : buf_text(&b), out);
 	fputc('\n', out);

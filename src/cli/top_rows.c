@@ -11,7 +11,7 @@
 #include "util/cleanup.h"
 #include "util/utf8.h"
 
-#define USERS 32
+#define USERS 256
 
 const char *const top_sort_names[TOP_SORTS] = { "watts", "cpu", "joules", "pid", "user", "name" };
 

@@ -41,7 +41,7 @@ void top_rows_finish(struct top_rows *r);
 /* Whether a text is in another one, upper and lower case being the same. */
 bool top_has_text(const char *text, const char *part);
 
-/* A user's name, or the number where there is none. Valid until the next call but 31. */
+/* A user's name, or the number where there is none. Valid until 255 other users were asked for. */
 const char *top_user(uid_t uid);
 
 /* A name as it can be shown: what is no character is "?". */

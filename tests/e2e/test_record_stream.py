@@ -94,7 +94,7 @@ def test_the_plugin_outlives_its_reader(streaming, load):
 
 def test_a_reader_that_is_stuck_holds_nothing_up(streaming, load):
     p, one = streaming("--rate", "100"), load(0.4)
-    fcntl.fcntl(p.read_end, 1031, 4096)  # F_SETPIPE_SZ: so that it is full soon
+    fcntl.fcntl(p.read_end, 1031, 16384)  # F_SETPIPE_SZ: so that it is full soon
     p.send(start_event([one.pid]))
     wait_for(lambda: n_lines(p) > 100)
     before = n_lines(p)
