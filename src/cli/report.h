@@ -29,6 +29,9 @@ __attribute__((format(printf, 2, 3))) void warnings_add(
 void warnings_judge(struct warnings *w, const struct rig *rig, const struct measurement *m,
 	uint64_t interval_ns);
 
+/* Whether others kept the CPUs busy meanwhile. Returns how many CPUs; 0: no. */
+double warnings_judge_idle(struct warnings *w, const struct measurement *m);
+
 struct run_record {
 	struct run_result result;
 	struct warnings warnings;

@@ -184,11 +184,33 @@ static int do_all_runs(struct runner *r)
 
 /* ---- all of it --------------------------------------------------------------------------- */
 
+/* Each run says how busy others kept the machine; of all of them the worst is enough. */
+static void gather_idle(struct run_report *report)
+{
+	struct warnings one = { 0 };
+	double most = 0;
+
+	for (size_t i = 0; i < report->n_runs; i++) {
+		struct run_record *run = &report->runs[i];
+		double cpus = warnings_judge_idle(&run->warnings, &run->result.figures);
+
+		if (cpus <= most)
+			continue;
+		most = cpus;
+		one.n = 0;
+		warnings_judge_idle(&one, &run->result.figures);
+	}
+	if (one.n > 0)
+		warnings_add(&report->warnings, "%s%s", one.text[0],
+			report->n_runs > 1 ? " at worst" : "");
+}
+
 static void gather_warnings(struct runner *r, struct run_report *report)
 {
 	for (size_t i = 0; i < report->n_runs; i++)
 		for (size_t k = 0; k < report->runs[i].warnings.n; k++)
 			warnings_add(&report->warnings, "%s", report->runs[i].warnings.text[k]);
+	gather_idle(report);
 	if (r->run.units && report->n_runs && report->units <= 0)
 		warnings_add(&report->warnings,
 			"--units-regex: the command's output has nothing that matches");

@@ -75,6 +75,7 @@ void stat_tell(struct stat_state *s)
 	if (s->plan->interval_ns && gauge_t_ns(s->engine.gauge) > s->row_ns - s->plan->interval_ns)
 		stat_end_row(s);
 	warnings_judge(&s->warnings, s->engine.rig, &m, s->plan->interval_ns);
+	warnings_judge_idle(&s->warnings, &m);
 	if (m.elapsed_ns >= NS_PER_S / 4 && m.asked_cpu_ns > m.capacity_ns + m.capacity_ns / 20)
 		warnings_add(&s->warnings,
 			"the targets used more CPU time than there was: some are in others, and their "

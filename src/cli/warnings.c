@@ -114,18 +114,11 @@ static void judge_parts(struct warnings *w, const struct rig *rig, const struct 
 void warnings_judge(struct warnings *w, const struct rig *rig, const struct measurement *m,
 	uint64_t interval_ns)
 {
-	uint64_t given_ns = m->idle_ns + m->asked_cpu_ns + m->tool_cpu_ns;
-
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		if (rig_domain(rig, i)->counted)
 			judge_domain(w, rig_domain(rig, i), &m->domains[i], m, interval_ns);
 	judge_twins(w, rig, m);
 	judge_parts(w, rig, m);
-	/* Idle time moves in steps of 10 ms a CPU: over less nothing can be said. */
-	if (m->elapsed_ns >= NS_PER_S / 4 && m->capacity_ns > given_ns &&
-		(m->capacity_ns - given_ns) * 100 > m->capacity_ns * BUSY_PERCENT)
-		warnings_add(w, "the machine was not idle: others kept %.1f CPUs busy",
-			(double) (m->capacity_ns - given_ns) / (double) m->elapsed_ns);
 	if (m->kinds[KIND_DRAM].known && m->asked_cpu_ns)
 		warnings_add(w,
 			"DRAM energy is shared out by CPU time: it is not known who used the "
@@ -133,4 +126,18 @@ void warnings_judge(struct warnings *w, const struct rig *rig, const struct meas
 	if (m->kinds[KIND_GPU].known && !m->kinds[KIND_GPU].shared)
 		warnings_add(w,
 			"GPU energy is the whole device's: it is not known which process used it");
+}
+
+double warnings_judge_idle(struct warnings *w, const struct measurement *m)
+{
+	uint64_t given_ns = m->idle_ns + m->asked_cpu_ns + m->tool_cpu_ns;
+	double cpus;
+
+	/* Idle time moves in steps of 10 ms a CPU: over less nothing can be said. */
+	if (m->elapsed_ns < NS_PER_S / 4 || m->capacity_ns <= given_ns ||
+		(m->capacity_ns - given_ns) * 100 <= m->capacity_ns * BUSY_PERCENT)
+		return 0;
+	cpus = (double) (m->capacity_ns - given_ns) / (double) m->elapsed_ns;
+	warnings_add(w, "the machine was not idle: others kept %.1f CPUs busy", cpus);
+	return cpus;
 }

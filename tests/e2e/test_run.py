@@ -680,3 +680,13 @@ def test_parts_above_their_whole_are_flagged(measured, tmp_path):
     assert "sim psys tells 10.0 W, its parts 20.0 W" in listed.stdout
     done, report = measured("sleep", "0.2", options=["--sensors", script(9.0)])
     assert not any("its parts" in x for x in report["warnings"])
+
+
+def test_a_busy_machine_is_said_once(measured, load):
+    """Each run says it with its own figure; the report has the worst."""
+    load(0.9)
+    done, report = measured("sleep", "0.5", options=[*SIM, "-r", "3"])
+    said = [x for x in report["warnings"] if "not idle" in x]
+    assert len(said) == 1 and said[0].endswith("CPUs busy at worst")
+    own = [x for one in report["runs"] for x in one["warnings"] if "not idle" in x]
+    assert len(own) == 3 and said[0][:-len(" at worst")] in own
