@@ -393,9 +393,10 @@ static void draw_help(void)
 		"       a GPU by what the driver tells",
 		"J      joules since it was seen first, or since r",
 		"idle   what the CPUs used while they had nothing to do",
-		"other  what nobody who is in the list used: the kernel's own work, processes",
-		"       that lived shorter than a refresh, GPUs of which nothing is told",
-		"ended  of processes that ended in this refresh",
+		"ended  of processes that have gone in this refresh, seen or too short-lived for it,",
+		"       as far as somebody waited for them",
+		"other  what nobody else used: the kernel's own work, processes for which nobody",
+		"       waited, GPUs of which nothing is told",
 		"tool   of this program",
 		"n/a    not known, and why; ESTIMATED: a model says so, nothing measured it",
 	};

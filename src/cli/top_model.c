@@ -26,6 +26,12 @@ static void take_slice(void *ctx, const struct slice *slice)
 		going->flags |= part->flags;
 		switch (part->who) {
 		case SLICE_TARGET:
+			if (part->slot == TOP_ENDED_SLOT) {
+				going->ended_uj += part->energy.uj;
+				if (top_model_is_shared_kind(d->domain))
+					m->ended_uj += part->energy.uj;
+				break;
+			}
 			d->going_uj[part->slot] += part->energy.uj;
 			if (part->slot == m->tool)
 				going->tool_uj += part->energy.uj;

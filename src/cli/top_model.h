@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What `top` shows, without a terminal: all processes and all domains, as they were between two
- * refreshes. The books (core/account.h) share each domain's energy out, as everywhere else; a process
- * that lived too short to be seen is in `other`.
+ * refreshes. The books (core/account.h) share each domain's energy out, as everywhere else; of processes
+ * that lived too short to be seen the sum is known (TOP_ENDED_SLOT).
  */
 #ifndef PM_CLI_TOP_MODEL_H
 #define PM_CLI_TOP_MODEL_H
@@ -32,7 +32,7 @@ struct top_history {
 struct top_parts {
 	uint64_t whole_uj;
 	uint64_t processes_uj; /* of those that still run; the tool is none of them */
-	uint64_t ended_uj;     /* of those that ended in this refresh */
+	uint64_t ended_uj;     /* of those that are gone */
 	uint64_t tool_uj;
 	uint64_t idle_uj;
 	uint64_t other_uj;

@@ -93,7 +93,7 @@ static int grow(struct top_processes *p)
 		r = make_buckets(p, n);
 	if (r < 0)
 		return r;
-	for (uint32_t slot = n; slot > p->n_slots; slot--)
+	for (uint32_t slot = n; slot > p->n_slots && slot - 1 != TOP_ENDED_SLOT; slot--)
 		p->free_slots[p->n_free++] = slot - 1;
 	p->n_slots = n;
 	return 0;
@@ -103,6 +103,7 @@ static void end(struct top_processes *p, uint32_t slot)
 {
 	p->options.ended(p->options.ctx, slot);
 	unlink_slot(p, slot);
+	p->gone_ns += p->list[slot].cpu_ns + p->list[slot].children_ns;
 	p->list[slot] = (struct top_process) { 0 };
 	p->n_live--;
 	p->n_ended++;
@@ -198,12 +199,24 @@ static int add(struct top_processes *p, pid_t pid, const char *name, uint64_t cp
 		.start_ticks = stat.start_ticks,
 		.cpu_ns = cpu_ns,
 		.before_ns = is_newborn(p, stat.start_ticks) ? 0 : cpu_ns,
+		.children_ns = stat.children_ticks * p->host->user_hz_ns,
 		.scan = p->scan };
 	one->closed_ns = one->before_ns;
+	p->used_ns += one->cpu_ns - one->before_ns;
+	if (is_newborn(p, stat.start_ticks))
+		p->unseen_ns += (int64_t) one->children_ns;
 	take_name(p, name, stat.comm, one);
 	link_slot(p, slot);
 	p->n_live++;
 	return 0;
+}
+
+/* Who waits for a child runs to do so: then its file is read. */
+static void take_children(struct top_processes *p, struct top_process *one, uint64_t children_ns)
+{
+	if (children_ns > one->children_ns)
+		p->unseen_ns += (int64_t) (children_ns - one->children_ns);
+	one->children_ns = children_ns;
 }
 
 static int look(const char *name, void *ctx)
@@ -230,10 +243,33 @@ static int look(const char *name, void *ctx)
 			return add(p, (pid_t) number, name, cpu_ns);
 		}
 		take_name(p, name, stat.comm, one);
+		take_children(p, one, stat.children_ticks * p->host->user_hz_ns);
+		p->used_ns += cpu_ns - one->cpu_ns;
 		one->cpu_ns = cpu_ns;
 	}
 	one->scan = p->scan;
 	return 0;
+}
+
+/* Gives to nobody in particular what those used that are gone and that nobody saw. It is never more than
+ * there was: somebody who was hidden may have taken years. */
+static void settle_unseen(struct top_processes *p, uint64_t passed_ns)
+{
+	uint64_t room_ns = passed_ns * p->host->usage.n_cpu;
+
+	room_ns = room_ns > p->used_ns ? room_ns - p->used_ns : 0;
+	p->unseen_ns -= (int64_t) p->gone_ns;
+	if (p->unseen_ns > 0 && p->n_slots > 0) {
+		uint64_t unseen_ns = (uint64_t) p->unseen_ns;
+
+		p->list[TOP_ENDED_SLOT].cpu_ns += unseen_ns < room_ns ? unseen_ns : room_ns;
+		p->unseen_ns = 0;
+	}
+	/* A parent may wait for its child between being looked at itself and the child's being gone: it
+	 * is told at the next scan. Later it is not told any more: it may have ignored the child. */
+	if (p->unseen_ns < -(int64_t) p->gone_ns)
+		p->unseen_ns = -(int64_t) p->gone_ns;
+	p->gone_ns = p->used_ns = 0;
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
@@ -271,6 +307,7 @@ int top_processes_scan(struct top_processes *p)
 	r = dirscan(p->proc_fd, look, p);
 	if (r == 0)
 		sweep(p);
+	settle_unseen(p, p->scan > 1 ? now_ns - p->begun_boot_ns : 0);
 	if (r == 0 && p->n_free < SPARE && p->n_live < TOP_MAX_PROCESSES)
 		r = grow(p);
 	p->begun_boot_ns = now_ns;

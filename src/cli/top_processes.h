@@ -18,19 +18,24 @@
 /* More are not looked at. */
 #define TOP_MAX_PROCESSES 131072
 
+/* Nobody's: what those used that are gone, as far as their parents were told when they waited for them
+ * and nobody got it while they lived. */
+#define TOP_ENDED_SLOT 0
+
 struct top_process {
 	pid_t pid;    /* 0: the slot is free */
 	bool closing; /* ... from the end of this scan on */
 	uint64_t start_ticks;
 	uid_t uid;
 	char name[64];
-	uint64_t cpu_ns;    /* its clock */
-	uint64_t before_ns; /* its clock when it was found: used before anybody looked */
-	uint64_t closed_ns; /* its clock when figures were made last */
-	uint64_t busy_ppm;  /* of one CPU, between the last two figures */
-	uint64_t total_uj;  /* since it was found, or since joules were set back */
-	uint64_t scan;      /* the last one that saw it */
-	uint32_t next;      /* in its bucket */
+	uint64_t cpu_ns;      /* its clock */
+	uint64_t before_ns;   /* its clock when it was found: used before anybody looked */
+	uint64_t children_ns; /* of children that it waited for, and theirs */
+	uint64_t closed_ns;   /* its clock when figures were made last */
+	uint64_t busy_ppm;    /* of one CPU, between the last two figures */
+	uint64_t total_uj;    /* since it was found, or since joules were set back */
+	uint64_t scan;        /* the last one that saw it */
+	uint32_t next;        /* in its bucket */
 };
 
 struct top_processes_options {
@@ -58,7 +63,10 @@ struct top_processes {
 	uint64_t scan;
 	uint64_t begun_boot_ns; /* of the last scan */
 	uint64_t n_ended;
-	bool too_many; /* some were left out */
+	int64_t unseen_ns; /* of those that are gone: what their parents were told less what was seen */
+	uint64_t gone_ns; /* ... which in this scan was so much */
+	uint64_t used_ns; /* by those that are there, since the last scan */
+	bool too_many;    /* some were left out */
 };
 
 /* host is borrowed. Returns 0 or -errno. */

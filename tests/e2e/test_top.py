@@ -2,6 +2,7 @@
 """powermeasure top without a terminal: a table, JSON, a stream of it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -208,6 +209,45 @@ def test_gpus_and_who_uses_them(load, fake_nvml):  # noqa: F811
     assert [x["pid"] for x in last["processes"][:2]] == [one.pid, two.pid]
     done = run("top", "--once", "--sensors", "nvml", "-d", "2.5", env=fake.env)
     assert f"({one.pid}) 30 %" in done.stdout and "its sensor does not tell" in done.stdout
+
+
+# Works in children that live for some hundredths of a second; tells what they have used so far.
+FAMILY = """
+import os, resource, sys, time
+print("ready", flush=True)
+while True:
+    begun = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        while time.process_time() < 0.03: pass
+        os._exit(0)
+    os.waitpid(pid, 0)
+    time.sleep(max(0, begun + 0.1 - time.monotonic()))
+"""
+
+
+def test_who_lives_too_short_to_be_seen(load, tmp_path):
+    script = sim_script(tmp_path / "flat.json", {"name": "package-0", "kind": "cpu", "curve": [[1, 40.0]], **EXACT})
+    one = load(0, FAMILY)
+
+    def children_s():
+        with open(f"/proc/{one.pid}/stat") as file:
+            return sum(map(int, file.read().rsplit(")", 1)[1].split()[13:15])) / os.sysconf("SC_CLK_TCK")
+
+    process = subprocess.Popen([str(POWERMEASURE), "top", "--json", "--sensors", script, "-d", "0.5"],
+                               stdout=subprocess.PIPE, text=True)
+    reports = [json.loads(process.stdout.readline())]
+    before = children_s()
+    reports += [json.loads(process.stdout.readline()) for _ in range(8)]
+    used = children_s() - before
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10 * PATIENCE) == 0
+    process.stdout.close()
+    ended = sum(x["domains"][0]["parts"]["ended_j"] for x in reports[1:])
+    # What was seen of them while they lived was theirs. Others on the machine end, too.
+    assert ended >= 0.6 * 40 * used / reports[0]["machine"]["cpus"], (ended, used)
+    for report in reports:
+        check_sums(report)
 
 
 @pytest.mark.parametrize("arguments, said", [

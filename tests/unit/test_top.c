@@ -29,6 +29,9 @@ static struct top_model *model;
 /* CPU time by pid; UINT64_MAX: there is no such process. */
 static uint64_t cpu_ns[MOST + 1];
 
+/* What the next process that is put was told of its children. */
+static uint64_t children_ns;
+
 static int fake_cpu(pid_t pid, uint64_t *ret_ns)
 {
 	if (pid > MOST || cpu_ns[pid] == UINT64_MAX)
@@ -44,8 +47,9 @@ static void put_process(pid_t pid, const char *name, uint64_t start_ns, uint64_t
 
 	snprintf(path, sizeof(path), "%d/stat", (int) pid);
 	snprintf(text, sizeof(text),
-		"%d (%s) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %" PRIu64 " 0 0\n", (int) pid,
-		name, start_ns / host.user_hz_ns);
+		"%d (%s) S 1 1 1 0 -1 0 0 0 0 0 0 0 %" PRIu64 " 0 20 0 1 0 %" PRIu64 " 0 0\n",
+		(int) pid, name, children_ns / host.user_hz_ns, start_ns / host.user_hz_ns);
+	children_ns = 0;
 	file_put(proc, path, text);
 	cpu_ns[pid] = used_ns;
 }
@@ -186,6 +190,7 @@ static void test_sums(void **state)
 		for (int i = 0; i < 20; i++) {
 			pid_t pid = (pid_t) rng_between(&rng, 2, 150);
 
+			children_ns = rng_one_in(&rng, 3) ? rng_below(&rng, ns) : 0;
 			if (cpu_ns[pid] == UINT64_MAX || rng_one_in(&rng, 8))
 				put_process(pid, "worker", clock_.mono_ns + rng_below(&rng, ns),
 					rng_below(&rng, ns));
@@ -319,6 +324,67 @@ static void test_who_has_ended(void **state)
 	pass(NS_PER_S);
 	assert_near(model->shares.ended_uw, share_uw(NS_PER_S / 4) / 2);
 	assert_near(model->ended_uj, got_uj + share_uw(NS_PER_S / 4));
+}
+
+/* Who lived too short to be seen, and what a process used at its end, is known from who waited for it. */
+static void test_what_parents_were_told(void **state)
+{
+	(void) state;
+	children_ns = 77 * NS_PER_S;
+	put_process(10, "make", 0, 0);
+	put_process(11, "cc", 0, 5 * NS_PER_S);
+	open_model("sim", flat);
+	pass(NS_PER_S);
+	assert_int_equal(model->shares.ended_uw, 0);
+	/* A quarter of a second by somebody who was never seen. */
+	children_ns = 77 * NS_PER_S + NS_PER_S / 4;
+	put_process(10, "make", 0, NS_PER_MS);
+	pass(NS_PER_S);
+	assert_near(model->shares.ended_uw, share_uw(NS_PER_S / 4));
+	assert_near(model->ended_uj, share_uw(NS_PER_S / 4));
+	/* The other one had 5 s before, 1/4 s now, and 1/10 s more until its end. */
+	cpu_ns[11] += NS_PER_S / 4;
+	pass(NS_PER_S);
+	assert_int_equal(model->shares.ended_uw, 0);
+	remove_process(11);
+	children_ns = 77 * NS_PER_S + NS_PER_S / 4 + 5 * NS_PER_S + NS_PER_S / 4 + NS_PER_S / 10;
+	put_process(10, "make", 0, 2 * NS_PER_MS);
+	pass(NS_PER_S);
+	assert_near(model->shares.ended_uw, share_uw(NS_PER_S / 10));
+	pass(NS_PER_S);
+	assert_int_equal(model->shares.ended_uw, 0);
+	/* Somebody who was hidden all the time: no more than what there was. */
+	children_ns = 100000 * NS_PER_S;
+	put_process(10, "make", 0, 2 * NS_PER_MS + NS_PER_US);
+	pass(NS_PER_S);
+	assert_true(model->shares.ended_uw <= 25000000);
+	assert_near(uw_of(10), share_uw(NS_PER_US));
+	pass(NS_PER_S);
+	assert_int_equal(model->shares.ended_uw, 0);
+}
+
+/* The parent was looked at before it waited; or it never waits. */
+static void test_parents_that_are_told_late_or_never(void **state)
+{
+	(void) state;
+	put_process(10, "late", 0, 0);
+	put_process(11, "child", 0, NS_PER_S);
+	put_process(12, "child of nobody", 0, 3 * NS_PER_S);
+	open_model("sim", flat);
+	remove_process(11);
+	pass(NS_PER_S);
+	assert_int_equal(model->shares.ended_uw, 0);
+	children_ns = NS_PER_S + NS_PER_S / 5;
+	put_process(10, "late", 0, NS_PER_MS);
+	pass(NS_PER_S);
+	assert_near(model->shares.ended_uw, share_uw(NS_PER_S / 5));
+	remove_process(12);
+	pass(NS_PER_S);
+	pass(NS_PER_S);
+	children_ns = NS_PER_S + NS_PER_S * 2 / 5;
+	put_process(10, "late", 0, 2 * NS_PER_MS);
+	pass(NS_PER_S);
+	assert_near(model->shares.ended_uw, share_uw(NS_PER_S / 5));
 }
 
 /* Of those that do nothing only the clock is read. */
@@ -477,6 +543,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_what_a_new_process_used_before_it_was_seen, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_has_ended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_parents_were_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_parents_that_are_told_late_or_never, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_thousands, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_sensor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_sensor_that_fails, set_up, tear_down),
