@@ -68,6 +68,7 @@ struct pm_phase_head_ {
 	uint64_t creator_start; /* in ticks since boot: with the pid it names a process for ever */
 	uint32_t used;          /* rings that were ever claimed are the first ones */
 	uint32_t refused;       /* threads that found none */
+	uint64_t creator_ns;    /* the PID namespace that creator_pid is of */
 };
 
 struct pm_phase_slot_ {

@@ -20,6 +20,8 @@
 /* No program marks faster: where a ring's head says so it is rubbish. */
 #define FASTEST_NS 2
 
+#define NAME_PREFIX "powermeasure-phases."
+
 /* More is not lost between two looks. */
 #define MOST_LOST (1u << 24)
 
@@ -80,11 +82,21 @@ struct reader {
 
 /* ---- making and removing ---------------------------------------------------------------- */
 
-/* Whether the program that made a channel still runs. */
+static uint64_t own_pid_ns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t) st.st_ino : 0;
+}
+
+/* Whether the program that made a channel still runs. Of another PID namespace, as a container has that
+ * shares this directory, nobody knows. */
 static bool is_in_use(const struct pm_phase_head_ *head)
 {
 	struct procstat stat;
 
+	if (head->creator_ns != own_pid_ns())
+		return true;
 	return head->creator_pid > 0 && head->creator_pid <= INT32_MAX &&
 		procstat_read((pid_t) head->creator_pid, &stat) == 0 &&
 		stat.start_ticks == head->creator_start;
@@ -115,6 +127,21 @@ static int remove_stale(const char *path, char *ret_why, size_t n)
 	return 0;
 }
 
+/* Those whose makers were killed: nobody else removes them. */
+static void remove_all_stale(void)
+{
+	CLEANUP_DIR DIR *dir = opendir(PHASE_CHANNEL_DIR);
+	const struct dirent *entry;
+	char path[512], why[512];
+
+	while (dir && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, NAME_PREFIX, strlen(NAME_PREFIX)) != 0)
+			continue;
+		snprintf(path, sizeof(path), PHASE_CHANNEL_DIR "%s", entry->d_name);
+		remove_stale(path, why, sizeof(why));
+	}
+}
+
 static int make_file(struct phase_channel *c, const char *path, char *ret_why, size_t n)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
@@ -122,7 +149,8 @@ static int make_file(struct phase_channel *c, const char *path, char *ret_why, s
 	int r;
 
 	if (!path) {
-		snprintf(c->path, sizeof(c->path), PHASE_CHANNEL_DIR "powermeasure-phases.XXXXXX");
+		remove_all_stale();
+		snprintf(c->path, sizeof(c->path), PHASE_CHANNEL_DIR NAME_PREFIX "XXXXXX");
 		c->fd = mkostemp(c->path, O_CLOEXEC);
 		r = c->fd < 0 ? -errno : 0;
 		if (r < 0)
@@ -156,7 +184,8 @@ static int fill(struct phase_channel *c, uid_t owner)
 		.rings = PM_PHASE_RINGS_,
 		.records = PM_PHASE_RECORDS_,
 		.names = PM_PHASE_NAMES_,
-		.creator_pid = (uint64_t) getpid() };
+		.creator_pid = (uint64_t) getpid(),
+		.creator_ns = c->own_pid_ns };
 	struct procstat stat;
 	int r;
 
@@ -177,7 +206,6 @@ int phase_channel_create(
 	struct phase_channel **ret, const char *path, uid_t owner, char *ret_why, size_t n)
 {
 	struct phase_channel *c = calloc(1, sizeof(*c));
-	struct stat st;
 	int r;
 
 	if (!c) {
@@ -186,7 +214,7 @@ int phase_channel_create(
 	}
 	c->fd = -1;
 	c->created_ns = clock_mono_ns(&clock_system);
-	c->own_pid_ns = stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t) st.st_ino : 0;
+	c->own_pid_ns = own_pid_ns();
 	r = make_file(c, path, ret_why, n);
 	if (r == 0) {
 		r = fill(c, owner);

@@ -477,6 +477,29 @@ def test_a_channel_in_use_is_refused_and_one_left_behind_replaced(channel):
             process.wait()
 
 
+def test_what_a_killed_run_left_is_removed_by_the_next():
+    first = subprocess.Popen([str(POWERMEASURE), "run", "--sensors", "sim", str(PHASER), "+a", "sleep=60000"],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert first.stdout.readline().startswith("+a")
+    mine = [path for path in pathlib.Path("/dev/shm").glob("powermeasure-phases.*")
+            if path.read_bytes()[24:32] == first.pid.to_bytes(8, "little")]
+    assert len(mine) == 1
+    for alive in (True, False):
+        if not alive:
+            first.kill()
+            first.wait()
+        subprocess.run([str(POWERMEASURE), "run", "--sensors", "sim", "-o", "/dev/null", "true"],
+                       check=True, timeout=30 * PATIENCE)
+        assert mine[0].exists() == alive
+    # The command outlived its tool.
+    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"POWERMEASURE_PHASES={mine[0]}".encode() in path.read_bytes().split(b"\0"):
+                os.kill(int(path.parent.name), 9)
+        except OSError:
+            pass
+
+
 @pytest.mark.parametrize("path", ["/tmp/x", "/dev/shm/", "/dev/shm/../tmp/x", "/dev/shm/a/b", "x", "",
                                   "/dev/shm/" + "x" * 300])
 def test_a_channel_elsewhere_is_refused(path):
