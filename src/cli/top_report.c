@@ -85,7 +85,7 @@ static void print_domains(const struct top_model *m, FILE *out)
 {
 	char watts[32], why[600];
 
-	fprintf(out, "%-16s%-24s%-10s%12s  %s\n", "SENSOR", "DOMAIN", "KIND", "W", "");
+	fprintf(out, "%-16s%-24s%-10s%12s\n", "SENSOR", "DOMAIN", "KIND", "W");
 	for (size_t i = 0; i < m->n_domains; i++) {
 		const struct top_domain *d = &m->domains[i];
 

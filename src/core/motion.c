@@ -6,6 +6,9 @@
 /* Where a counter moves a thousand times a second, its steps may still be coarser than that while
  * the machine is idle. */
 #define LEAST_NS (100 * NS_PER_MS)
+/* A virtual machine's stand still as a rule, and each start of the program would wait for that. Where
+ * they are passed on, they are those of a machine that others keep busy. */
+#define LEAST_VIRTUAL_NS (20 * NS_PER_MS)
 #define MOST_NS NS_PER_S
 #define LOOK_EVERY_NS NS_PER_MS
 
@@ -17,7 +20,7 @@ static bool must_move(const struct domain *d)
 /* How long to look at most. */
 static uint64_t patience_ns(const struct sensor *s)
 {
-	uint64_t ns = LEAST_NS;
+	uint64_t ns = s->host->cpu.hypervisor ? LEAST_VIRTUAL_NS : LEAST_NS;
 
 	for (size_t i = 0; i < s->n_domains; i++)
 		if (3 * s->domains[i].update_ns > ns)
