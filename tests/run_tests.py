@@ -136,7 +136,9 @@ def main():
     parser.add_argument("--only", choices=["programs", "python"],
                         help="run just these tests")
     parser.add_argument("--wrapper", default="", help="put before each test program, like qemu")
-    parser.add_argument("-n", default="4", help="how many Python tests run at a time")
+    # Most of them wait for most of the time.
+    parser.add_argument("-n", default=str(min(24, 3 * (os.cpu_count() or 1))),
+                        help="how many Python tests run at a time")
     parser.add_argument("-k", default="", help="only the Python tests whose names match")
     options = parser.parse_args()
     results = Results()
