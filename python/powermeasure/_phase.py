@@ -309,6 +309,13 @@ def _wrap(function: Callable[..., Any], of: _Phase) -> Callable[..., Any]:
         async def wrapped(*args: Any, **keywords: Any) -> Any:
             with of:
                 return await function(*args, **keywords)
+    elif inspect.isasyncgenfunction(function):
+        @functools.wraps(function)
+        async def wrapped(*args: Any, **keywords: Any) -> Any:
+            with of:
+                # What is sent into it, asend() and athrow(), does not come through.
+                async for item in function(*args, **keywords):
+                    yield item
     elif inspect.isgeneratorfunction(function):
         @functools.wraps(function)
         def wrapped(*args: Any, **keywords: Any) -> Any:
@@ -330,7 +337,7 @@ def phase(name: Union[str, Callable[..., Any]]) -> Any:
     if known is not None:
         return known
     if callable(name):
-        return phase(name.__qualname__)(name)
+        return phase(getattr(name, "__qualname__", type(name).__qualname__))(name)
     if not isinstance(name, str):
         raise TypeError(f"a phase's name is a str, not {type(name).__name__}")
     made = _Phase(name) if _is_on() else _NO_PHASE

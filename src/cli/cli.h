@@ -7,6 +7,7 @@
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "core/rig.h"
 #include "daemon/plugin.h"
@@ -87,6 +88,15 @@ int cli_take_sensor_option(
 
 /* The options as rig_open() wants them; s must stay where it is. */
 struct rig_options cli_rig_options(struct cli_sensors *s);
+
+/* Opens a file that a command is told to write, as it is; /dev/stdout, /dev/stderr and /dev/fd/N are the
+ * descriptors. flags: more of open(2)'s. Returns the descriptor or -errno. */
+int cli_open_for_writing(const char *path, int flags);
+/* The same as a stream; NULL and errno. */
+FILE *cli_open_output(const char *path);
+/* Makes such a file empty, where it is a file: before the first thing is written. Returns 0, or -1 and
+ * errno. */
+int cli_empty_file(const char *path, FILE *file);
 
 /* Open the machine below root (NULL: this one), and its sensors. Return CLI_DONE; or CLI_FAILED or
  * CLI_USAGE after saying, in the command's name, what is wrong. */

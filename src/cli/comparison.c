@@ -152,8 +152,10 @@ void comparison_text(const struct comparison *c, FILE *out)
 		if (c->ratios[i].known)
 			print_ratio(&c->ratios[i], best, c->commands[i].name, out);
 		else
-			fprintf(out, "%s and %s cannot be compared: no energy of %s was seen\n",
-				best, c->commands[i].name, c->commands[i].name);
+			fprintf(out, "%s and %s cannot be compared: %s\n", best,
+				c->commands[i].name,
+				c->commands[i].n_runs ? "no energy of the latter was seen"
+						      : "the latter was not run");
 	}
 }
 

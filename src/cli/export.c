@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -29,13 +28,15 @@ static const struct {
 
 static int open_one(struct export *e)
 {
-	int fd = open(e->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	int fd = cli_open_for_writing(e->path, O_EXCL);
 
-	e->made = fd >= 0;
-	if (fd < 0 && errno == EEXIST)
-		fd = open(e->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	if (fd < 0)
+	e->made = fd >= 0 && strncmp(e->path, "/dev/", 5) != 0;
+	if (fd == -EEXIST)
+		fd = cli_open_for_writing(e->path, 0);
+	if (fd < 0) {
+		errno = -fd;
 		return -1;
+	}
 	e->file = fdopen(fd, "w");
 	if (!e->file)
 		close(fd);
@@ -54,21 +55,11 @@ int export_open(struct export *exports)
 	return 0;
 }
 
-/* What is longer than the new text must not stay behind it; a pipe has no length. */
-static int empty(FILE *file)
-{
-	struct stat st;
-
-	if (fstat(fileno(file), &st) < 0)
-		return -1;
-	return S_ISREG(st.st_mode) ? ftruncate(fileno(file), 0) : 0;
-}
-
 static int write_one(struct export *e, const struct run_set *set,
 	void (*write)(const struct run_set *set, FILE *out))
 {
 	FILE *file = e->file;
-	bool failed = empty(file) < 0;
+	bool failed = cli_empty_file(e->path, file) < 0;
 	int error = errno;
 
 	e->file = NULL;

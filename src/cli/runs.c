@@ -229,6 +229,10 @@ static int judge_budget(struct run_report *report, uint64_t max_uj)
 	for (int k = 0; k < COMPARED_KINDS; k++) {
 		known |= m->kinds[k].shared;
 		uj += m->kinds[k].shared ? m->kinds[k].asked.uj : 0;
+		if (m->kinds[k].known && !m->kinds[k].shared)
+			warnings_add(&report->warnings,
+				"--max-joules: %s is left out: the command's part of it is not known",
+				kind_title((enum kind) k));
 	}
 	if (!known) {
 		warnings_add(&report->warnings,
@@ -244,7 +248,8 @@ static int judge_budget(struct run_report *report, uint64_t max_uj)
 	return CLI_OVER;
 }
 
-static void print_report(const struct runner *r)
+/* Returns 0, or RUN_FAILED after saying why. */
+static int print_report(const struct runner *r)
 {
 	if (r->plan->json && r->set.named)
 		report_set_json(&r->set, r->out);
@@ -254,8 +259,10 @@ static void print_report(const struct runner *r)
 		report_set_text(&r->set, r->out);
 	else
 		report_runs_text(&r->set.reports[0], r->out);
-	if ((fflush(r->out) != 0 || ferror(r->out)) && r->plan->output)
-		cli_fail("run", "%s cannot be written: %s", r->plan->output, strerror(errno));
+	if ((fflush(r->out) == 0 && !ferror(r->out)) || !r->plan->output)
+		return 0;
+	cli_fail("run", "%s cannot be written: %s", r->plan->output, strerror(errno));
+	return RUN_FAILED;
 }
 
 /* Returns the status of what is wrong with the figures, or with telling them. */
@@ -263,9 +270,12 @@ static int finish_report(struct runner *r, struct run_plan *p)
 {
 	struct comparison comparison = { 0 };
 	int over = 0;
+	bool any = false;
 
 	for (size_t i = 0; i < r->set.n; i++) {
 		int judged;
+
+		any |= r->set.reports[i].n_runs > 0;
 
 		gather_warnings(r, &r->set.reports[i]);
 		judged = judge_budget(&r->set.reports[i], p->max_uj);
@@ -278,8 +288,10 @@ static int finish_report(struct runner *r, struct run_plan *p)
 		else
 			warnings_add(&r->set.warnings, "no memory for comparing the commands");
 	}
-	print_report(r);
-	if (export_write(p->exports, &r->set) < 0)
+	if (print_report(r) != 0)
+		over = RUN_FAILED;
+	/* What stands in the files is worth more than a document without a run. */
+	if (any && export_write(p->exports, &r->set) < 0)
 		over = RUN_FAILED;
 	comparison_finish(&comparison);
 	return over;
@@ -334,6 +346,11 @@ static int run_all(struct runner *r, struct run_plan *p)
 	r->run.signals = &r->signals;
 	r->run.row = take_row;
 	r->run.ctx = r;
+	if (p->output && cli_empty_file(p->output, r->out) < 0) {
+		cli_fail("run", "-o %s: %s; the command was not run", p->output, strerror(errno));
+		run_signals_finish(&r->signals);
+		return RUN_FAILED;
+	}
 	status = do_all_runs(r);
 	for (size_t i = 0; i < r->set.n; i++)
 		any |= r->set.reports[i].n_runs > 0;
@@ -353,7 +370,7 @@ int runs_make(struct run_plan *p)
 	int status = 0;
 
 	if (p->output) {
-		r.out = fopen(p->output, "we");
+		r.out = cli_open_output(p->output);
 		if (!r.out) {
 			cli_fail("run", "-o %s: %s; the command was not run", p->output,
 				strerror(errno));

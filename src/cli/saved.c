@@ -2,13 +2,16 @@
 #include "cli/saved.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "util/asuser.h"
 #include "util/buf.h"
+#include "util/cleanup.h"
 
 /* No sum of such is infinite. */
 #define MAX_NUMBER 1e15
@@ -327,13 +330,12 @@ void saved_sensor_list(const struct saved *s, char *ret, size_t n)
 
 static int load(struct saved *s, const struct place *at)
 {
-	FILE *file = fopen(s->path, "re");
+	CLEANUP_FD int fd = asuser_open(s->path, O_RDONLY, 0);
 	json_error_t error;
 
-	if (!file)
-		return bad(at, "%s", strerror(errno));
-	s->document = json_loadf(file, 0, &error);
-	fclose(file);
+	if (fd < 0)
+		return bad(at, "%s", strerror(-fd));
+	s->document = json_loadfd(fd, 0, &error);
 	if (!s->document)
 		return bad(at, "line %d, column %d: %s", error.line, error.column, error.text);
 	return 0;

@@ -257,13 +257,15 @@ int stat_measure(struct stat_plan *p)
 	int r;
 
 	if (p->output) {
-		s.out = fopen(p->output, "we");
+		s.out = cli_open_output(p->output);
 		if (!s.out)
 			return cli_fail("stat", "-o %s: %s", p->output, strerror(errno));
 	}
 	r = stat_record_open(&s);
 	if (r == CLI_DONE)
 		r = engine_open_told(&s.engine, "stat", &p->sensors, p->record ? &listener : NULL);
+	if (r == CLI_DONE && p->output && cli_empty_file(p->output, s.out) < 0)
+		r = cli_fail("stat", "-o %s: %s", p->output, strerror(errno));
 	if (r == CLI_DONE)
 		r = stat_with(&s);
 	phase_watch_close(&s.phases);

@@ -9,6 +9,7 @@
 #include "core/twins.h"
 #include "util/cleanup.h"
 #include "util/format.h"
+#include "util/printable.h"
 
 /* Below so many of its sensor's update periods a run is too short for it. */
 #define SHORT_PERIODS 20
@@ -25,6 +26,7 @@ void warnings_add(struct warnings *w, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(w->text[w->n], sizeof(w->text[0]), format, args);
 	va_end(args);
+	printable(w->text[w->n]);
 	for (size_t i = 0; i < w->n; i++)
 		if (strcmp(w->text[i], w->text[w->n]) == 0)
 			return;

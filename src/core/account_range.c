@@ -11,6 +11,9 @@ struct energy account_domain_range(
 
 	if (b->peak_mw > mw)
 		mw = b->peak_mw;
+	/* Nothing was seen, and nothing could be. */
+	if (mw == 0 && interval_ns <= t_err_ns)
+		mw = d->max_power_mw;
 	doubt_uj = muldiv_u64(mw, t_err_ns, 1000000) + 2 * (d->unit_num / d->unit_den + 1);
 	low_uj = energy_uj > doubt_uj ? energy_uj - doubt_uj : 0;
 	high_uj = energy_uj + doubt_uj;

@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "util/cleanup.h"
+#include "util/printable.h"
 #include "util/procstat.h"
 
 /* Whether a ring's thread is still there is looked at this often, where the ring is silent. */
@@ -102,20 +105,32 @@ static bool is_in_use(const struct pm_phase_head_ *head)
 		stat.start_ticks == head->creator_start;
 }
 
+/* Whose maker was killed before anything was in it: it takes no second to write that. */
+static bool was_left_unfinished(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_size == 0 && st->st_uid == geteuid() &&
+		time(NULL) > st->st_ctime + 60;
+}
+
 /* Removes a channel that was left behind. */
 static int remove_stale(const char *path, char *ret_why, size_t n)
 {
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct pm_phase_head_ head;
+	struct pm_phase_head_ head = { .magic = "" };
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		snprintf(ret_why, n, "%s is there and cannot be looked at: %s", path,
+			strerror(errno));
+		return -EEXIST;
+	}
+	if (!was_left_unfinished(&st) && (!S_ISREG(st.st_mode) ||
 		pread(fd, &head, sizeof(head), 0) != (ssize_t) sizeof(head) ||
-		memcmp(head.magic, PM_PHASE_MAGIC_, sizeof(head.magic)) != 0) {
+		memcmp(head.magic, PM_PHASE_MAGIC_, sizeof(head.magic)) != 0)) {
 		snprintf(ret_why, n, "%s is there and is no channel for phases", path);
 		return -EEXIST;
 	}
-	if (is_in_use(&head)) {
+	if (st.st_size > 0 && is_in_use(&head)) {
 		snprintf(ret_why, n, "%s is in use by pid %d", path, (int) head.creator_pid);
 		return -EBUSY;
 	}
@@ -187,10 +202,14 @@ static int fill(struct phase_channel *c, uid_t owner)
 		.creator_pid = (uint64_t) getpid(),
 		.creator_ns = c->own_pid_ns };
 	struct procstat stat;
+	struct rlimit limit;
 	int r;
 
 	if (procstat_read(getpid(), &stat) == 0)
 		head.creator_start = stat.start_ticks;
+	/* Beyond it the kernel would send a signal. */
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < PM_PHASE_BYTES_)
+		return -EFBIG;
 	if (ftruncate(c->fd, (off_t) PM_PHASE_BYTES_) < 0)
 		return -errno;
 	/* A program that marks must not be hit by a signal since there is no memory. */
@@ -390,9 +409,7 @@ static void read_names(
 		if (!read_at(c, text, sizeof(text), ring_at(i) + ring->n_names * sizeof(text)))
 			return;
 		text[sizeof(text) - 1] = '\0';
-		for (char *at = text; *at; at++)
-			if ((unsigned char) *at < ' ' || *at == 0x7f)
-				*at = '?';
+		printable(text);
 		ring->names[ring->n_names] = intern(c, text);
 	}
 	if (slot->cut > ring->cut)

@@ -350,7 +350,9 @@ void phases_energy(const struct phases *p, uint32_t name, size_t track, struct p
 
 void phase_energy_add(struct phase_energy *sum, const struct phase_energy *e)
 {
-	sum->known |= e->known;
+	/* Of a sum of which a part is not known nothing is. */
+	sum->known = e->known && (sum->known || !sum->any);
+	sum->any = true;
 	sum->energy.uj += e->energy.uj;
 	sum->energy.low_uj += e->energy.low_uj;
 	sum->energy.high_uj += e->energy.high_uj;

@@ -64,6 +64,7 @@ struct phase_point {
 
 struct phase_energy {
 	bool known; /* the track was read around a part of it */
+	bool any;   /* of a sum: something was added */
 	struct energy energy;
 	/* The same bounds as if the sensor's scale were exact: what the times leave open. */
 	uint64_t least_uj;

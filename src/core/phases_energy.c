@@ -186,14 +186,15 @@ static void settle_beyond(struct track *t, struct name *name, struct sum *sum, u
 	uint64_t to_ns, uint64_t err_ns, uint64_t mw)
 {
 	uint64_t on_ns = on_between(name, from_ns, to_ns);
+	uint64_t wide_on_ns = on_between(name, phases_at_least(from_ns, err_ns), to_ns + err_ns);
 	uint64_t most_mw = t->limits.max_power_mw ? t->limits.max_power_mw : t->peak_mw;
 
-	if (on_ns == 0)
+	if (wide_on_ns == 0)
 		return;
 	end_chain(sum);
 	sum->known = true;
 	sum->uj += muldiv_u64(mw, on_ns, 1000000);
-	sum->high_uj += muldiv_u64(most_mw, on_ns + err_ns, 1000000) + 1;
+	sum->high_uj += muldiv_u64(most_mw, wide_on_ns, 1000000) + 1;
 }
 
 void phases_settle_interval(struct phases *p, size_t track, size_t i)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/log.h"
+#include "util/printable.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -94,6 +95,8 @@ void log_write(enum log_level level, const char *format, ...)
 	len += n > 0 ? (size_t) n : 0;
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
+	line[len] = '\0';
+	printable(line);
 	line[len++] = '\n';
 	if (dropped > 0) {
 		char note[96];

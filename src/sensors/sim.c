@@ -21,6 +21,7 @@
  * longer), hang (a read blocks until the fault is over).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@
 #include <time.h>
 
 #include "sensors/sensor.h"
+#include "util/asuser.h"
 #include "util/cleanup.h"
 #include "util/u128.h"
 
@@ -295,13 +297,17 @@ static const char *load_domain(struct sensor *s, const json_t *object)
 static json_t *load_script(struct sensor *s)
 {
 	const char *file = s->options->sim_script;
+	CLEANUP_FD int fd = file ? asuser_open(file, O_RDONLY, 0) : -1;
 	json_error_t error;
-	json_t *script = file ? json_load_file(file, JSON_REJECT_DUPLICATES, &error)
-			      : json_loads(builtin_script, 0, &error);
+	json_t *script;
 
-	if (!script && error.line < 0) /* it could not even be opened; the text names it */
-		sensor_refuse(s, -EINVAL, NULL, "%s", error.text);
-	else if (!script)
+	if (file && fd < 0) {
+		sensor_refuse(s, -EINVAL, NULL, "unable to open %.80s: %s", file, strerror(-fd));
+		return NULL;
+	}
+	script = file ? json_loadfd(fd, JSON_REJECT_DUPLICATES, &error)
+		      : json_loads(builtin_script, 0, &error);
+	if (!script)
 		sensor_refuse(s, -EINVAL, NULL, "%.80s, line %d: %s",
 			file ? file : "built-in script", error.line, error.text);
 	return script;
