@@ -60,6 +60,7 @@ def readings(lines, pid):
 def follow(meter, worker, watts):
     """Returns the seconds and joules of all of it."""
     credit_j = most_j = total_s = total_j = 0.0
+    meter.stdout.readline()  # it measures: nothing runs before
     worker.go(True)
     for seconds, joules in readings(meter.stdout, worker.process.pid):
         total_s += seconds
@@ -88,6 +89,9 @@ def main():
                                str(worker.process.pid), "-I", "100", "-o", os.devnull, "--record", "-"],
                               stdout=subprocess.PIPE, text=True, start_new_session=True) as meter:
             total_s, total_j = follow(meter, worker, options.watts)
+    except OSError as error:
+        worker.send(signal.SIGKILL)
+        sys.exit(f"power_budget: {options.powermeasure}: {error.strerror}: the command was not run")
     finally:
         worker.send(signal.SIGCONT)
     if meter.returncode != 0:

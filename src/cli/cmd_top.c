@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -149,8 +150,11 @@ static int print_all(struct top_model *m, const struct top_plan *p, int signal_f
 		due_ns += o->delay_ns;
 		if (due_ns < now_ns)
 			due_ns += (now_ns - due_ns) / o->delay_ns * o->delay_ns;
-		if (!next_refresh(m, signal_fd, due_ns))
+		if (!next_refresh(m, signal_fd, due_ns)) {
+			if (p->once)
+				r = cli_fail("top", "ended before the interval was over");
 			break;
+		}
 		if (top_rows_make(&rows, m, &o->order) < 0)
 			r = cli_fail("top", "%s", strerror(ENOMEM));
 		else if (p->json)
@@ -198,6 +202,16 @@ static void wait_ready(struct top_model *m)
 	}
 }
 
+/* A /proc of another PID namespace names processes by other numbers than the kernel knows here. */
+static bool proc_is_ours(void)
+{
+	char text[16];
+	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return atoi(text) == (int) getpid();
+}
+
 static int top(struct top_plan *p)
 {
 	const struct top_model_options model_options = { .tool = getpid() };
@@ -207,6 +221,11 @@ static int top(struct top_plan *p)
 
 	if (r != CLI_DONE)
 		return r;
+	if (!proc_is_ours()) {
+		engine_close(&e);
+		return cli_fail("top",
+			"/proc is of another PID namespace: mount one (unshare --mount-proc)");
+	}
 	r = top_model_create(&m, e.host, e.rig, &model_options);
 	if (r < 0) {
 		r = cli_fail("top", "the processes in /proc cannot be read: %s", strerror(-r));

@@ -5,6 +5,7 @@
 
 #include "cli/spread.h"
 #include "util/format.h"
+#include "util/printable.h"
 
 static const char *joules(uint64_t uj, char *text, size_t n)
 {
@@ -85,12 +86,14 @@ void report_figures(const struct measurement *m, const char *asked, FILE *out)
 
 void report_one(pid_t pid, const char *name, const struct measurement *m, FILE *out)
 {
-	char text[48];
+	char text[48], shown[64];
 
+	snprintf(shown, sizeof(shown), "%s", name);
+	printable(shown);
 	if (pid)
-		fprintf(out, "pid %d (%s): ", (int) pid, name);
+		fprintf(out, "pid %d (%s): ", (int) pid, shown);
 	else
-		fprintf(out, "%s: ", name);
+		fprintf(out, "%s: ", shown);
 	fprintf(out, "CPU time %.3f s", (double) m->asked_cpu_ns / 1e9);
 	for (int k = 0; k < KIND_COUNT; k++) {
 		if (!m->kinds[k].shared)

@@ -87,5 +87,9 @@ void stat_record_close(struct stat_state *s)
 	if (!s->record.ops)
 		return;
 	stat_record_flush(s);
+	if (s->record.health.lost > 0)
+		cli_fail("stat",
+			"the record's reader did not keep up: %llu lines of it are left out",
+			(unsigned long long) s->record.health.lost);
 	s->record.ops->close(&s->record);
 }

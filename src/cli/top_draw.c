@@ -14,7 +14,7 @@
 
 /* Below this there is room for one figure. */
 #define LEAST_LINES 5
-#define LEAST_COLUMNS 20
+#define LEAST_COLUMNS 27
 
 /* ---- text that never leaves its place ------------------------------------------------------- */
 

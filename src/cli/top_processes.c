@@ -302,6 +302,7 @@ int top_processes_scan(struct top_processes *p)
 
 	p->scan++;
 	p->too_many = false;
+	p->hidden = faccessat(p->proc_fd, "1/stat", R_OK, AT_EACCESS) < 0;
 	if (lseek(p->proc_fd, 0, SEEK_SET) < 0)
 		return -errno;
 	r = dirscan(p->proc_fd, look, p);

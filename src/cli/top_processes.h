@@ -66,6 +66,7 @@ struct top_processes {
 	int64_t unseen_ns; /* of those that are gone: what their parents were told less what was seen */
 	uint64_t gone_ns; /* ... which in this scan was so much */
 	uint64_t used_ns; /* by those that are there, since the last scan */
+	bool hidden;      /* others' processes are not shown */
 	bool too_many;    /* some were left out */
 };
 

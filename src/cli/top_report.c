@@ -56,6 +56,9 @@ bool top_warning(const struct top_model *m, char *ret, size_t n)
 			strerror(-m->scan_error));
 	else if (m->processes.too_many)
 		snprintf(ret, n, "more than %d processes: the rest is in other", TOP_MAX_PROCESSES);
+	else if (m->processes.hidden)
+		snprintf(ret, n,
+			"/proc hides others' processes (hidepid): what they use is in other");
 	else if (m->tool == UINT32_MAX)
 		snprintf(ret, n, "this program is not in /proc: what it uses is in other");
 	else

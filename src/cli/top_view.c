@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <term.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -95,6 +96,29 @@ static SCREEN *open_terminal(struct top_view *v)
 	return screen;
 }
 
+/* Writing waits for a terminal that is stopped (Ctrl-S) or whose line is dead: whoever ends the program
+ * then gets the write over with. Elsewhere these signals are blocked and come by descriptor. */
+static volatile sig_atomic_t ending_now;
+
+static void leave_writing(int signal_number)
+{
+	(void) signal_number;
+	ending_now = 1;
+	tcflow(STDOUT_FILENO, TCOOFF); /* Linux takes a Ctrl-S back only so */
+	tcflow(STDOUT_FILENO, TCOON);
+	tcflush(STDOUT_FILENO, TCOFLUSH);
+}
+
+static void draw(struct top_view *v, const sigset_t *unblocked)
+{
+	sigset_t blocked;
+
+	sigprocmask(SIG_SETMASK, unblocked, &blocked);
+	top_draw(v);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
+	v->ended = v->ended || ending_now;
+}
+
 /* Signals that end programs end this one as the key does: the terminal is set right first. */
 static int open_signals(sigset_t *ret_before)
 {
@@ -106,8 +130,12 @@ static int open_signals(sigset_t *ret_before)
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(ending); i++) {
 		sigaction(ending[i], NULL, &old);
-		if (old.sa_handler != SIG_IGN)
-			sigaddset(&set, ending[i]);
+		if (old.sa_handler == SIG_IGN)
+			continue;
+		sigaddset(&set, ending[i]);
+		sigaction(ending[i],
+			&(struct sigaction) { .sa_handler = leave_writing, .sa_flags = SA_RESTART },
+			NULL);
 	}
 	sigprocmask(SIG_BLOCK, &set, ret_before);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -169,7 +197,7 @@ static bool wait_for_something(const struct top_view *v, const struct times *t, 
 	return !fds[1].revents && !(fds[0].revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
-static void follow(struct top_view *v, struct times *t, int signal_fd)
+static void follow(struct top_view *v, struct times *t, int signal_fd, const sigset_t *unblocked)
 {
 	bool stale = true;
 
@@ -178,7 +206,7 @@ static void follow(struct top_view *v, struct times *t, int signal_fd)
 		int key;
 
 		if (keep_up(v, t) || stale)
-			top_draw(v);
+			draw(v, unblocked);
 		stale = false;
 		if (v->ended || !wait_for_something(v, t, signal_fd))
 			break;
@@ -206,7 +234,8 @@ int top_view_run(struct top_model *m, const struct top_view_options *o)
 	screen = open_terminal(&v);
 	if (!screen)
 		return CLI_FAILED;
-	follow(&v, &t, signal_fd);
+	follow(&v, &t, signal_fd, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL); /* one that is pending gets endwin() going, too */
 	endwin();
 	delscreen(screen);
 	top_rows_finish(&v.rows);

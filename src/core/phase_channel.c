@@ -124,9 +124,10 @@ static int remove_stale(const char *path, char *ret_why, size_t n)
 			strerror(errno));
 		return -EEXIST;
 	}
-	if (!was_left_unfinished(&st) && (!S_ISREG(st.st_mode) ||
-		pread(fd, &head, sizeof(head), 0) != (ssize_t) sizeof(head) ||
-		memcmp(head.magic, PM_PHASE_MAGIC_, sizeof(head.magic)) != 0)) {
+	if (!was_left_unfinished(&st) &&
+		(!S_ISREG(st.st_mode) ||
+			pread(fd, &head, sizeof(head), 0) != (ssize_t) sizeof(head) ||
+			memcmp(head.magic, PM_PHASE_MAGIC_, sizeof(head.magic)) != 0)) {
 		snprintf(ret_why, n, "%s is there and is no channel for phases", path);
 		return -EEXIST;
 	}

@@ -52,7 +52,7 @@ static void tell_health(struct flusher *f, const struct sink *sink, int error)
 
 void flusher_flush(struct flusher *f, bool sync)
 {
-	uint64_t lost = 0;
+	uint64_t lost = 0, kept_back;
 	bool sick = false, slow = false;
 
 	for (size_t i = 0; i < f->n_sinks; i++) {
@@ -66,6 +66,9 @@ void flusher_flush(struct flusher *f, bool sync)
 	}
 	if (f->sick && !sick)
 		log_info("the logs are written again, %" PRIu64 " lines were lost",
+			lost - f->told_lost);
+	else if (!sick && lost > f->told_lost && log_limited(&f->sick_limit, now_ns(f), &kept_back))
+		log_warn("the record's reader does not keep up: %" PRIu64 " lines were left out",
 			lost - f->told_lost);
 	if (!sick)
 		f->told_lost = lost;

@@ -276,6 +276,11 @@ static int set_up(struct plugin *p)
 		log_error("%s", why);
 		return p->lock_fd;
 	}
+	/* What an earlier run left would be taken for this one's, however this one ends. */
+	if (p->config->log_format != LOG_FORMAT_README) {
+		snprintf(why, sizeof(why), "%s/" CAMERA_TRAPS_SUMMARY, p->config->log_dir);
+		unlink(why);
+	}
 	r = open_rig_or_leave(p);
 	if (r == 0)
 		r = open_sinks(p);
@@ -357,6 +362,8 @@ int plugin_run(const struct plugin_config *config)
 		listener_leave(l);
 	}
 	listener_destroy(l);
+	for (size_t i = 0; r < 0 && i < p->n_sinks; i++)
+		p->sinks[i].unused = true;
 	status = r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (!tear_down(p))
 		_exit(status);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "util/format.h"
+#include "util/printable.h"
 
 struct text {
 	char *at;
@@ -76,4 +77,5 @@ void report_text(const struct session_report *report, char *ret, size_t n)
 		if (report->totals[k].asked)
 			put_total(&t, report, (enum kind) k);
 	put(&t, "; %s", report->ending);
+	printable(ret);
 }

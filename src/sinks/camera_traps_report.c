@@ -22,7 +22,7 @@
 #include "util/json_out.h"
 #include "util/timestamp.h"
 
-#define SUMMARY_NAME "power_summary_report.json"
+#define SUMMARY_NAME CAMERA_TRAPS_SUMMARY
 #define SUMMARY_VERSION 1
 #define OWN_NAME "power_monitor_plugin"
 #define LEAST_UW 1
@@ -426,7 +426,7 @@ static void report_close(struct sink *s)
 	if (!state)
 		return;
 	if (state->opened) {
-		int r = write_metadata(s, true), r2 = write_summary(s);
+		int r = write_metadata(s, true), r2 = s->unused ? 0 : write_summary(s);
 
 		s->health.error = r2 < 0 ? r2 : r;
 	}

@@ -33,6 +33,7 @@ struct sink {
 	const struct sink_ops *ops;
 	struct sink_options options;
 	struct sink_health health;
+	bool unused;            /* the program failed to begin: nothing is to look like a result */
 	uint32_t types;         /* bits of enum record_type that it wants; set by open() */
 	uint64_t wake_every_ns; /* flush() is due this often even without records; 0: it is not */
 	void *state;
@@ -54,6 +55,9 @@ struct sink_ops {
 };
 
 extern const struct sink_ops sink_readme;
+/* What readers of camera-traps take for its result. */
+#define CAMERA_TRAPS_SUMMARY "power_summary_report.json"
+
 extern const struct sink_ops sink_camera_traps;
 extern const struct sink_ops sink_camera_traps_report;
 extern const struct sink_ops sink_system_csv;

@@ -107,6 +107,12 @@ int jsonfile_open(struct jsonfile **ret, const char *dir, const char *name, char
 	}
 	f->in_place = !jsonfile_dir_has_links(f->dir_fd);
 	f->fd = openat(f->dir_fd, f->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (f->fd < 0 && errno == EACCES) {
+		r = jsonfile_adopt(f);
+		f->fd = r < 0 ? -1 : openat(f->dir_fd, f->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		if (r < 0)
+			errno = EACCES;
+	}
 	if (f->fd >= 0) {
 		r = look_at(f, ret_note, n);
 		if (r == 0)

@@ -66,6 +66,28 @@ static int open_new(const struct jsonfile *f, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Somebody else's log, as of a program that ran as root here before, in a directory that is ours: a
+ * copy takes its place. */
+int jsonfile_adopt(const struct jsonfile *f)
+{
+	CLEANUP_FD int from = openat(f->dir_fd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP_FD int to = -1;
+	struct stat st;
+	int r;
+
+	if (from < 0 || fstat(from, &st) < 0)
+		return -errno;
+	to = open_new(f, f->hidden_names[0]);
+	if (to < 0)
+		return to;
+	r = copy_bytes(from, to, (uint64_t) st.st_size);
+	if (r == 0 && renameat(f->dir_fd, f->hidden_names[0], f->dir_fd, f->name) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(f->dir_fd, f->hidden_names[0], 0);
+	return r;
+}
+
 int jsonfile_make_log(const struct jsonfile *f, const char *name, int from, uint64_t n)
 {
 	CLEANUP_FD int fd = open_new(f, name);

@@ -56,6 +56,9 @@ int jsonfile_write_all(int fd, const char *data, size_t n, uint64_t offset);
  * the JSON sense. Returns the descriptor. */
 int jsonfile_make_log(const struct jsonfile *f, const char *name, int from, uint64_t n);
 
+/* Puts a copy that is ours in the place of a log that may only be read. Returns 0 or -errno. */
+int jsonfile_adopt(const struct jsonfile *f);
+
 /* Makes the hidden twin of the log as it is, or removes it. */
 int jsonfile_make_twin(struct jsonfile *f);
 void jsonfile_drop_twin(struct jsonfile *f);

@@ -18,7 +18,7 @@ import time
 import pytest
 
 from application import Member, Observer, Poller, StandInEngine, WholeEngine
-from conftest import PATIENCE, POWERMEASURE, Plugin, sim_script, start_event, wait_for
+from conftest import PATIENCE, POWERMEASURE, Plugin, run, sim_script, start_event, wait_for
 from fakenvml import fake_nvml, gpu  # noqa: F401
 from real_engine import engine_program  # noqa: F401
 
@@ -597,6 +597,40 @@ def test_as_any_user(anybody):
     if quality == "estimated":
         assert re.search("CPU power is ESTIMATED, not measured", p.said)
         assert re.search(r"sensor rapl-\S+ is not used: \S", p.said)
+
+
+def test_the_logs_that_root_left(anybody):
+    """Of the program that ran here with sudo before: they are continued, and belong to us then."""
+    before = [{"2023-08-25 05:50:59": [["8.37", "1"]]}]
+    for name in "cpu.json", "gpu.json":
+        (anybody / name).write_text(json.dumps(before, indent=4))
+    (anybody / "system_measurements.csv").write_text('"readable_time"\n')
+    for path in anybody.iterdir():
+        os.chown(path, 0, 0)
+        path.chmod(0o644)
+    args = {"user": 54321, "group": 54322, "extra_groups": []}
+    p = Plugin(anybody, "--log-format", "camera-traps", "--sensors", "sim",
+               env={"TRAPS_TEST_POWER_FUNCTION": "1", "HOME": "/nonexistent"}, run_as=args)
+    try:
+        wait_for(lambda: len(json.loads((anybody / "cpu.json").read_text())) > 1, 20, "a line")
+        assert p.stop() == 0
+    finally:
+        p.close()
+    assert json.loads((anybody / "cpu.json").read_text())[0] == before[0]
+    owned = {path.name: path.stat().st_uid for path in anybody.iterdir()}
+    assert owned["cpu.json"] == owned["gpu.json"] == owned["system_measurements.csv"] == 54321
+    # The csv of before stays, under another name.
+    assert [name for name, uid in owned.items() if uid == 0 and "system_measurements" in name]
+
+
+@pytest.mark.parametrize("wrong", [["--engine", "tcp://:bad"], ["--record", "/nonexistent/x"],
+                                   ["--sensors", "nvml"]])
+def test_a_start_that_fails_leaves_no_summary(tmp_path, wrong):
+    """An earlier run's would be taken for this one's, and so would an empty one."""
+    (tmp_path / SUMMARY).write_text("{}")
+    done = run("plugin", "--sensors", "sim", "--log-format", "camera-traps", "--log-dir", tmp_path, *wrong)
+    assert done.returncode == 1, done.stderr
+    assert not (tmp_path / SUMMARY).exists()
 
 
 def test_in_a_pid_namespace_of_its_own(plugin, tmp_path):

@@ -8,12 +8,14 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE, TOP, run, sim_script
+from conftest import BUILD, PATIENCE, POWERMEASURE, TOP, run, sim_script
 from test_run import KINDS, check_sums
 
 SIM = ("--sensors", "sim")
@@ -615,3 +617,61 @@ exec {BUILD / "src" / "powermeasure"} "$command" "$@"
                           timeout=60 * PATIENCE,
                           env=dict(os.environ, PATH=f"{program.parent}:/usr/bin:/bin"))
     assert done.returncode == 9
+
+
+def test_what_a_budget_leaves_out_is_said():
+    done = run("run", *SIM, "--max-joules", "1000", "--", "true")
+    assert done.returncode == 0 and "--max-joules: GPU is left out" in done.stderr
+
+
+def test_a_document_without_a_run_replaces_none(tmp_path):
+    kept = tmp_path / "base.json"
+    kept.write_text("precious")
+    done = run("run", *SIM, "-r", "2", "-w", "1", "-n", "infer", "exit 7", "--export-json", kept)
+    assert done.returncode == 7 and kept.read_text() == "precious"
+    done = run("run", "--sensors", "nosuch", "-o", kept, "--", "true")
+    assert done.returncode == 125 and kept.read_text() == "precious"
+
+
+def test_output_that_is_redirected_stays(tmp_path):
+    path = tmp_path / "all"
+    with open(path, "w") as file:
+        for text in "before", "after":
+            file.write(text + "\n")
+            file.flush()
+            subprocess.run([str(POWERMEASURE), "run", *SIM, "--export-csv", "/dev/stdout", "-o",
+                            "/dev/stdout", "--", "echo", "hello"], stdout=file, check=True)
+            file.seek(0, os.SEEK_END)
+    text = path.read_text()
+    assert text.startswith("before\nhello\n") and text.count("hello\n") >= 2
+    assert "\nafter\n" in text and text.count("name,command,run") == 2 and "\0" not in text
+
+
+def test_a_report_that_cannot_be_written_is_a_failure():
+    done = run("run", *SIM, "-o", "/dev/full", "--", "true")
+    assert done.returncode == 125 and "cannot be written: No space left" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file capabilities")
+def test_the_right_to_read_sensors_reads_no_documents():
+    """With the capability that list advises: what a user may not read is not told him."""
+    with tempfile.TemporaryDirectory() as directory:
+        folder = pathlib.Path(directory)
+        folder.chmod(0o755)
+        program = folder / "powermeasure"
+        shutil.copy(POWERMEASURE, program)
+        if subprocess.run(["setcap", "cap_dac_read_search+ep", program],
+                          stderr=subprocess.DEVNULL).returncode:
+            pytest.skip("files cannot have capabilities here")
+        secret = folder / "secret"
+        secret.write_text("topsecret stuff")
+        secret.chmod(0o600)
+        for command in (["compare", secret, secret], ["list", "--sensors", f"sim:{secret}"],
+                        ["run", "--sensors", f"sim:{secret}", "--", "true"]):
+            done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                   program, *command], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, cwd="/")
+            if done.returncode == 126 or "Operation not permitted" in done.stdout:
+                pytest.skip("a program with capabilities cannot be started here")
+            assert "topsecret" not in done.stdout and done.returncode != 0, done
+            assert command[0] == "run" or "Permission denied" in done.stdout, done

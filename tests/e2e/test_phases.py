@@ -562,6 +562,55 @@ def test_plugin_refuses_a_bad_channel(plugin):
     p.wait_said("--phases: \"/tmp/x\" is no file in /dev/shm/")
 
 
+# ---- what a review found -----------------------------------------------------------------------
+
+
+def test_the_last_interval_of_a_slow_sensor(measured, tmp_path):
+    """What is used after the last reading is in no counter, and within the bounds all the same."""
+    slow = sim_script(tmp_path / "slow.json",
+                      {"name": "gpu-0", "kind": "gpu", "curve": [[1, 100.0]], "unit": [1, 1],
+                       "update_ms": 100})
+    code = ("import time, powermeasure\n"
+            "with powermeasure.phase('x'):\n"
+            "    until = time.monotonic() + {}\n"
+            "    while time.monotonic() < until: pass\n")
+    for seconds in 0.08, 0.15, 0.05, 0.08, 0.15, 0.12, 0.08, 0.15:
+        done, phases, report = measured("/usr/bin/python3", "-c", code.format(seconds), env=PYTHON,
+                                        options=["--sensors", slow])
+        x = phases["x"]
+        whole = x["whole_energy_j"]["gpu"]
+        truth = 100 * x["elapsed_s"]
+        if whole is not None:
+            assert whole["low_j"] <= truth <= whole["high_j"], (seconds, x)
+        machine = report["machine_energy_j"]
+        if machine is not None:
+            assert machine["high_j"] >= 100 * report["elapsed_s"] * 0.99, (seconds, machine)
+
+
+def test_a_limit_on_file_sizes_costs_the_phases_alone():
+    done = subprocess.run(["/bin/sh", "-c", f"ulimit -f 1000; exec {POWERMEASURE} run --sensors sim -- "
+                           "echo hello"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and done.stdout == "hello\n"
+    assert "phases could not be marked" in done.stderr and "File too large" in done.stderr
+
+
+def test_generators_of_both_kinds(measured):
+    code = ("import asyncio, functools, time, powermeasure\n"
+            "@powermeasure.phase('agen')\n"
+            "async def agen():\n"
+            "    for i in range(3):\n"
+            "        await asyncio.sleep(0.02)\n"
+            "        yield i\n"
+            "async def main():\n"
+            "    return [x async for x in agen()]\n"
+            "assert asyncio.run(main()) == [0, 1, 2]\n"
+            "assert powermeasure.phase(functools.partial(int, '7'))() == 7\n")
+    done, phases, _ = measured("/usr/bin/python3", "-c", code, env=PYTHON)
+    assert done.returncode == 0, done.stderr
+    assert phases["agen"]["count"] == 1 and phases["agen"]["elapsed_s"] >= 0.06
+    assert phases["partial"]["count"] == 1
+
+
 # ---- the example ----------------------------------------------------------------------------------
 
 

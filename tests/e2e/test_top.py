@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, POWERMEASURE, TOP, run, sim_script
+from conftest import PATIENCE, POWERMEASURE, TOP, run, sim_script, wait_for
 from fakenvml import fake_nvml, gpu  # noqa: F401 (a fixture)
 
 SIM = ("--sensors", "sim")
@@ -265,3 +265,38 @@ def test_who_lives_too_short_to_be_seen(load, tmp_path):
 def test_bad_input(arguments, said):
     done = run("top", *arguments)
     assert done.returncode in (1, 2) and said in done.stderr and done.stdout == "", done.stderr
+
+
+def unshared(*command, **keywords):
+    done = subprocess.run(["unshare", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, cwd="/", **keywords)
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no namespace of its own can be had here: {done.stderr.strip()}")
+    return done
+
+
+def test_a_proc_of_another_namespace_is_refused():
+    done = unshared("-p", "-f", str(POWERMEASURE), "top", "--once", *SIM)
+    assert done.returncode == 1 and "/proc is of another PID namespace" in done.stderr, done
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_hidden_processes_are_said():
+    with open(POWERMEASURE, "rb") as file:
+        done = unshared("-m", "sh", "-c", "exec 9<&0; mount -t proc -o hidepid=2 proc /proc && exec "
+                        "setpriv --reuid=12345 --regid=12345 --clear-groups /proc/self/fd/9 top --once "
+                        "--json --sensors sim", stdin=file)
+    if done.returncode == 126 or "setpriv:" in done.stderr:
+        pytest.skip(f"the program cannot be started so: {done.stderr.strip()}")
+    assert any("hidepid" in x for x in json.loads(done.stdout)["warnings"]), done
+
+
+def test_a_table_that_was_cut_short_is_a_failure():
+    top = subprocess.Popen([POWERMEASURE, "top", "--once", "-d", "60", *SIM], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)
+    blocked = f"/proc/{top.pid}/status"
+    wait_for(lambda: int(next(line.split()[1] for line in open(blocked)
+                              if line.startswith("SigBlk")), 16) >> (signal.SIGTERM - 1) & 1)
+    top.terminate()
+    out, err = top.communicate(timeout=30 * PATIENCE)
+    assert top.returncode == 1 and out == "" and "ended before the interval was over" in err
