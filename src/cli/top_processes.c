@@ -155,14 +155,12 @@ static int read_stat(const struct top_processes *p, const char *pid, struct proc
 	return n < 0 ? -errno : procstat_parse(text, (size_t) n, ret);
 }
 
-/* Its owner is looked for when it is new and when it has become another program. */
+/* Both may change while it runs: it executes another program, or becomes another user's. */
 static void take_name(
 	const struct top_processes *p, const char *pid, const char *name, struct top_process *ret)
 {
 	struct stat st;
 
-	if (ret->name[0] && strcmp(ret->name, name) == 0)
-		return;
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
 	ret->uid = fstatat(p->proc_fd, pid, &st, 0) == 0 ? st.st_uid : (uid_t) -1;
 }

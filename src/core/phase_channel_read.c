@@ -88,8 +88,9 @@ static uint32_t thread_for(struct phase_channel *c, const struct pm_phase_slot_ 
 		}
 	}
 	/* There are more entries than rings. */
-	c->threads[spare] =
-		(struct phase_channel_thread) { .claim = slot->claim, .pid_ns = slot->pid_ns, .n_rings = 1 };
+	c->threads[spare] = (struct phase_channel_thread) {
+		.claim = slot->claim, .pid_ns = slot->pid_ns, .n_rings = 1
+	};
 	return spare;
 }
 
@@ -114,7 +115,8 @@ static void lose(const struct reader *r, struct phase_channel_ring *ring, uint64
 		ring->last_ns > r->from_ns ? ring->last_ns : r->from_ns);
 }
 
-static void begin_ring(const struct reader *r, struct phase_channel_ring *ring, const struct pm_phase_slot_ *slot)
+static void begin_ring(
+	const struct reader *r, struct phase_channel_ring *ring, const struct pm_phase_slot_ *slot)
 {
 	struct phase_channel *c = r->channel;
 	struct phase_channel_ring old = *ring;
@@ -145,8 +147,8 @@ static uint32_t intern(struct phase_channel *c, const char *text)
 	return c->n_names++;
 }
 
-static void read_names(
-	struct phase_channel *c, struct phase_channel_ring *ring, size_t i, const struct pm_phase_slot_ *slot)
+static void read_names(struct phase_channel *c, struct phase_channel_ring *ring, size_t i,
+	const struct pm_phase_slot_ *slot)
 {
 	uint32_t n = slot->names <= PM_PHASE_NAMES_ ? slot->names : PM_PHASE_NAMES_;
 	char text[PM_PHASE_NAME_];
@@ -197,7 +199,8 @@ static bool take_record(
 }
 
 /* Reads n records from ring->next on into c->records. */
-static bool read_records(struct phase_channel *c, const struct phase_channel_ring *ring, size_t i, size_t n)
+static bool read_records(
+	struct phase_channel *c, const struct phase_channel_ring *ring, size_t i, size_t n)
 {
 	size_t first = ring->next % PM_PHASE_RECORDS_, size = sizeof(c->records[0]);
 	size_t at = ring_at(i) + offsetof(struct pm_phase_ring_, records);
@@ -217,7 +220,8 @@ static void skip(const struct reader *r, struct phase_channel_ring *ring, uint64
 	ring->next = to;
 }
 
-static void drain(const struct reader *r, struct phase_channel_ring *ring, size_t i, struct pm_phase_slot_ *slot)
+static void drain(const struct reader *r, struct phase_channel_ring *ring, size_t i,
+	struct pm_phase_slot_ *slot)
 {
 	struct phase_channel *c = r->channel;
 	uint64_t first = ring->next, head = slot->head, n, ns = r->now_ns - ring->read_ns;

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -300,3 +301,34 @@ def test_a_table_that_was_cut_short_is_a_failure():
     top.terminate()
     out, err = top.communicate(timeout=30 * PATIENCE)
     assert top.returncode == 1 and out == "" and "ended before the interval was over" in err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_process_that_becomes_another_users():
+    code = ("import os, sys, time\n"
+            "print('ready', flush=True)\n"
+            "told = False\n"
+            "while True:\n"
+            "    until = time.process_time() + 0.01\n"
+            "    while time.process_time() < until: pass\n"
+            "    time.sleep(0.05)\n"
+            "    if not told and os.path.exists(sys.argv[1]): told = True; os.setuid(54321)\n")
+    with tempfile.TemporaryDirectory() as directory:
+        go = os.path.join(directory, "go")
+        one = subprocess.Popen([sys.executable, "-S", "-c", code, go], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE)
+        one.stdout.readline()
+        top = subprocess.Popen([POWERMEASURE, "top", "--json", "-d", "0.25", "-p", str(one.pid), *SIM],
+                               stdout=subprocess.PIPE, text=True)
+        try:
+            users = []
+            while "54321" not in users and len(users) < 100 * PATIENCE:
+                users += [x["user"] for x in json.loads(top.stdout.readline())["processes"]]
+                if users and not os.path.exists(go):
+                    open(go, "w").close()
+            assert users[0] == "root" and users[-1] == "54321", users
+        finally:
+            for process in top, one:
+                process.kill()
+                process.wait()
+                process.stdout.close()
