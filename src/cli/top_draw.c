@@ -11,6 +11,7 @@
 
 #include "cli/top_report.h"
 #include "util/cleanup.h"
+#include "util/printable.h"
 
 /* Below this there is room for one figure. */
 #define LEAST_LINES 5
@@ -220,7 +221,7 @@ static void draw_users(const struct top_model *m, const struct top_domain *d, in
 		char name[128] = "?";
 
 		if (slot != UINT32_MAX)
-			top_clean(m->processes.list[slot].name, name, sizeof(name));
+			printable_copy(m->processes.list[slot].name, name, sizeof(name));
 		piece(&l, "%s (%d) %.0f %%", name, (int) d->users.list[i].pid,
 			(double) d->users.list[i].ppm / 1e4);
 	}
@@ -230,7 +231,7 @@ static int draw_domain(const struct top_view *v, const struct top_domain *d, int
 {
 	char name[128];
 
-	top_clean(top_domain_name(d), name, sizeof(name));
+	printable_copy(top_domain_name(d), name, sizeof(name));
 	if (strcmp(name, kind_name(d->domain->kind)) != 0 && COLS >= 60) {
 		char both[160];
 
@@ -311,7 +312,7 @@ static void draw_row(const struct top_view *v, int y, uint32_t slot, bool select
 		attron(A_REVERSE);
 		mvhline(y, 0, ' ', COLS);
 	}
-	top_clean(p->name, name, sizeof(name));
+	printable_copy(p->name, name, sizeof(name));
 	x += putf(y, x, COLS - x, "%8d ", (int) p->pid);
 	if (has_user_column())
 		x += putf(y, x, COLS - x, "%-9.9s ", top_user(p->uid));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/format.h"
+#include "util/printable.h"
 #include "util/u128.h"
 
 const char *top_quality(const struct top_domain *d)
@@ -119,7 +120,7 @@ static void print_users(const struct top_model *m, FILE *out)
 			char name[128] = "?";
 
 			if (slot != UINT32_MAX)
-				top_clean(m->processes.list[slot].name, name, sizeof(name));
+				printable_copy(m->processes.list[slot].name, name, sizeof(name));
 			fprintf(out, "%s %s (%d) %.0f %%", u ? "," : "", name,
 				(int) d->users.list[u].pid, (double) d->users.list[u].ppm / 1e4);
 		}
@@ -156,7 +157,7 @@ void top_report_text(const struct top_model *m, const struct top_rows *rows, siz
 		const struct top_process *p = &m->processes.list[slot];
 		char watts[32], joules[32], name[128];
 
-		top_clean(p->name, name, sizeof(name));
+		printable_copy(p->name, name, sizeof(name));
 		fprintf(out, "%9d %-16.16s%9.1f%12s%12s  %s\n", (int) p->pid, top_user(p->uid),
 			(double) p->busy_ppm / 1e4,
 			top_figure(m->shares_known, m->slot_uw[slot], watts, sizeof(watts)),

@@ -9,7 +9,6 @@
 #include <strings.h>
 
 #include "util/cleanup.h"
-#include "util/utf8.h"
 
 #define USERS 256
 
@@ -48,30 +47,6 @@ bool top_has_text(const char *text, const char *part)
 		if (strncasecmp(text, part, n) == 0)
 			return true;
 	return false;
-}
-
-void top_clean(const char *text, char *ret, size_t n)
-{
-	const unsigned char *s = (const unsigned char *) text;
-	size_t left = strlen(text), at = 0;
-
-	while (left > 0) {
-		size_t len = utf8_sequence(s, left);
-		bool shown = len > 1 ? !(len == 2 && s[0] == 0xc2 && s[1] < 0xa0)
-				     : len == 1 && *s >= 0x20 && *s < 0x7f;
-
-		if (at + (shown ? len : 1) >= n)
-			break;
-		if (shown)
-			memcpy(ret + at, s, len);
-		else
-			ret[at] = '?';
-		at += shown ? len : 1;
-		len = len ? len : utf8_broken(s, left);
-		s += len;
-		left -= len;
-	}
-	ret[at] = '\0';
 }
 
 static int by_number(uint64_t a, uint64_t b)

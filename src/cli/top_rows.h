@@ -44,7 +44,4 @@ bool top_has_text(const char *text, const char *part);
 /* A user's name, or the number where there is none. Valid until 255 other users were asked for. */
 const char *top_user(uid_t uid);
 
-/* A name as it can be shown: what is no character is "?". */
-void top_clean(const char *text, char *ret, size_t n);
-
 #endif

@@ -3,7 +3,13 @@
 #ifndef PM_UTIL_PRINTABLE_H
 #define PM_UTIL_PRINTABLE_H
 
-/* Puts ? in the place of each control character, those that UTF-8 writes in two bytes included. */
+#include <stddef.h>
+
+/* Copies text into ret[0 .. n), cut to what fits, with ? in the place of each control character, of
+ * those that turn the direction of writing, and of bytes that are no UTF-8. ret may be text itself. */
+void printable_copy(const char *text, char *ret, size_t n);
+
+/* The same in place. */
 void printable(char *text);
 
 #endif

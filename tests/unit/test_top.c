@@ -511,28 +511,6 @@ static void test_rows(void **state)
 	top_rows_finish(&rows);
 }
 
-static void test_names_as_they_can_be_shown(void **state)
-{
-	static const struct {
-		const char *name;
-		const char *shown;
-	} cases[] = { { "plain", "plain" }, { "a\033[2Jb", "a?[2Jb" }, { "a\nb\tc", "a?b?c" },
-		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" }, { "\xff\xfe", "??" },
-		{ "\xc2\x9b"
-		  "1m",
-			"?1m" },
-		{ "\x7f", "?" } };
-	char text[64], small[4];
-
-	(void) state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		top_clean(cases[i].name, text, sizeof(text));
-		assert_string_equal(text, cases[i].shown);
-	}
-	top_clean("ab\xc3\xbc", small, sizeof(small));
-	assert_string_equal(small, "ab");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -551,7 +529,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_sensor_that_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each_joule_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rows, set_up, tear_down),
-		cmocka_unit_test(test_names_as_they_can_be_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
