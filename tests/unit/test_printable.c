@@ -16,7 +16,13 @@ static void test_what_is_shown(void **state)
 		{ "\xc2\x9b"
 		  "1m",
 			"?1m" },
-		{ "\x7f", "?" }, { "ping\xe2\x80\xae" "gnp", "ping?gnp" }, { "\xe2\x81\xa6" "a\xe2\x82\xac", "?a\xe2\x82\xac" },
+		{ "\x7f", "?" },
+		{ "ping\xe2\x80\xae"
+		  "gnp",
+			"ping?gnp" },
+		{ "\xe2\x81\xa6"
+		  "a\xe2\x82\xac",
+			"?a\xe2\x82\xac" },
 		{ "", "" } };
 	char text[64], small[4];
 
