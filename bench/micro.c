@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "core/session.h"
-#include "core/snapshot.h"
+#include "session/session.h"
+#include "books/snapshot.h"
 #include "sinks/sink.h"
 
 #define ROUNDS 21

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "core/phase_channel.h"
+#include "phases/phase_channel.h"
 
 #define ROUNDS 200
 #define PER_ROUND 2000

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/clock.h"
-#include "core/phases.h"
+#include "machine/clock.h"
+#include "phases/phases.h"
 #include "util/cleanup.h"
 
 #define MS NS_PER_MS

@@ -32,7 +32,7 @@ ALLOWED = {
             "events": {"bus.h", "codec.h", "event.h", "source.h"}, "sinks": {"sink.h"}},
 }
 
-# What is too long for one file is several, with one name in front: that of core/session.h and its
+# What is too long for one file is several, with one name in front: that of session/session.h and its
 # parts is "session". The parts' headers are for the files of that name alone.
 FAMILIES = {
     "core": ("account", "phases", "session"),

@@ -19,6 +19,7 @@ import pytest
 import zmq
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "tests" / "lib"))
 BUILD = pathlib.Path(os.environ.get("PM_BUILD", TOP / "build-test"))
 POWERMEASURE = BUILD / "src" / "powermeasure"
 

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "core/rig.h"
+#include "meter/rig.h"
 #include "daemon/plugin.h"
-#include "util/sensorlist.h"
+#include "meter/sensorlist.h"
 
 enum {
 	CLI_DONE = 0,

@@ -7,10 +7,10 @@
 #include <time.h>
 
 #include "cli/cli.h"
-#include "cli/copy.h"
-#include "core/captured.h"
+#include "machine/copy.h"
+#include "machine/captured.h"
 #include "util/cleanup.h"
-#include "util/privacy.h"
+#include "machine/privacy.h"
 #include "util/timestamp.h"
 
 #define INTERVAL_NS NS_PER_S

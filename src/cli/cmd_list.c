@@ -8,14 +8,14 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "core/captured.h"
-#include "core/parts.h"
-#include "core/twins.h"
+#include "machine/captured.h"
+#include "meter/excess.h"
+#include "meter/twins.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/format.h"
-#include "util/json_out.h"
-#include "util/jsonfile.h"
+#include "util/jw.h"
+#include "sinks/jsonfile.h"
 
 /* Long enough for a counter that moves ten times a second, or for the 10 ms steps in which the
  * machine's idle time is told. */

@@ -6,7 +6,7 @@
 #ifndef PM_DAEMON_FLUSHER_H
 #define PM_DAEMON_FLUSHER_H
 
-#include "core/clock.h"
+#include "machine/clock.h"
 #include "daemon/log.h"
 #include "sinks/sink.h"
 

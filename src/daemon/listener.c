@@ -15,7 +15,7 @@
 
 #include "daemon/flusher.h"
 #include "daemon/log.h"
-#include "daemon/report.h"
+#include "daemon/outcome.h"
 #include "daemon/waiter.h"
 #include "util/buf.h"
 #include "util/cleanup.h"

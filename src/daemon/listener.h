@@ -6,7 +6,7 @@
 #ifndef PM_DAEMON_LISTENER_H
 #define PM_DAEMON_LISTENER_H
 
-#include "core/session.h"
+#include "session/session.h"
 #include "daemon/plugin.h"
 #include "daemon/sampler.h"
 #include "sinks/sink.h"

@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#include "core/target.h"
+#include "target/target.h"
 
 enum order_type {
 	ORDER_ADD,

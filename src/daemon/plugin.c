@@ -10,8 +10,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "core/phase_channel.h"
-#include "core/rig.h"
+#include "phases/phase_channel.h"
+#include "meter/rig.h"
 #include "daemon/listener.h"
 #include "daemon/lock.h"
 #include "daemon/log.h"

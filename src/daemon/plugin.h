@@ -5,9 +5,9 @@
 #ifndef PM_DAEMON_PLUGIN_H
 #define PM_DAEMON_PLUGIN_H
 
-#include "attribution/share.h"
+#include "books/share.h"
 #include "events/source.h"
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 
 enum log_format { LOG_FORMAT_README, LOG_FORMAT_CAMERA_TRAPS };
 

@@ -7,8 +7,8 @@
 #ifndef PM_DAEMON_SAMPLER_H
 #define PM_DAEMON_SAMPLER_H
 
-#include "core/session.h"
-#include "core/snapshot.h"
+#include "session/session.h"
+#include "books/snapshot.h"
 
 struct sampler;
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/meter.h"
+#include "meter/domain.h"
 
 /* One grid for all kinds, of the shortest period; each kind has a tick where its own grid has a point
  * since its last one. */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
-#include "core/meter.h"
+#include "machine/clock.h"
+#include "meter/domain.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
 #include "util/timestamp.h"

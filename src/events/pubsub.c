@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/clock.h"
+#include "machine/clock.h"
 #include "events/bus.h"
 #include "events/event.h"
 #include "events/link.h"

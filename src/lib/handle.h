@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "core/gauge.h"
+#include "books/gauge.h"
 
 /* A struct of the caller's that claims to be larger than this was not initialised. */
 #define PM_STRUCT_MAX 4096

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
-#include "util/sensorlist.h"
+#include "meter/sensorlist.h"
 #include "util/thread.h"
 #include "util/u128.h"
 

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
 #include "util/u128.h"

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 #include "util/cleanup.h"
 #include "util/dirscan.h"
 #include "util/numfile.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 
 extern const struct sensor_ops sensor_rapl_perf;
 extern const struct sensor_ops sensor_rapl_powercap;

@@ -17,7 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 #include "util/cleanup.h"
 #include "util/fdtext.h"
 #include "util/parse.h"

@@ -29,7 +29,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 #include "util/asuser.h"
 #include "util/cleanup.h"
 #include "util/u128.h"

@@ -11,7 +11,7 @@
 #include "sinks/sink.h"
 #include "util/buf.h"
 #include "util/grow.h"
-#include "util/json_out.h"
+#include "util/jw.h"
 #include "util/timestamp.h"
 
 static const char *const log_names[LOG_COUNT] = { "cpu", "gpu", "dram" };

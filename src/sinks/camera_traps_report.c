@@ -13,13 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/clock.h"
+#include "machine/clock.h"
 #include "sinks/camera_traps_sums.h"
 #include "sinks/sink.h"
-#include "util/atomicfile.h"
+#include "sinks/atomicfile.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
-#include "util/json_out.h"
+#include "util/jw.h"
 #include "util/timestamp.h"
 
 #define SUMMARY_NAME CAMERA_TRAPS_SUMMARY

@@ -6,7 +6,7 @@
 #ifndef PM_SINKS_CAMERA_TRAPS_SUMS_H
 #define PM_SINKS_CAMERA_TRAPS_SUMS_H
 
-#include "core/record.h"
+#include "session/record.h"
 
 /* A process that has gone is listed as long as there is room. */
 #define SUMS_MAX_PROCESSES 4096

@@ -7,7 +7,7 @@
 #define PM_SINKS_DEVICE_LOGS_H
 
 #include "sinks/sink.h"
-#include "util/jsonfile.h"
+#include "sinks/jsonfile.h"
 
 enum { LOG_CPU, LOG_GPU, LOG_DRAM, LOG_COUNT };
 

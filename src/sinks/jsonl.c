@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/phase_report.h"
+#include "phases/phase_table.h"
 #include "sinks/sink.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
-#include "util/json_out.h"
+#include "util/jw.h"
 #include "util/timestamp.h"
 
 /* Lines that wait for room on the disk, or for a reader: so many bytes at most. */

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/phase_report.h"
+#include "phases/phase_table.h"
 #include "sinks/sink.h"
-#include "util/atomicfile.h"
+#include "sinks/atomicfile.h"
 #include "util/buf.h"
 #include "util/grow.h"
-#include "util/json_out.h"
+#include "util/jw.h"
 #include "util/timestamp.h"
 
 /* As many files as may wait for room on the disk. */

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
+#include "machine/clock.h"
 #include "sinks/device_logs.h"
 #include "sinks/sink.h"
 #include "util/buf.h"
-#include "util/json_out.h"
-#include "util/jsonfile.h"
-#include "util/logkey.h"
+#include "util/jw.h"
+#include "sinks/jsonfile.h"
+#include "sinks/logkey.h"
 
 static const char *const log_names[LOG_COUNT] = { "CPU", "GPU", "DRAM" };
 

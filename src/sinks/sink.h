@@ -5,7 +5,7 @@
 #ifndef PM_SINKS_SINK_H
 #define PM_SINKS_SINK_H
 
-#include "core/record.h"
+#include "session/record.h"
 
 #define SINK_WHY_MAX 256
 

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/host.h"
+#include "machine/clock.h"
+#include "machine/host.h"
 #include "sinks/sink.h"
 #include "util/cleanup.h"
 #include "util/timestamp.h"

@@ -32,7 +32,7 @@ def test_a_reader_at_1_khz_never_sees_an_invalid_file(plugin, load):
 
 
 def test_kill_9_leaves_complete_files_and_the_next_run_continues_them(plugin, load):
-    """The thousand kills are in tests/unit/test_jsonfile_trouble.c; here the whole program is killed."""
+    """The thousand kills are in tests/unit/sinks/test_jsonfile_trouble.c; here the whole program is killed."""
     seed = int(os.environ.get("PM_SEED", time.time_ns() % 2**32))
     print("PM_SEED", seed)
     chance = random.Random(seed)

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/meter.h"
+#include "meter/domain.h"
 #include "events/event.h"
 
 static void check(const uint8_t *data, size_t n, enum monitor_types numbering)

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "util/jsontail.h"
+#include "sinks/jsontail.h"
 
 static void check(const char *text, size_t n, bool whole, char bracket)
 {

@@ -13,9 +13,9 @@
 
 #include <fcntl.h>
 
-#include "core/unwrap.h"
+#include "meter/unwrap.h"
 #include "fakeclock.h"
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 
 #define MAX_LINES 200
 

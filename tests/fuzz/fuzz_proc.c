@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/host.h"
-#include "util/cpuinfo.h"
-#include "util/procstat.h"
+#include "machine/host.h"
+#include "machine/cpuinfo.h"
+#include "target/procstat.h"
 
 static void check_procstat(const uint8_t *data, size_t n)
 {

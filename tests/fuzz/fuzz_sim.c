@@ -8,9 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/unwrap.h"
+#include "meter/unwrap.h"
 #include "fakeclock.h"
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 
 /* The linker puts this in the place of nanosleep(): a script may ask for slow reads. */
 int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left);

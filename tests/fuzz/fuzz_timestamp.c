@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "util/logkey.h"
+#include "sinks/logkey.h"
 #include "util/timestamp.h"
 
 static void check_written(int64_t wall_ns)

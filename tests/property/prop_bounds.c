@@ -9,8 +9,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/account.h"
-#include "core/clock.h"
+#include "books/account.h"
+#include "machine/clock.h"
 #include "course.h"
 #include "machine.h"
 #include "random.h"

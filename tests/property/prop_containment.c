@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/rig.h"
+#include "meter/rig.h"
 #include "fakeclock.h"
 #include "files.h"
 #include "random.h"

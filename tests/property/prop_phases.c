@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/clock.h"
-#include "core/phases.h"
+#include "machine/clock.h"
+#include "phases/phases.h"
 #include "course.h"
 #include "random.h"
 

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "core/clock.h"
-#include "core/unwrap.h"
+#include "machine/clock.h"
+#include "meter/unwrap.h"
 #include "random.h"
 #include "util/u128.h"
 

@@ -5,7 +5,7 @@
 
 #include "fakeclock.h"
 #include "files.h"
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 
 struct board {
 	struct tmpdir dir;

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/clock.h"
+#include "machine/clock.h"
 #include "test.h"
 
 pid_t child_start(void (*work)(void *ctx), void *ctx)

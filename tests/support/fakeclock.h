@@ -3,7 +3,7 @@
 #ifndef PM_TEST_FAKECLOCK_H
 #define PM_TEST_FAKECLOCK_H
 
-#include "core/clock.h"
+#include "machine/clock.h"
 
 struct fakeclock {
 	struct clock clock; /* to hand over */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * JSON as another program's parser reads it. Behind a header of its own, since jansson's names and
- * those of util/json_out.h are in each other's way.
+ * those of util/jw.h are in each other's way.
  */
 #ifndef PM_TEST_JSONCHECK_H
 #define PM_TEST_JSONCHECK_H

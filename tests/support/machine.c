@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/clock.h"
+#include "machine/clock.h"
 #include "test.h"
 
 void machine_init(struct machine *m)

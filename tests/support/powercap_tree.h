@@ -3,10 +3,10 @@
 #ifndef PM_TEST_POWERCAP_TREE_H
 #define PM_TEST_POWERCAP_TREE_H
 
-#include "core/unwrap.h"
+#include "meter/unwrap.h"
 #include "fakeclock.h"
 #include "files.h"
-#include "sensors/sensor.h"
+#include "meter/sensor.h"
 
 #define POWERCAP "sys/class/powercap"
 

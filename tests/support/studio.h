@@ -7,7 +7,7 @@
 #ifndef PM_TEST_STUDIO_H
 #define PM_TEST_STUDIO_H
 
-#include "core/session.h"
+#include "session/session.h"
 #include "fakeclock.h"
 #include "machine.h"
 

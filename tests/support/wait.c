@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/clock.h"
+#include "machine/clock.h"
 
 uint64_t wait_now_ns(void)
 {

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Marks, and what was used since: differences of two states of the books.
+ */
+#include <stdlib.h>
+
+#include "books/account_range.h"
+#include "books/account_share.h"
+#include "books/account_state.h"
+
+/* Readings and snapshots further apart than this part of the time between make a difference. */
+#define EXTEND_PART 100
+
+struct mark_domain {
+	bool have;
+	uint64_t t_ns;
+	uint64_t t_err_ns;
+	uint64_t power_mw;
+	uint64_t capacity_ns;
+	uint64_t total_uj;
+	uint64_t idle_uj;
+	uint64_t other_uj;
+	uint32_t resets;
+	uint32_t gaps;
+	uint64_t target_cpu_ns;
+	uint64_t target_uj;
+};
+
+struct account_mark {
+	uint32_t slot;
+	uint64_t t_ns;
+	uint64_t cpu_ns;
+	uint64_t missed_ticks;
+	struct mark_domain domains[];
+};
+
+struct account_mark *account_mark_new(const struct account *a, uint32_t slot)
+{
+	struct account_mark *m = malloc(sizeof(*m) + a->n_domains * sizeof(m->domains[0]));
+
+	if (!m)
+		return NULL;
+	m->slot = slot;
+	account_mark_renew(a, m);
+	return m;
+}
+
+void account_mark_free(struct account_mark *m)
+{
+	free(m);
+}
+
+void account_mark_renew(const struct account *a, struct account_mark *m)
+{
+	const struct account_target *t = account_target_of(a, m->slot);
+
+	m->t_ns = a->t_ns;
+	m->cpu_ns = t ? t->cpu_ns : 0;
+	m->missed_ticks = a->missed_ticks;
+	for (size_t d = 0; d < a->n_domains; d++) {
+		const struct domain_book *b = &a->books[d];
+		struct domain_book settled = *b;
+
+		account_settle(&settled);
+		m->domains[d] = (struct mark_domain) {
+			.have = b->have,
+			.t_ns = b->point.t_ns,
+			.t_err_ns = b->point.t_err_ns,
+			.power_mw = b->point.power_mw,
+			.capacity_ns = b->point.capacity_ns,
+			.total_uj = b->total_uj,
+			.idle_uj = settled.idle_uj + account_held_idle(a, b),
+			.other_uj = settled.other_uj,
+			.resets = b->resets,
+			.gaps = b->gaps,
+			.target_cpu_ns = t ? t->books[d].base_cpu_ns : 0,
+			.target_uj = t ? t->books[d].total_uj + account_held_of(b, &t->books[d])
+				       : 0,
+		};
+	}
+}
+
+void account_domain_since(const struct account *a, const struct account_mark *m, uint32_t slot,
+	size_t domain, struct span *ret)
+{
+	const struct domain_book *b = &a->books[domain];
+	const struct mark_domain *from = &m->domains[domain];
+	const struct account_target *t = account_target_of(a, slot);
+	uint64_t from_ns = from->have ? from->t_ns : b->begin_ns;
+	uint64_t uj = b->total_uj - from->total_uj;
+	struct energy whole;
+
+	*ret = (struct span) { .fresh = b->fresh || b->lost };
+	if (!b->have || b->point.t_ns <= from_ns)
+		return;
+	ret->known = true;
+	ret->interval_ns = b->point.t_ns - from_ns;
+	whole = account_domain_range(b, uj, ret->interval_ns, b->point.t_err_ns + from->t_err_ns);
+	ret->flags = b->domain->quality | (b->disputed ? FLAG_DISPUTED : 0) |
+		(b->gaps != from->gaps || b->failing_since_ns ? FLAG_GAP : 0) |
+		(b->resets != from->resets ? FLAG_RESET : 0) |
+		(a->missed_ticks != m->missed_ticks ? FLAG_LATE : 0);
+	if (t) {
+		const struct target_book *book = &t->books[domain];
+
+		/* What was held at the mark may have turned out to be less. */
+		uj = book->total_uj + account_held_of(b, book);
+		uj = uj > from->target_uj ? uj - from->target_uj : 0;
+		if (b->by_use) {
+			ret->energy = account_part_range(whole, uj);
+		} else {
+			ret->energy = account_target_range(a, t, whole,
+				b->point.capacity_ns - from->capacity_ns, ret->interval_ns,
+				book->base_cpu_ns - from->target_cpu_ns, uj);
+			ret->flags |= account_target_flags(t);
+		}
+	} else {
+		ret->energy = whole;
+	}
+	ret->power_uw = muldiv_u64(uj, UINT64_C(1000000000), ret->interval_ns);
+}
+
+static void add_span(struct span *sum, const struct span *one)
+{
+	sum->fresh &= one->fresh;
+	if (!one->known)
+		return;
+	sum->known = true;
+	if (one->interval_ns > sum->interval_ns)
+		sum->interval_ns = one->interval_ns;
+	sum->energy.uj += one->energy.uj;
+	sum->energy.low_uj += one->energy.low_uj;
+	sum->energy.high_uj += one->energy.high_uj;
+	sum->power_uw += one->power_uw;
+	sum->flags |= one->flags;
+}
+
+void account_since(const struct account *a, const struct account_mark *m, uint32_t slot,
+	enum kind kind, struct span *ret)
+{
+	*ret = (struct span) { .fresh = true };
+	for (size_t d = 0; d < a->n_domains; d++) {
+		struct span one;
+
+		if (a->books[d].domain->kind != kind || !a->books[d].domain->counted)
+			continue;
+		account_domain_since(a, m, slot, d, &one);
+		add_span(ret, &one);
+	}
+	if (!ret->known)
+		ret->fresh = false;
+}
+
+/* What was used between a reading and a snapshot near it, in microjoules. */
+static uint64_t used_between(uint64_t power_mw, uint64_t from_ns, uint64_t to_ns)
+{
+	return to_ns > from_ns ? muldiv_u64(power_mw, to_ns - from_ns, 1000000) : 0;
+}
+
+static uint64_t distance(uint64_t x, uint64_t y)
+{
+	return x > y ? x - y : y - x;
+}
+
+/* Nothing is told of the time between a reading and its snapshot: the mean over the readings stands
+ * for it, as long as they cover most of the time; else nothing is known. */
+static void extend(const struct account *a, const struct account_mark *m,
+	const struct domain_book *b, uint64_t from_ns, struct span *span)
+{
+	uint64_t want_ns = a->t_ns - m->t_ns, have_ns = span->interval_ns;
+	uint64_t off_ns = distance(a->t_ns, b->point.t_ns) + distance(m->t_ns, from_ns);
+	uint64_t mw = average_mw(span->energy.uj, have_ns), doubt_uj;
+
+	/* What the counter says is not touched for next to nothing. */
+	if (off_ns <= want_ns / EXTEND_PART)
+		return;
+	if (have_ns == 0 || off_ns > want_ns / 2) {
+		span->known = false;
+		return;
+	}
+	doubt_uj = muldiv_u64(b->peak_mw > mw ? b->peak_mw : mw, off_ns, 1000000);
+	span->energy.uj = muldiv_u64(span->energy.uj, want_ns, have_ns);
+	if (span->energy.low_uj > span->energy.uj)
+		span->energy.low_uj = span->energy.uj;
+	span->energy.low_uj -= doubt_uj < span->energy.low_uj ? doubt_uj : span->energy.low_uj;
+	if (span->energy.high_uj < span->energy.uj)
+		span->energy.high_uj = span->energy.uj;
+	span->energy.high_uj += doubt_uj;
+	span->interval_ns = want_ns;
+	span->power_uw = muldiv_u64(span->energy.uj, UINT64_C(1000000000), want_ns);
+}
+
+void account_domain_total_since(
+	const struct account *a, const struct account_mark *m, size_t domain, struct span *ret)
+{
+	const struct domain_book *b = &a->books[domain];
+	const struct mark_domain *from = &m->domains[domain];
+	uint64_t from_ns = from->have ? from->t_ns : b->begin_ns;
+	uint64_t from_mw = from->have ? from->power_mw : b->begin_mw;
+	uint64_t more_uj, less_uj, most_mw, most_uj;
+
+	account_domain_since(a, m, ACCOUNT_NO_SLOT, domain, ret);
+	if (!ret->known || b->failing_since_ns)
+		return;
+	if (!b->point.power_mw) {
+		extend(a, m, b, from_ns, ret);
+		return;
+	}
+	more_uj = used_between(b->point.power_mw, b->point.t_ns, a->t_ns) +
+		used_between(from_mw, m->t_ns, from_ns);
+	less_uj = used_between(from_mw, from_ns, m->t_ns) +
+		used_between(b->point.power_mw, a->t_ns, b->point.t_ns);
+	if (less_uj > ret->energy.uj + more_uj)
+		less_uj = ret->energy.uj + more_uj;
+	ret->energy.uj = ret->energy.uj + more_uj - less_uj;
+	/* It may have been nothing, or the most that was ever seen. */
+	most_mw = b->most_mw > b->peak_mw ? b->most_mw : b->peak_mw;
+	ret->energy.high_uj += used_between(most_mw, b->point.t_ns, a->t_ns) +
+		used_between(most_mw, m->t_ns, from_ns);
+	most_uj = used_between(most_mw, from_ns, m->t_ns) +
+		used_between(most_mw, a->t_ns, b->point.t_ns);
+	ret->energy.low_uj -= most_uj < ret->energy.low_uj ? most_uj : ret->energy.low_uj;
+	ret->interval_ns = a->t_ns - m->t_ns;
+	ret->power_uw = ret->interval_ns
+		? muldiv_u64(ret->energy.uj, UINT64_C(1000000000), ret->interval_ns)
+		: 0;
+}
+
+void account_total_since(
+	const struct account *a, const struct account_mark *m, enum kind kind, struct span *ret)
+{
+	*ret = (struct span) { .fresh = true };
+	for (size_t d = 0; d < a->n_domains; d++) {
+		struct span one;
+
+		if (a->books[d].domain->kind != kind || !a->books[d].domain->counted)
+			continue;
+		account_domain_total_since(a, m, d, &one);
+		add_span(ret, &one);
+	}
+}
+
+bool account_stand(const struct account *a, uint32_t slot, size_t domain, struct account_stand *ret)
+{
+	const struct domain_book *b = &a->books[domain];
+	const struct account_target *t = account_target_of(a, slot);
+
+	*ret = (struct account_stand) { .t_ns = b->point.t_ns,
+		.t_err_ns = b->point.t_err_ns,
+		.whole_uj = b->total_uj,
+		.capacity_ns = b->point.capacity_ns,
+		.holes = b->resets,
+		.gaps = b->gaps };
+	if (t) {
+		ret->target_uj = t->books[domain].total_uj;
+		ret->cpu_ns = t->books[domain].base_cpu_ns;
+		/* What waits for a look at who used it is not shared out yet. */
+		if (account_shares(a, b->domain->kind))
+			ret->shared_ns = b->point.t_ns - b->held.ns;
+	}
+	return b->have;
+}
+
+uint64_t account_cpu_since(const struct account *a, const struct account_mark *m, uint32_t slot)
+{
+	const struct account_target *t = account_target_of(a, slot);
+
+	return t && t->cpu_ns > m->cpu_ns ? t->cpu_ns - m->cpu_ns : 0;
+}
+
+void account_rest_since(const struct account *a, const struct account_mark *m, enum kind kind,
+	uint64_t *ret_idle_uj, uint64_t *ret_other_uj)
+{
+	*ret_idle_uj = *ret_other_uj = 0;
+	for (size_t d = 0; d < a->n_domains; d++) {
+		const struct domain_book *b = &a->books[d];
+		struct domain_book settled = *b;
+
+		if (b->domain->kind != kind || !b->domain->counted)
+			continue;
+		account_settle(&settled);
+		settled.idle_uj += account_held_idle(a, b);
+		/* What was settled for the mark is settled together with more now: a part may be
+		 * less than it seemed then. */
+		if (settled.idle_uj > m->domains[d].idle_uj)
+			*ret_idle_uj += settled.idle_uj - m->domains[d].idle_uj;
+		if (settled.other_uj > m->domains[d].other_uj)
+			*ret_other_uj += settled.other_uj - m->domains[d].other_uj;
+	}
+}

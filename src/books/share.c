@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "books/share.h"
+
+#include "util/u128.h"
+
+#define FRACTION_BITS 24
+
+static uint64_t claims_of(const struct share_target *targets, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += targets[i].used_ns + targets[i].surplus_ns;
+	return sum;
+}
+
+/* The CPU time that the energy is divided by. */
+static uint64_t divisor_of(const struct share_interval *interval, uint64_t claims_ns)
+{
+	uint64_t capacity_ns = interval->capacity_ns, busy_ns;
+
+	if (interval->policy == IDLE_SEPARATE)
+		return capacity_ns;
+	busy_ns = interval->idle_ns < capacity_ns ? capacity_ns - interval->idle_ns : 0;
+	if (busy_ns < claims_ns)
+		busy_ns = claims_ns;
+	return busy_ns < capacity_ns ? busy_ns : capacity_ns;
+}
+
+/* a * b / c in units of the fraction, with b <= c. In two steps: over a long gap a * b alone needs
+ * more than a hundred bits. */
+static u128 scaled(uint64_t a, uint64_t b, uint64_t c)
+{
+	u128 product = (u128) a * b;
+
+	return (product / c << FRACTION_BITS) + (product % c << FRACTION_BITS) / c;
+}
+
+uint64_t share_split(const struct share_interval *interval, struct share_target *targets, size_t n)
+{
+	uint64_t claims_ns = claims_of(targets, n);
+	uint64_t divisor_ns = divisor_of(interval, claims_ns);
+	uint64_t left_uj = interval->energy_uj;
+
+	for (size_t i = 0; i < n; i++) {
+		struct share_target *t = &targets[i];
+		uint64_t claim_ns = t->used_ns + t->surplus_ns, fits_ns = claim_ns, give_uj;
+		u128 exact;
+
+		t->energy_uj = 0;
+		if (divisor_ns == 0) {
+			t->surplus_ns = claim_ns;
+			continue;
+		}
+		if (claims_ns > divisor_ns)
+			fits_ns = muldiv_u64(claim_ns, divisor_ns, claims_ns);
+		t->surplus_ns = claim_ns - fits_ns;
+		exact = scaled(interval->energy_uj, fits_ns, divisor_ns) + t->fraction;
+		give_uj = (uint64_t) (exact >> FRACTION_BITS);
+		if (give_uj > left_uj)
+			give_uj = left_uj;
+		t->energy_uj = give_uj;
+		t->fraction = (uint64_t) (exact - ((u128) give_uj << FRACTION_BITS));
+		left_uj -= give_uj;
+	}
+	return left_uj;
+}
+
+uint64_t share_idle(const struct share_interval *interval, uint64_t rest_uj)
+{
+	uint64_t idle_uj;
+
+	if (interval->capacity_ns == 0)
+		return 0;
+	if (interval->policy == IDLE_PROPORTIONAL)
+		return interval->idle_ns >= interval->capacity_ns ? rest_uj : 0;
+	if (interval->idle_ns >= interval->capacity_ns)
+		return rest_uj;
+	idle_uj = muldiv_u64(interval->energy_uj, interval->idle_ns, interval->capacity_ns);
+	return idle_uj < rest_uj ? idle_uj : rest_uj;
+}
+
+/* More than the capacity cannot have been used, whatever a stale clock that caught up says. */
+static uint64_t part_of(uint64_t energy_uj, uint64_t used_ns, uint64_t capacity_ns)
+{
+	return used_ns < capacity_ns ? muldiv_u64(energy_uj, used_ns, capacity_ns) : energy_uj;
+}
+
+struct energy share_range(const struct share_doubt *doubt, uint64_t energy_uj)
+{
+	struct energy ret = { .uj = energy_uj, .low_uj = energy_uj, .high_uj = energy_uj };
+	uint64_t middle_uj, low_uj, high_uj;
+
+	if (doubt->capacity_ns == 0)
+		return ret;
+	middle_uj = part_of(doubt->domain.uj, doubt->used_ns, doubt->capacity_ns);
+	low_uj = part_of(doubt->domain.low_uj, doubt->used_low_ns, doubt->capacity_ns);
+	high_uj = part_of(doubt->domain.high_uj, doubt->used_high_ns, doubt->capacity_ns) + 1;
+	if (middle_uj == 0) {
+		ret.low_uj = 0;
+		ret.high_uj = energy_uj + high_uj;
+		return ret;
+	}
+	/* As far below and above as the whole interval's figures are, in proportion. */
+	ret.low_uj = low_uj < middle_uj ? muldiv_u64(energy_uj, low_uj, middle_uj) : energy_uj;
+	if (high_uj > middle_uj)
+		ret.high_uj = muldiv_u64(energy_uj, high_uj, middle_uj) + 1;
+	return ret;
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "cli/doctor/doctor.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "util/cleanup.h"
+
+/* ---- files ------------------------------------------------------------------------------- */
+
+static void name_owner(const struct stat *st, struct doctor_denied *ret)
+{
+	const struct passwd *user = getpwuid(st->st_uid);
+	const struct group *group = getgrgid(st->st_gid);
+
+	if (user)
+		snprintf(ret->owner, sizeof(ret->owner), "%s", user->pw_name);
+	else
+		snprintf(ret->owner, sizeof(ret->owner), "%u", (unsigned) st->st_uid);
+	if (group)
+		snprintf(ret->group, sizeof(ret->group), "%s", group->gr_name);
+	else
+		snprintf(ret->group, sizeof(ret->group), "%u", (unsigned) st->st_gid);
+}
+
+static void add_denied(const struct doctor *d, struct doctor_finding *f, const char *path)
+{
+	struct doctor_denied *denied = &f->denied[f->n_denied];
+	struct stat st;
+
+	if (f->n_denied == DOCTOR_MAX_DENIED)
+		return;
+	*denied = (struct doctor_denied) { 0 };
+	snprintf(denied->path, sizeof(denied->path), "%s", path);
+	/* Of a captured machine, or below a directory that is closed, no more is known. */
+	if (!d->host.captured && fstatat(d->host.root_fd, path + 1, &st, 0) == 0) {
+		name_owner(&st, denied);
+		denied->mode = st.st_mode & 07777;
+		denied->group_would_do = (st.st_mode & S_IRGRP) && st.st_gid != 0;
+	}
+	f->n_denied++;
+}
+
+static int find_denied(const struct doctor *d, struct doctor_finding *f)
+{
+	for (size_t i = 0; i < recorder_n(d->recorder); i++) {
+		struct recorded what;
+		int r = recorder_get(d->recorder, i, &what);
+
+		if (r < 0)
+			return r;
+		free(what.text);
+		if (what.error == -EACCES || what.error == -EPERM)
+			add_denied(d, f, what.path);
+	}
+	return 0;
+}
+
+/* ---- what a fix would give ---------------------------------------------------------------- */
+
+static const char *const given[][2] = {
+	{ "rapl-perf", "CPU packages, exactly; memory and platform where the processor tells" },
+	{ "rapl-powercap", "CPU packages; memory and platform where the processor tells" },
+	{ "rapl-msr", "CPU packages; memory where the processor tells" },
+	{ "nvml", "NVIDIA GPUs" },
+	{ "jetson", "the module's rails: CPU, GPU and the whole" },
+	{ "hwmon", "what the chip measures: a GPU, packages or the whole machine" },
+	{ "rpi-pmic", "the board's rails: CPU, memory and the whole" },
+	{ "battery", "the whole machine while unplugged" },
+};
+
+static bool gives_cpu(const char *name)
+{
+	return strncmp(name, "rapl-", 5) == 0 || strcmp(name, "jetson") == 0 ||
+		strcmp(name, "rpi-pmic") == 0;
+}
+
+static bool is_cpu_measured(const struct rig *rig)
+{
+	for (size_t i = 0; i < rig_n_domains(rig); i++) {
+		const struct domain *d = rig_domain(rig, i);
+
+		if (d->kind == KIND_CPU && d->counted && d->quality != FLAG_ESTIMATED)
+			return true;
+	}
+	return false;
+}
+
+static void say_what_it_gives(const struct doctor *d, struct doctor_finding *f)
+{
+	const char *name = f->verdict->ops->name;
+
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+		if (strcmp(given[i][0], name) == 0)
+			snprintf(f->gives, sizeof(f->gives), "%s%s", given[i][1],
+				!gives_cpu(name) ? ""
+					: is_cpu_measured(d->rig)
+					? "; the CPUs are measured already"
+					: ", measured instead of ESTIMATED");
+}
+
+/* A group that may read all that is denied is less than a capability or being root. */
+static void choose_fix(const struct doctor *d, struct doctor_finding *f)
+{
+	const char *modprobe = "sudo modprobe ", *group = NULL;
+
+	snprintf(f->fix, sizeof(f->fix), "%s", f->verdict->why.fix);
+	if (strncmp(f->fix, modprobe, strlen(modprobe)) == 0) {
+		snprintf(
+			f->module, sizeof(f->module), "%s", f->verdict->why.fix + strlen(modprobe));
+		f->module_state = doctor_module_state(&d->host, f->module);
+	}
+	for (size_t i = 0; i < f->n_denied; i++) {
+		if (!f->denied[i].group_would_do ||
+			(group && strcmp(group, f->denied[i].group) != 0))
+			return;
+		group = f->denied[i].group;
+	}
+	if (group && !d->person.container)
+		snprintf(f->fix, sizeof(f->fix), "sudo usermod -aG %s %s", group, d->person.name);
+}
+
+/* ---- looking at all of it ----------------------------------------------------------------- */
+
+static bool is_used(const struct rig *rig, const struct sensor_ops *ops)
+{
+	for (size_t i = 0; i < rig_n_verdicts(rig); i++)
+		if (rig_verdict(rig, i)->ops == ops)
+			return rig_verdict(rig, i)->used;
+	return false;
+}
+
+/* Each alone, so that it is known what it asked for. */
+static int examine(struct doctor *d, const struct sensor_ops *ops, const struct rig_options *all)
+{
+	struct doctor_finding *f = &d->findings[d->n];
+	struct rig_options o = *all;
+	const char *bad_name;
+	int r;
+
+	o.sensors = ops->name;
+	r = recorder_create(&d->recorder);
+	if (r < 0)
+		return r;
+	d->host.watch = recorder_watch(d->recorder);
+	r = rig_open(&d->alone[d->n], &d->host, &o, &bad_name);
+	if (r == 0) {
+		d->n++;
+		f->verdict = rig_verdict(d->alone[d->n - 1], 0);
+		f->used = is_used(d->rig, ops);
+		r = find_denied(d, f);
+	}
+	d->host.watch = NULL;
+	/* A thread that was left behind may tell it something yet. */
+	if (!f->verdict || f->verdict->error != -ETIME)
+		recorder_destroy(d->recorder);
+	if (r < 0)
+		return r;
+	choose_fix(d, f);
+	if (f->verdict->error < 0 && (f->fix[0] || f->n_denied))
+		say_what_it_gives(d, f);
+	return 0;
+}
+
+int doctor_examine(struct doctor *d, const struct rig_options *o)
+{
+	int r = cli_open_rig(&d->rig, &d->host, "doctor", o);
+
+	if (r != CLI_DONE)
+		return r;
+	for (size_t i = 0; r == 0 && i < rig_n_verdicts(d->rig) && d->n < RIG_MAX_SENSORS; i++) {
+		const struct rig_verdict *v = rig_verdict(d->rig, i);
+
+		if (v->error != -ECANCELED && (v->ops->role != SENSOR_SIMULATED || v->used))
+			r = examine(d, v->ops, o);
+	}
+	return r < 0 ? cli_fail("doctor", "%s", strerror(-r)) : CLI_DONE;
+}

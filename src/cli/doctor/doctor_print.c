@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+#include "cli/doctor/doctor.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/buf.h"
+#include "util/jw.h"
+
+#define SCHEMA_VERSION 1
+
+static void print_person(const struct doctor_person *p)
+{
+	printf("user          %s (uid %u), groups: %s%s\n", p->name, (unsigned) geteuid(),
+		p->groups[0] ? p->groups : "none", p->container ? "; in a container" : "");
+	printf("capabilities  %s; of %s: %s%s\n", p->effective[0] ? p->effective : "none that help",
+		p->exe, p->permitted[0] ? p->permitted : "none",
+		p->nosuid ? " (its file system is mounted nosuid: they would have no effect)" : "");
+	printf("kernel        perf_event_paranoid is %s\n\n",
+		p->paranoid[0] ? p->paranoid : "not told");
+}
+
+static void print_finding(const struct doctor *d, const struct doctor_finding *f)
+{
+	const struct rig_verdict *v = f->verdict;
+
+	printf("%-13s %s%s%s\n", v->ops->name,
+		f->used && v->ops->role == SENSOR_MODEL ? "used: an estimate, no measurement"
+			: f->used                       ? "used"
+			: v->error == 0                 ? "usable, not needed"
+							: "not usable",
+		v->why.reason[0] ? ": " : "", v->why.reason);
+	for (size_t i = 0; i < f->n_denied; i++) {
+		const struct doctor_denied *n = &f->denied[i];
+
+		printf("%-13s may not be read: %s", "", n->path);
+		if (n->owner[0])
+			printf(", of %s:%s, mode %04o: %s%s", n->owner, n->group, n->mode,
+				n->group_would_do ? "would do: group " : "no group would do",
+				n->group_would_do ? n->group : "");
+		putchar('\n');
+	}
+	if (f->module[0])
+		printf("%-13s module %s: %s\n", "", f->module, f->module_state);
+	if (f->fix[0])
+		printf("%-13s to change that: %s\n", "", f->fix);
+	if (f->fix[0] && d->person.nosuid && strstr(f->fix, "setcap"))
+		printf("%-13s ... with the program on a file system that is not mounted nosuid\n",
+			"");
+	if (f->gives[0])
+		printf("%-13s would give: %s\n", "", f->gives);
+}
+
+static void put_person(struct json *j, const struct doctor_person *p)
+{
+	json_key(j, "user");
+	json_open(j, '{');
+	json_kv_u64(j, "uid", geteuid());
+	json_kv_string(j, "name", p->name);
+	json_kv_string(j, "groups", p->groups);
+	json_kv_bool(j, "container", p->container);
+	json_kv_string(j, "capabilities", p->effective);
+	json_kv_string(j, "file_capabilities", p->permitted);
+	json_kv_bool(j, "nosuid", p->nosuid);
+	json_kv_string(j, "perf_event_paranoid", p->paranoid[0] ? p->paranoid : NULL);
+	json_close(j, '}');
+}
+
+static void put_finding(struct json *j, const struct doctor_finding *f)
+{
+	const struct rig_verdict *v = f->verdict;
+
+	json_open(j, '{');
+	json_kv_string(j, "name", v->ops->name);
+	json_kv_bool(j, "used", f->used);
+	json_kv_bool(j, "usable", v->error == 0);
+	json_kv_string(j, "reason", v->why.reason[0] ? v->why.reason : NULL);
+	json_key(j, "denied");
+	json_open(j, '[');
+	for (size_t i = 0; i < f->n_denied; i++) {
+		const struct doctor_denied *n = &f->denied[i];
+		char mode[8];
+
+		snprintf(mode, sizeof(mode), "%04o", n->mode);
+		json_open(j, '{');
+		json_kv_string(j, "path", n->path);
+		json_kv_string(j, "owner", n->owner[0] ? n->owner : NULL);
+		json_kv_string(j, "group", n->owner[0] ? n->group : NULL);
+		json_kv_string(j, "mode", n->owner[0] ? mode : NULL);
+		json_kv_bool(j, "group_would_do", n->group_would_do);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+	json_kv_string(j, "module", f->module[0] ? f->module_state : NULL);
+	json_kv_string(j, "fix", f->fix[0] ? f->fix : NULL);
+	json_kv_string(j, "would_give", f->gives[0] ? f->gives : NULL);
+	json_close(j, '}');
+}
+
+void doctor_print_json(const struct doctor *d)
+{
+	struct buf b = BUF_INIT;
+	struct json j = JSON_INIT(&b);
+
+	json_open(&j, '{');
+	json_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	json_kv_bool(&j, "measures", rig_measures(d->rig));
+	put_person(&j, &d->person);
+	json_key(&j, "sensors");
+	json_open(&j, '[');
+	for (size_t i = 0; i < d->n; i++)
+		put_finding(&j, &d->findings[i]);
+	json_close(&j, ']');
+	json_close(&j, '}');
+	puts(buf_text(&b));
+	buf_finish(&b);
+}
+
+void doctor_print_text(const struct doctor *d)
+{
+	print_person(&d->person);
+	for (size_t i = 0; i < d->n; i++)
+		print_finding(d, &d->findings[i]);
+	printf("\n%s\n",
+		rig_measures(d->rig)                ? "Something is measured here."
+			: rig_n_domains(d->rig) > 0 ? "Nothing is measured here: the figures are "
+						      "estimates."
+						    : "Nothing is measured here.");
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include "cli/instrument.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A driver that hangs is not waited for longer. */
+#define CLOSE_NS (2 * NS_PER_S)
+
+/* How long a sensor with a thread of its own may take for its first reading. */
+#define READY_NS (250 * NS_PER_MS)
+#define READY_STEP_NS (5 * NS_PER_MS)
+
+static int need_domains(
+	const struct engine *e, const char *command, const struct cli_sensors *sensors)
+{
+	const char *names = sensors->list.names;
+
+	if (rig_n_domains(e->rig) == 0)
+		return cli_fail(command,
+			"no sensor can be used%s%s; `powermeasure list` tells why and what helps",
+			names[0] ? " of --sensors " : "", names);
+	return CLI_DONE;
+}
+
+/* What the tool itself used is its own column. */
+static int open_gauge(
+	struct engine *e, const char *command, const struct account_listener *listener)
+{
+	const struct gauge_options options = { .kinds = rig_kinds(e->rig), .listener = listener };
+	struct target self;
+	int r = gauge_create(&e->gauge, e->host, e->rig, &options);
+
+	if (r == 0)
+		r = target_open_process(&self, getpid());
+	if (r == 0) {
+		r = gauge_add(e->gauge, &self, &e->tool);
+		if (r < 0)
+			target_close(&self);
+	}
+	return r < 0 ? cli_fail(command, "%s", strerror(-r)) : CLI_DONE;
+}
+
+int engine_open_sensors(struct engine *e, const char *command, struct cli_sensors *sensors)
+{
+	static struct host host; /* a thread that was left behind may use it to the end */
+	struct rig_options options = cli_rig_options(sensors);
+	int r;
+
+	*e = (struct engine) { 0 };
+	r = cli_open_host(&host, command, sensors->root);
+	if (r != CLI_DONE)
+		return r;
+	if (host.captured)
+		cli_fail(command, "%s is a captured machine: its counters stand still",
+			sensors->root);
+	e->host = &host;
+	r = cli_open_rig(&e->rig, e->host, command, &options);
+	if (r != CLI_DONE)
+		engine_close(e);
+	return r;
+}
+
+int engine_open_told(struct engine *e, const char *command, struct cli_sensors *sensors,
+	const struct account_listener *listener)
+{
+	int r = engine_open_sensors(e, command, sensors);
+
+	if (r != CLI_DONE)
+		return r;
+	r = need_domains(e, command, sensors);
+	if (r == CLI_DONE)
+		r = open_gauge(e, command, listener);
+	if (r != CLI_DONE)
+		engine_close(e);
+	return r;
+}
+
+int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors)
+{
+	return engine_open_told(e, command, sensors, NULL);
+}
+
+void engine_read_ready(const struct engine *e)
+{
+	const struct timespec step = { .tv_nsec = (long) READY_STEP_NS };
+
+	gauge_read(e->gauge);
+	for (uint64_t ns = 0; !gauge_is_ready(e->gauge) && ns < READY_NS; ns += READY_STEP_NS) {
+		nanosleep(&step, NULL);
+		gauge_read(e->gauge);
+	}
+}
+
+void engine_close(struct engine *e)
+{
+	gauge_destroy(e->gauge);
+	if (e->host && rig_close(e->rig, CLOSE_NS))
+		host_finish(e->host);
+	*e = (struct engine) { 0 };
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT
+/*
+ * powermeasure top: the machine's power, its processes by watts, while they run.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/instrument.h"
+#include "cli/top/top_print.h"
+#include "cli/top/top_view.h"
+#include "util/cleanup.h"
+#include "util/parse.h"
+
+/* How long a sensor with a thread of its own may take for its first reading. */
+#define READY_NS (250 * NS_PER_MS)
+#define READY_STEP_NS (5 * NS_PER_MS)
+
+enum { OPT_ONCE = CLI_OPT_NEXT, OPT_JSON, OPT_SORT };
+
+static const struct option options[] = {
+	CLI_SENSOR_OPTIONS,
+	{ "help", no_argument, NULL, 'h' },
+	{ "once", no_argument, NULL, OPT_ONCE },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "delay", required_argument, NULL, 'd' },
+	{ "count", required_argument, NULL, 'n' },
+	{ "pid", required_argument, NULL, 'p' },
+	{ "sort", required_argument, NULL, OPT_SORT },
+	{ "limit", required_argument, NULL, 'l' },
+	{ 0 },
+};
+
+static const char help[] =
+	"usage: powermeasure top [OPTIONS]\n"
+	"\n"
+	"Shows what the machine draws, and all its processes by watts, once a second. In it, F1 or ?\n"
+	"shows the keys, q ends it.\n"
+	"\n"
+	"      --once         print one table on standard output after one interval, and end\n"
+	"      --json         print JSON on standard output, an object a line for each refresh; with\n"
+	"                     --once just one (docs/top.schema.json)\n"
+	"  -d, --delay S      refresh every S seconds (default: 1; 0.25 to 3600)\n"
+	"  -n, --count N      end after N refreshes\n"
+	"  -p, --pid PID      show this process alone\n"
+	"      --sort COLUMN  watts (default), cpu, joules, pid, user or name\n"
+	"  -l, --limit N      N processes at most\n"
+	"\n" CLI_SENSOR_HELP;
+
+struct top_plan {
+	struct cli_sensors sensors;
+	struct top_view_options view;
+	bool once;
+	bool json;
+};
+
+static int take_option(struct top_plan *p, int option, const char *argument)
+{
+	uint64_t number;
+
+	switch (option) {
+	case OPT_ONCE:
+		p->once = true;
+		return CLI_DONE;
+	case OPT_JSON:
+		p->json = true;
+		return CLI_DONE;
+	case 'd':
+		if (parse_fixed(argument, 9, &p->view.delay_ns) < 0 ||
+			p->view.delay_ns < TOP_DELAY_MIN_NS || p->view.delay_ns > TOP_DELAY_MAX_NS)
+			return cli_usage("top", "-d: \"%s\" is not 0.25 to 3600 seconds", argument);
+		return CLI_DONE;
+	case 'n':
+		if (parse_u64(argument, &p->view.refreshes) < 0 || p->view.refreshes == 0)
+			return cli_usage("top", "-n: \"%s\" is no number above 0", argument);
+		return CLI_DONE;
+	case 'p':
+		if (parse_u64(argument, &number) < 0 || number == 0 || number > INT32_MAX)
+			return cli_usage("top", "-p: \"%s\" is no pid", argument);
+		p->view.order.pid = (pid_t) number;
+		return CLI_DONE;
+	case 'l':
+		if (parse_u64(argument, &number) < 0 || number == 0)
+			return cli_usage("top", "-l: \"%s\" is no number above 0", argument);
+		p->view.limit = (size_t) number;
+		return CLI_DONE;
+	case OPT_SORT:
+		for (int i = 0; i < TOP_SORTS; i++) {
+			if (strcmp(argument, top_sort_names[i]) != 0)
+				continue;
+			p->view.order.sort = (enum top_sort) i;
+			return CLI_DONE;
+		}
+		return cli_usage("top",
+			"--sort: \"%s\" is none of watts, cpu, joules, pid, user, name", argument);
+	case CLI_OPT_BAD:
+		return CLI_USAGE;
+	}
+	return cli_take_sensor_option(&p->sensors, "top", option, argument);
+}
+
+/* Until a time, or until something ends it; false: it is to end. */
+static bool wait_until(int signal_fd, uint64_t until_ns)
+{
+	struct pollfd fd = { .fd = signal_fd, .events = POLLIN };
+	uint64_t now_ns;
+
+	while ((now_ns = clock_mono_ns(&clock_system)) < until_ns) {
+		const struct timespec ts = { .tv_sec = (time_t) ((until_ns - now_ns) / NS_PER_S),
+			.tv_nsec = (long) ((until_ns - now_ns) % NS_PER_S) };
+
+		if (ppoll(&fd, 1, &ts, NULL) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* The next refresh; counters are read in between, or they would wrap unseen. */
+static bool next_refresh(struct top_model *m, int signal_fd, uint64_t due_ns)
+{
+	while (clock_mono_ns(&clock_system) + TOP_SAMPLE_NS < due_ns) {
+		if (!wait_until(signal_fd, clock_mono_ns(&clock_system) + TOP_SAMPLE_NS))
+			return false;
+		top_model_sample(m);
+	}
+	if (!wait_until(signal_fd, due_ns))
+		return false;
+	top_model_refresh(m);
+	return true;
+}
+
+/* Without a terminal: tables or JSON, one after the other. */
+static int print_all(struct top_model *m, const struct top_plan *p, int signal_fd)
+{
+	const struct top_view_options *o = &p->view;
+	uint64_t count = p->once ? 1 : o->refreshes, due_ns = m->t_ns;
+	struct top_rows rows = { 0 };
+	int r = CLI_DONE;
+
+	for (uint64_t i = 0; r == CLI_DONE && (count == 0 || i < count); i++) {
+		uint64_t now_ns = clock_mono_ns(&clock_system);
+
+		due_ns += o->delay_ns;
+		if (due_ns < now_ns)
+			due_ns += (now_ns - due_ns) / o->delay_ns * o->delay_ns;
+		if (!next_refresh(m, signal_fd, due_ns)) {
+			if (p->once)
+				r = cli_fail("top", "ended before the interval was over");
+			break;
+		}
+		if (top_rows_make(&rows, m, &o->order) < 0)
+			r = cli_fail("top", "%s", strerror(ENOMEM));
+		else if (p->json)
+			top_report_json(m, &rows, o->limit, stdout);
+		else
+			top_report_text(m, &rows, o->limit, stdout);
+		/* Who reads it may have seen enough. */
+		if (ferror(stdout) && errno == EPIPE)
+			break;
+		if (ferror(stdout))
+			r = cli_fail("top", "standard output: %s", strerror(errno));
+	}
+	top_rows_finish(&rows);
+	return r;
+}
+
+static int print_with_signals(struct top_model *m, const struct top_plan *p)
+{
+	static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	CLEANUP_FD int signal_fd = -1;
+	struct sigaction old;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++) {
+		sigaction(ending[i], NULL, &old);
+		if (old.sa_handler != SIG_IGN)
+			sigaddset(&set, ending[i]);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signal_fd < 0)
+		return cli_fail("top", "signals cannot be waited for: %s", strerror(errno));
+	return print_all(m, p, signal_fd);
+}
+
+static void wait_ready(struct top_model *m)
+{
+	const struct timespec step = { .tv_nsec = (long) READY_STEP_NS };
+
+	for (uint64_t ns = 0; !top_model_is_ready(m) && ns < READY_NS; ns += READY_STEP_NS) {
+		nanosleep(&step, NULL);
+		top_model_sample(m);
+	}
+}
+
+/* A /proc of another PID namespace names processes by other numbers than the kernel knows here. */
+static bool proc_is_ours(void)
+{
+	char text[16];
+	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return atoi(text) == (int) getpid();
+}
+
+static int top(struct top_plan *p)
+{
+	const struct top_model_options model_options = { .tool = getpid() };
+	struct top_model *m = NULL;
+	struct engine e;
+	int r = engine_open_sensors(&e, "top", &p->sensors);
+
+	if (r != CLI_DONE)
+		return r;
+	if (!proc_is_ours()) {
+		engine_close(&e);
+		return cli_fail("top",
+			"/proc is of another PID namespace: mount one (unshare --mount-proc)");
+	}
+	r = top_model_create(&m, e.host, e.rig, &model_options);
+	if (r < 0) {
+		r = cli_fail("top", "the processes in /proc cannot be read: %s", strerror(-r));
+	} else if (p->view.order.pid &&
+		top_processes_find(&m->processes, p->view.order.pid) == UINT32_MAX) {
+		r = cli_fail("top", "-p %d: there is no such process", (int) p->view.order.pid);
+	} else {
+		wait_ready(m);
+		r = p->once || p->json ? print_with_signals(m, p) : top_view_run(m, &p->view);
+	}
+	top_model_destroy(m);
+	engine_close(&e);
+	return r;
+}
+
+int cmd_top(int argc, char **argv)
+{
+	static struct top_plan plan;
+	int option, r = CLI_DONE;
+
+	plan.view = (struct top_view_options) { .delay_ns = NS_PER_S, .limit = SIZE_MAX };
+	while (r == CLI_DONE &&
+		(option = cli_next_option("top", argc, argv, "+:hd:n:p:l:", options)) != -1) {
+		if (option == 'h') {
+			fputs(help, stdout);
+			return CLI_DONE;
+		}
+		r = take_option(&plan, option, optarg);
+	}
+	if (r != CLI_DONE)
+		return r;
+	if (optind < argc)
+		return cli_usage("top", "\"%s\" is no option", argv[optind]);
+	if (plan.once && plan.view.refreshes > 1)
+		return cli_usage("top", "--once is one refresh: -n does not go with it");
+	if (!plan.once && !plan.json && (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)))
+		return cli_usage("top",
+			"standard input and output are no terminal: use --once for one table, or --json");
+	return top(&plan);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include "machine/asked.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/buf.h"
+#include "util/cleanup.h"
+
+struct entry {
+	char *path;
+	int error;
+	struct buf text;
+};
+
+struct recorder {
+	struct host_watch watch;
+	pthread_mutex_t lock;
+	/* Under the lock: */
+	bool failed; /* no memory for something */
+	struct entry *entries;
+	size_t n;
+	size_t cap;
+};
+
+/* With the lock held. NULL if there is no room. */
+static struct entry *find(struct recorder *r, const char *path)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (strcmp(r->entries[i].path, path) == 0)
+			return &r->entries[i];
+	if (r->n == r->cap) {
+		size_t cap = r->cap ? r->cap * 2 : 64;
+		struct entry *entries = realloc(r->entries, cap * sizeof(*entries));
+
+		if (!entries)
+			goto fail;
+		r->entries = entries;
+		r->cap = cap;
+	}
+	r->entries[r->n] = (struct entry) { .path = strdup(path), .text = BUF_INIT };
+	if (!r->entries[r->n].path || r->n == RECORDER_MAX_PATHS)
+		goto fail;
+	return &r->entries[r->n++];
+fail:
+	r->failed = true;
+	return NULL;
+}
+
+static void asked(void *ctx, const char *path, int error)
+{
+	struct recorder *r = ctx;
+	struct entry *e;
+
+	/* Nothing outside of the root is to be copied, and no path that would be cut. */
+	if (*path != '/' || strstr(path, "/..") ||
+		strlen(path) >= sizeof(((struct recorded *) 0)->path))
+		return;
+	pthread_mutex_lock(&r->lock);
+	e = find(r, path);
+	if (e)
+		e->error = error;
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* The text with the line that begins with key replaced, or with one more. */
+static void put_line(struct buf *text, const char *key, const char *line)
+{
+	struct buf old = *text;
+
+	*text = BUF_INIT;
+	for (const char *at = buf_text(&old); *at;) {
+		size_t n = strcspn(at, "\n");
+
+		if (strncmp(at, key, strlen(key)) != 0) {
+			buf_append(text, at, n);
+			buf_char(text, '\n');
+		}
+		at += n + (at[n] == '\n');
+	}
+	buf_str(text, line);
+	buf_finish(&old);
+}
+
+static void told(void *ctx, const char *path, const char *key, const char *text)
+{
+	struct recorder *r = ctx;
+	struct entry *e;
+
+	pthread_mutex_lock(&r->lock);
+	e = find(r, path);
+	if (e) {
+		if (key) {
+			put_line(&e->text, key, text);
+		} else {
+			buf_reset(&e->text);
+			buf_str(&e->text, text);
+		}
+		buf_char(&e->text, '\n');
+		r->failed |= e->text.failed;
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+int recorder_create(struct recorder **ret)
+{
+	struct recorder *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	pthread_mutex_init(&r->lock, NULL);
+	r->watch = (struct host_watch) { .asked = asked, .told = told, .ctx = r };
+	*ret = r;
+	return 0;
+}
+
+void recorder_destroy(struct recorder *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->entries[i].path);
+		buf_finish(&r->entries[i].text);
+	}
+	free(r->entries);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+const struct host_watch *recorder_watch(const struct recorder *r)
+{
+	return &r->watch;
+}
+
+size_t recorder_n(struct recorder *r)
+{
+	size_t n;
+
+	pthread_mutex_lock(&r->lock);
+	n = r->n;
+	pthread_mutex_unlock(&r->lock);
+	return n;
+}
+
+int recorder_get(struct recorder *r, size_t i, struct recorded *ret)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&r->lock);
+	if (r->failed) {
+		error = -ENOMEM;
+	} else {
+		struct entry *e = &r->entries[i];
+
+		ret->error = e->error;
+		ret->text = e->text.data ? strdup(e->text.data) : NULL;
+		snprintf(ret->path, sizeof(ret->path), "%s", e->path);
+		if (e->text.data && !ret->text)
+			error = -ENOMEM;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return error;
+}

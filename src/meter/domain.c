@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "meter/domain.h"
+
+static const char *const kind_names[KIND_COUNT][2] = {
+	[KIND_CPU] = { "cpu", "CPU" },
+	[KIND_DRAM] = { "dram", "DRAM" },
+	[KIND_GPU] = { "gpu", "GPU" },
+	[KIND_PLATFORM] = { "platform", "platform" },
+};
+
+const char *kind_name(enum kind kind)
+{
+	return kind_names[kind][0];
+}
+
+const char *kind_title(enum kind kind)
+{
+	return kind_names[kind][1];
+}
+
+const char *flag_name(unsigned index)
+{
+	static const char *const names[FLAG_COUNT] = { "MEASURED", "INTEGRATED", "ESTIMATED", "GAP",
+		"RESET", "LATE", "TAIL", "DISPUTED" };
+
+	return names[index];
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What is metered and what a measurement is: kind, domain, reading, usage, snapshot.
+ *
+ * Units: raw counts are the domain's own; everything above a sensor is cumulative energy in
+ * microjoules. Times are CLOCK_MONOTONIC nanoseconds.
+ */
+#ifndef PM_METER_DOMAIN_H
+#define PM_METER_DOMAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum kind {
+	KIND_CPU,
+	KIND_DRAM,
+	KIND_GPU,
+	KIND_PLATFORM, /* the whole machine or board */
+	KIND_COUNT,
+};
+
+#define KIND_BIT(kind) (1u << (unsigned) (kind))
+#define KIND_ALL (KIND_BIT(KIND_COUNT) - 1)
+
+/* "cpu", "dram", "gpu", "platform". */
+const char *kind_name(enum kind kind);
+/* "CPU", "DRAM", "GPU", "platform": as people write it. */
+const char *kind_title(enum kind kind);
+
+/* Why a figure is to be believed, or what is wrong with it. Listed in docs/design.md. */
+enum reading_flag {
+	FLAG_MEASURED = 1 << 0,   /* a hardware counter said so */
+	FLAG_INTEGRATED = 1 << 1, /* added up from power samples */
+	FLAG_ESTIMATED = 1 << 2,  /* a model said so */
+	FLAG_GAP = 1 << 3,        /* an earlier read failed: the interval is longer than asked */
+	FLAG_RESET = 1 << 4,      /* the counter fell: no energy is known for some of the time */
+	FLAG_LATE = 1 << 5,       /* ticks were missed */
+	FLAG_TAIL = 1 << 6,       /* a process was gone before its last CPU time could be read */
+	FLAG_DISPUTED = 1 << 7,   /* the hardware tells it in two ways that disagree */
+};
+
+#define FLAG_QUALITY (FLAG_MEASURED | FLAG_INTEGRATED | FLAG_ESTIMATED)
+#define FLAG_COUNT 8
+
+/* The name of one flag: "MEASURED"; index is its bit number, below FLAG_COUNT. */
+const char *flag_name(unsigned index);
+
+/* Energy in microjoules, as estimate and likely range. */
+struct energy {
+	uint64_t uj;
+	uint64_t low_uj;
+	uint64_t high_uj;
+};
+
+/* One metered thing. Filled by its sensor's open(), constant from then on. */
+struct domain {
+	char name[64];  /* "package-0"; unique within its sensor */
+	char scope[64]; /* what it covers, for people: "package", "whole board" */
+	char id[96];    /* what the hardware calls itself: a GPU's UUID and name; else empty */
+	char model[96]; /* the model behind an estimate and its bounds; else empty */
+	const char *sensor;
+	enum kind kind;
+	int parent; /* the domain of the same sensor that contains this one, by index; -1: none */
+	bool counted; /* part of its kind's sum; false where another domain tells the same (meter/rig.h) */
+	bool twin; /* not counted, since another sensor tells of the same */
+	/* KIND_BITs: what sensors tell of these kinds is measured in it, too. */
+	uint32_t covers;
+	bool tells_users;  /* its sensor tells who used it (struct domain_users) */
+	bool power_only;   /* the sensor tells power; energy is added up from it */
+	uint64_t modulus;  /* raw counts start again at 0 when they reach this; 0: they do not */
+	uint64_t unit_num; /* microjoules in one raw count: unit_num / unit_den */
+	uint64_t unit_den;
+	uint64_t update_ns;      /* how often the hardware updates the value; 0: not known */
+	uint32_t scale_low_ppm;  /* the value may be too high by this part of itself ... */
+	uint32_t scale_high_ppm; /* ... or too low by this; 0 where nobody states it */
+	uint64_t max_power_mw;   /* more than this cannot be; 0: not known */
+	unsigned quality;        /* FLAG_MEASURED, FLAG_INTEGRATED or FLAG_ESTIMATED */
+};
+
+/* One instant of one domain. A sensor's read() fills the first part; energy_uj and since_ns are
+ * made from it (meter/unwrap.h). */
+struct reading {
+	int error; /* 0, or -errno: then nothing below counts. -EAGAIN: not read yet */
+	unsigned flags;
+	uint64_t raw;
+	uint64_t power_mw; /* power at t_ns; 0: the sensor does not tell */
+	uint64_t t_ns;     /* when the value became true */
+	uint64_t t_err_ns; /* it did so within this much of t_ns */
+
+	/* When it was looked who uses the domain, and how busy it was from the look before until
+	 * then; 0: that is not known. */
+	uint64_t looked_ns;
+	uint32_t busy_ppm;
+
+	uint64_t energy_uj; /* since since_ns */
+	uint64_t since_ns;  /* when counting began; a difference is valid between equal ones only */
+};
+
+/* Who used a domain between its sensor's last two looks; others are not known to have. */
+#define DOMAIN_MAX_USERS 64
+
+struct domain_users {
+	uint64_t looked_ns;
+	size_t n;
+	struct domain_user {
+		int32_t pid;
+		uint32_t
+			ppm; /* the part of the domain that it kept busy, all the time or now and then */
+	} list[DOMAIN_MAX_USERS];
+};
+
+/* So many domains at most, of all sensors together, have tells_users. */
+#define METER_MAX_USED 16
+
+enum usage_flag {
+	USAGE_ENDED = 1 << 0, /* the target is gone; this is its last reading */
+	USAGE_TAIL =
+		1 << 1, /* its last CPU time could not be read; tail_ns bounds what is missing */
+};
+
+/* CPU time of one target. */
+struct usage {
+	uint32_t slot;
+	unsigned flags;
+	uint64_t cpu_ns;  /* cumulative */
+	uint64_t tail_ns; /* with USAGE_TAIL: at most this much more was used */
+	/* The part that it had of the domains with tells_users, in their order, at their last looks. */
+	uint32_t used_ppm[METER_MAX_USED];
+};
+
+enum snapshot_flag {
+	SNAPSHOT_FIRST = 1 << 0, /* sampling began or resumed: nothing before it is comparable */
+	SNAPSHOT_EDGE = 1 << 1,  /* somebody waits for it: a session begins or ends */
+};
+
+/* All readings, the machine's usage and all targets' usage at one instant, cumulative. The arrays
+ * follow the struct in memory, so that it can be copied as one block. */
+struct snapshot {
+	uint32_t size; /* of the whole block in bytes */
+	unsigned flags;
+	uint64_t t_ns;
+	uint64_t capacity_ns; /* CPU time that the machine could have given since sampling began */
+	uint64_t idle_ns;     /* of which idle, as of idle_t_ns */
+	uint64_t idle_t_ns;
+	uint64_t ordinal; /* the owner's: which requests this snapshot has served */
+	uint32_t n_cpu;
+	uint32_t missed_ticks; /* since the last snapshot */
+	uint32_t kinds; /* KIND_BIT of the kinds that were read; the others' readings are empty */
+	uint32_t ticks; /* of these, the kinds that were due on the grid */
+	uint32_t restarted; /* kinds whose counting began anew since the last snapshot */
+	uint32_t n_domains;
+	uint32_t n_targets;
+	uint32_t reserved;
+};
+
+static inline struct reading *snapshot_readings(const struct snapshot *s)
+{
+	return (struct reading *) (uintptr_t) (s + 1);
+}
+
+static inline struct usage *snapshot_usages(const struct snapshot *s)
+{
+	return (struct usage *) (uintptr_t) (snapshot_readings(s) + s->n_domains);
+}
+
+static inline size_t snapshot_size(size_t n_domains, size_t n_targets)
+{
+	return sizeof(struct snapshot) + n_domains * sizeof(struct reading) +
+		n_targets * sizeof(struct usage);
+}
+
+#endif

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+#include "session/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/clock.h"
+#include "session/session_records.h"
+#include "session/session_state.h"
+#include "session/session_targets.h"
+#include "session/session_twins.h"
+#include "util/cleanup.h"
+
+/* ---- saying ----------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) void sessions_say(
+	struct sessions *ss, enum session_severity severity, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	ss->hooks.say(ss->hooks.ctx, severity, text);
+}
+
+static void on_failing(void *ctx, size_t d, int error)
+{
+	struct sessions *ss = ctx;
+
+	sessions_say(ss, SESSION_WARNING,
+		"%s %s cannot be read: %s; it is tried again, nothing is made up",
+		sessions_domain(ss, d)->sensor, sessions_domain(ss, d)->name, strerror(-error));
+}
+
+static void on_lost(void *ctx, size_t d)
+{
+	struct sessions *ss = ctx;
+
+	sessions_say(ss, SESSION_WARNING,
+		"%s %s has not answered for %" PRIu64 " s: sums go on without it until it is back",
+		sessions_domain(ss, d)->sensor, sessions_domain(ss, d)->name,
+		ACCOUNT_LOST_NS / NS_PER_S);
+}
+
+static void on_recovered(void *ctx, size_t d, uint64_t gap_ns)
+{
+	struct sessions *ss = ctx;
+
+	sessions_say(ss, SESSION_INFO, "%s %s can be read again, after %.1f s",
+		sessions_domain(ss, d)->sensor, sessions_domain(ss, d)->name,
+		(double) gap_ns / 1e9);
+}
+
+static void on_disputed(void *ctx, size_t d)
+{
+	const struct domain *domain = sessions_domain(ctx, d);
+
+	sessions_say(ctx, SESSION_WARNING,
+		"%s %s: its energy counter and its power disagree by more than 5 %%: the "
+		"counter is used, and flagged",
+		domain->sensor, domain->name);
+}
+
+static void on_restarted(void *ctx, size_t d)
+{
+	struct sessions *ss = ctx;
+
+	sessions_say(ss, SESSION_WARNING,
+		"%s %s: the counter fell or jumped by more than is possible; "
+		"the energy since its last reading is not known",
+		sessions_domain(ss, d)->sensor, sessions_domain(ss, d)->name);
+}
+
+/* ---- what is under way ------------------------------------------------------------------ */
+
+/* The kinds that sessions under way need. */
+static uint32_t kinds_needed(const struct sessions *ss)
+{
+	uint32_t kinds = 0;
+
+	for (size_t i = 0; i < ss->n; i++)
+		if (ss->list[i]->state != SESSION_SCHEDULED)
+			kinds |= ss->list[i]->kinds;
+	return kinds & ss->have;
+}
+
+void sessions_update_wanted(struct sessions *ss)
+{
+	uint32_t kinds = kinds_needed(ss);
+
+	if (kinds == ss->wanted)
+		return;
+	ss->wanted = kinds;
+	session_forget_twins(ss);
+	ss->hooks.sampling.want(ss->hooks.ctx, kinds);
+}
+
+void sessions_order_edge(struct sessions *ss)
+{
+	ss->last_edge = ss->hooks.sampling.edge(ss->hooks.ctx);
+}
+
+bool session_is_live(const struct session *s)
+{
+	for (size_t i = 0; i < s->n_members; i++)
+		if (s->members[i].watched)
+			return true;
+	return false;
+}
+
+size_t sessions_active(const struct sessions *ss)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ss->n; i++)
+		n += ss->list[i]->state != SESSION_SCHEDULED;
+	return n;
+}
+
+/* ---- ending ----------------------------------------------------------------------------- */
+
+static void free_session(struct sessions *ss, struct session *s)
+{
+	for (size_t i = 0; i < s->n_members; i++) {
+		account_mark_free(s->members[i].mark);
+		phase_meter_destroy(s->members[i].phases);
+		if (s->members[i].watched)
+			watched_release(ss, s->members[i].watched);
+	}
+	free(s);
+}
+
+void sessions_remove(struct sessions *ss, size_t index)
+{
+	struct session *s = ss->list[index];
+
+	if (s->state == SESSION_ACTIVE && s->end_ns)
+		ss->hooks.sampling.until(ss->hooks.ctx, s->id, 0);
+	ss->list[index] = ss->list[--ss->n];
+	free_session(ss, s);
+}
+
+static void mark_for_stop(struct member *m, const char *why)
+{
+	if (m->stop_ordinal)
+		return;
+	m->stop_ordinal = UINT64_MAX; /* until the edge is ordered */
+	m->stop_why = why;
+}
+
+/* Ends the members that match: scheduled ones at once, the others with the next edge. */
+static void stop_matching(struct sessions *ss, const int32_t *pids, size_t n_pids, const char *why)
+{
+	bool any = false;
+
+	for (size_t i = ss->n; i-- > 0;) {
+		struct session *s = ss->list[i];
+
+		for (size_t k = 0; k < s->n_members; k++) {
+			struct member *m = &s->members[k];
+			bool match = pids == NULL;
+
+			for (size_t p = 0; m->watched && p < n_pids; p++)
+				match |= m->watched->pid == pids[p];
+			if (!m->watched || !match)
+				continue;
+			if (s->state != SESSION_SCHEDULED) {
+				mark_for_stop(m, why);
+				any = true;
+				continue;
+			}
+			sessions_say(ss, SESSION_INFO, "pid %d (%s): %s before it began",
+				(int) m->watched->pid, m->watched->name, why);
+			watched_release(ss, take_ptr(m->watched));
+		}
+		if (s->state == SESSION_SCHEDULED && !session_is_live(s))
+			sessions_remove(ss, i);
+	}
+	if (!any)
+		return;
+	sessions_order_edge(ss);
+	for (size_t i = 0; i < ss->n; i++)
+		for (size_t k = 0; k < ss->list[i]->n_members; k++)
+			if (ss->list[i]->members[k].stop_ordinal == UINT64_MAX)
+				ss->list[i]->members[k].stop_ordinal = ss->last_edge;
+}
+
+void sessions_stop(struct sessions *ss, const int32_t *pids, size_t n_pids)
+{
+	if (n_pids > 0)
+		stop_matching(ss, pids, n_pids, "stopped");
+}
+
+void sessions_stop_all(struct sessions *ss, const char *why)
+{
+	stop_matching(ss, NULL, 0, why);
+}
+
+/* ---- making and freeing ----------------------------------------------------------------- */
+
+int sessions_create(struct sessions **ret, const struct session_options *options,
+	const struct session_hooks *hooks)
+{
+	struct sessions *ss = calloc(1, sizeof(*ss));
+	struct account_listener listener = { .failing = on_failing,
+		.restarted = on_restarted,
+		.disputed = on_disputed,
+		.lost = on_lost,
+		.recovered = on_recovered,
+		.slice = options->details ? session_write_slice : NULL,
+		.ctx = ss };
+	int r;
+
+	if (!ss)
+		return -ENOMEM;
+	ss->options = *options;
+	ss->hooks = *hooks;
+	r = account_create(
+		&ss->account, options->domains, options->n_domains, &options->account, &listener);
+	if (r < 0) {
+		free(ss);
+		return r;
+	}
+	for (size_t d = 0; d < options->n_domains; d++)
+		if (sessions_domain(ss, d)->counted)
+			ss->have |= KIND_BIT(sessions_domain(ss, d)->kind);
+	*ret = ss;
+	return 0;
+}
+
+void sessions_destroy(struct sessions *ss)
+{
+	if (!ss)
+		return;
+	while (ss->n > 0)
+		sessions_remove(ss, ss->n - 1);
+	for (int k = 0; k < KIND_COUNT; k++)
+		account_mark_free(ss->devices[k].mark);
+	session_forget_twins(ss);
+	account_destroy(ss->account);
+	free(ss->watched);
+	free(ss);
+}

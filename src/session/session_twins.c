@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Sensors that tell of the same thing are compared once, over the first seconds that both are read.
+ */
+#include "session/session_twins.h"
+
+#include "books/account.h"
+#include "machine/clock.h"
+#include "meter/rig.h"
+#include "meter/twins.h"
+#include "util/cleanup.h"
+
+/* Slow sensors have told several times by then. */
+#define COMPARE_NS (10 * NS_PER_S)
+
+static bool has_twins(const struct sessions *ss)
+{
+	for (size_t i = 0; i < ss->options.n_domains; i++)
+		if (sessions_domain(ss, i)->twin &&
+			(ss->wanted & KIND_BIT(sessions_domain(ss, i)->kind)))
+			return true;
+	return false;
+}
+
+static void say_differences(struct sessions *ss)
+{
+	uint64_t power_uw[RIG_MAX_DOMAINS];
+	struct twins twins[KIND_COUNT * RIG_MAX_SENSORS];
+	size_t n;
+
+	for (size_t i = 0; i < ss->options.n_domains; i++) {
+		struct span span;
+
+		account_domain_since(ss->account, ss->twins_mark, ACCOUNT_NO_SLOT, i, &span);
+		power_uw[i] = span.known ? span.power_uw : TWINS_UNKNOWN;
+	}
+	n = twins_find(
+		ss->options.domains, ss->options.n_domains, power_uw, twins, ARRAY_SIZE(twins));
+	for (size_t i = 0; i < n; i++)
+		sessions_say(ss, SESSION_WARNING,
+			"%s: %s tells %.3f W and %s tells %.3f W of the same thing, a difference of "
+			"more than %d %%; %s is counted (--sensors chooses)",
+			kind_title(twins[i].kind), twins[i].counted,
+			(double) twins[i].counted_figure / 1e6, twins[i].other,
+			(double) twins[i].other_figure / 1e6, TWINS_PERCENT, twins[i].counted);
+}
+
+void session_compare_twins(struct sessions *ss, uint64_t t_ns)
+{
+	if (ss->twins_compared)
+		return;
+	if (!has_twins(ss)) {
+		session_forget_twins(ss);
+	} else if (!ss->twins_mark) {
+		ss->twins_mark = account_mark_new(ss->account, ACCOUNT_NO_SLOT);
+		ss->twins_since_ns = t_ns;
+	} else if (t_ns >= ss->twins_since_ns + COMPARE_NS) {
+		say_differences(ss);
+		session_forget_twins(ss);
+		ss->twins_compared = true;
+	}
+}
+
+void session_forget_twins(struct sessions *ss)
+{
+	account_mark_free(take_ptr(ss->twins_mark));
+}
