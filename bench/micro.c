@@ -109,7 +109,7 @@ static double line_ns(struct rig *rig, struct series *series, struct snapshot *s
 		.domains = domains,
 		.n_domains = rig_n_domains(rig),
 		.account = { .tick_ns = 4 * NS_PER_MS } };
-	static struct event event = { .kind = EVENT_START, .start_now = true, .n_pids = 1 };
+	static struct request event = { .kind = REQUEST_START, .start_now = true, .n_pids = 1 };
 	struct sessions *ss;
 	char why[256];
 	size_t n_accepted;

@@ -32,7 +32,7 @@
 
 /* One session's end, told when its lines are in the files. */
 struct ending {
-	char create_ts[EVENT_TS_MAX];
+	char create_ts[REQUEST_TS_MAX];
 	char text[640];
 };
 
@@ -185,7 +185,7 @@ static void on_refused(void *ctx, const char *create_ts, const char *why)
 	waiter_tell(l->waiter_fd, create_ts, WAITER_REFUSED, "%s", why);
 }
 
-static int start_session(struct listener *l, const struct event *event, char *ret_why, size_t n)
+static int start_session(struct listener *l, const struct request *event, char *ret_why, size_t n)
 {
 	size_t n_accepted = 0;
 	int r = sessions_start(l->sessions, event, &n_accepted, ret_why, n);
@@ -198,17 +198,17 @@ static int start_session(struct listener *l, const struct event *event, char *re
 	return 0;
 }
 
-static int on_take(void *ctx, const struct event *event, char *ret_why, size_t n)
+static int on_take(void *ctx, const struct request *event, char *ret_why, size_t n)
 {
 	struct listener *l = ctx;
 
 	switch (event->kind) {
-	case EVENT_START:
+	case REQUEST_START:
 		return start_session(l, event, ret_why, n);
-	case EVENT_STOP:
+	case REQUEST_STOP:
 		sessions_stop(l->sessions, event->pids, event->n_pids);
 		return 0;
-	case EVENT_TERMINATE:
+	case REQUEST_TERMINATE:
 		l->leaving = "terminated by an event";
 		return 0;
 	}
@@ -223,11 +223,11 @@ static void on_source_says(void *ctx, bool bad, const char *text)
 
 static int start_self_test(struct listener *l)
 {
-	static struct event event;
-	char why[EVENT_WHY_MAX];
+	static struct request event;
+	char why[REQUEST_WHY_MAX];
 	size_t n_accepted;
 
-	event = (struct event) { .kind = EVENT_START,
+	event = (struct request) { .kind = REQUEST_START,
 		.kinds = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_GPU),
 		.start_now = true,
 		.seconds = SELF_TEST_SECONDS,

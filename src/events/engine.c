@@ -56,7 +56,7 @@ struct engine {
 	bool terminated;
 	enum exchange exchange;
 	int linger_ms; /* of what was published at the end */
-	struct event event;
+	struct request event;
 };
 
 static uint64_t now_ns(void)

@@ -91,19 +91,19 @@ __attribute__((format(printf, 3, 4))) static int refuse(
 	return -EBADMSG;
 }
 
-static int take_pids(const struct wire_event *w, struct event *e, char *why, size_t n)
+static int take_pids(const struct wire_event *w, struct request *e, char *why, size_t n)
 {
 	if (w->n_pids == 0)
 		return refuse(why, n, "the event names no pids");
-	if (w->n_pids > EVENT_MAX_PIDS)
+	if (w->n_pids > REQUEST_MAX_PIDS)
 		return refuse(
-			why, n, "%zu pids in one event, more than %d", w->n_pids, EVENT_MAX_PIDS);
+			why, n, "%zu pids in one event, more than %d", w->n_pids, REQUEST_MAX_PIDS);
 	memcpy(e->pids, w->pids, w->n_pids * sizeof(e->pids[0]));
 	e->n_pids = w->n_pids;
 	return 0;
 }
 
-static int take_types(const struct wire_event *w, enum monitor_types numbering, struct event *e,
+static int take_types(const struct wire_event *w, enum monitor_types numbering, struct request *e,
 	char *why, size_t n)
 {
 	if (w->n_types == 0)
@@ -122,9 +122,9 @@ static int take_types(const struct wire_event *w, enum monitor_types numbering, 
 	return 0;
 }
 
-static int take_start_time(const struct wire_event *w, struct event *e, char *why, size_t n)
+static int take_start_time(const struct wire_event *w, struct request *e, char *why, size_t n)
 {
-	char shown[EVENT_TS_MAX];
+	char shown[REQUEST_TS_MAX];
 
 	e->start_now = w->start_ts.n == 0;
 	if (e->start_now)
@@ -135,7 +135,7 @@ static int take_start_time(const struct wire_event *w, struct event *e, char *wh
 	return refuse(why, n, "monitor_start_ts \"%s\" is no time", shown);
 }
 
-static int to_event(const struct wire_event *w, enum monitor_types numbering, struct event *ret,
+static int to_event(const struct wire_event *w, enum monitor_types numbering, struct request *ret,
 	char *why, size_t n)
 {
 	int r = 0;
@@ -145,7 +145,7 @@ static int to_event(const struct wire_event *w, enum monitor_types numbering, st
 	keep_text(w->create_ts, ret->create_ts, sizeof(ret->create_ts));
 	switch (w->type) {
 	case WIRE_MONITOR_START:
-		ret->kind = EVENT_START;
+		ret->kind = REQUEST_START;
 		ret->seconds = w->seconds;
 		r = take_pids(w, ret, why, n);
 		if (r == 0)
@@ -154,10 +154,10 @@ static int to_event(const struct wire_event *w, enum monitor_types numbering, st
 			r = take_start_time(w, ret, why, n);
 		return r;
 	case WIRE_MONITOR_STOP:
-		ret->kind = EVENT_STOP;
+		ret->kind = REQUEST_STOP;
 		return take_pids(w, ret, why, n);
 	case WIRE_PLUGIN_TERMINATE:
-		ret->kind = EVENT_TERMINATE;
+		ret->kind = REQUEST_TERMINATE;
 		keep_text(w->name, ret->name, sizeof(ret->name));
 		keep_text(w->uuid, ret->uuid, sizeof(ret->uuid));
 		return 0;
@@ -167,7 +167,7 @@ static int to_event(const struct wire_event *w, enum monitor_types numbering, st
 	}
 }
 
-int event_decode(const void *message, size_t n, enum monitor_types numbering, struct event *ret,
+int event_decode(const void *message, size_t n, enum monitor_types numbering, struct request *ret,
 	char *ret_why, size_t why_size)
 {
 	CLEANUP_FREE char *copy = NULL;
@@ -189,9 +189,9 @@ int event_decode(const void *message, size_t n, enum monitor_types numbering, st
 	return to_event(&w, numbering, ret, ret_why, why_size);
 }
 
-bool event_take(struct source *s, struct event *room, const void *message, size_t n)
+bool event_take(struct source *s, struct request *room, const void *message, size_t n)
 {
-	char why[EVENT_WHY_MAX] = "";
+	char why[REQUEST_WHY_MAX] = "";
 	int r = event_decode(message, n, s->options.monitor_types, room, why, sizeof(why));
 
 	if (r == -ENOMSG) /* a good event for somebody else */
@@ -200,11 +200,11 @@ bool event_take(struct source *s, struct event *room, const void *message, size_
 		s->owner.refused(s->owner.ctx, room->create_ts, why);
 		return false;
 	}
-	if (room->kind == EVENT_TERMINATE &&
+	if (room->kind == REQUEST_TERMINATE &&
 		!event_is_for(room, s->options.plugin_name, s->options.plugin_uuid))
 		return false;
 	s->owner.take(s->owner.ctx, room, why, sizeof(why));
-	return room->kind == EVENT_TERMINATE;
+	return room->kind == REQUEST_TERMINATE;
 }
 
 int event_about_self(const struct source_options *self, enum wire_type type, void *ret, size_t max)
@@ -219,7 +219,7 @@ int event_about_self(const struct source_options *self, enum wire_type type, voi
 	return codec_encode(&event, ret, max);
 }
 
-bool event_is_for(const struct event *event, const char *name, const char *uuid)
+bool event_is_for(const struct request *event, const char *name, const char *uuid)
 {
 	return strcmp(event->name, "*") == 0 || strcmp(event->uuid, "*") == 0 ||
 		strcmp(event->name, name) == 0 || strcmp(event->uuid, uuid) == 0;

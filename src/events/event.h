@@ -18,13 +18,13 @@ int monitor_type_parse(const char *name, enum monitor_types numbering, int8_t re
 /* Decodes a message as it came, of any alignment. Returns 0; -EBADMSG with the reason if it is no
  * event or makes no sense; -ENOMSG, also with a reason, if it is a good event of no interest.
  * ret->create_ts is set in any case: "" if the message did not get as far. */
-int event_decode(const void *message, size_t n, enum monitor_types numbering, struct event *ret,
+int event_decode(const void *message, size_t n, enum monitor_types numbering, struct request *ret,
 	char *ret_why, size_t why_size);
 
 /* Decodes a message from an engine, which is told nothing of what becomes of it, and hands the event
  * to the source's owner; those for other plugins are not worth a word. `room` is the source's own.
  * Returns whether it tells this plugin to end. */
-bool event_take(struct source *s, struct event *room, const void *message, size_t n);
+bool event_take(struct source *s, struct request *room, const void *message, size_t n);
 
 #define EVENT_ABOUT_SELF_MAX 1024
 
@@ -33,6 +33,6 @@ bool event_take(struct source *s, struct event *room, const void *message, size_
 int event_about_self(const struct source_options *self, enum wire_type type, void *ret, size_t max);
 
 /* Whether a terminate event is for the plugin of that name and uuid. */
-bool event_is_for(const struct event *event, const char *name, const char *uuid);
+bool event_is_for(const struct request *event, const char *name, const char *uuid);
 
 #endif

@@ -19,7 +19,7 @@
 struct listen {
 	void *zmq;
 	void *rep;
-	struct event event;
+	struct request event;
 	bool terminated;
 };
 
@@ -69,7 +69,7 @@ static int take_message(struct source *s, const void *message, size_t size, char
 		s->owner.refused(s->owner.ctx, l->event.create_ts, why);
 		return r;
 	}
-	if (l->event.kind == EVENT_TERMINATE) {
+	if (l->event.kind == REQUEST_TERMINATE) {
 		if (!event_is_for(&l->event, s->options.plugin_name, s->options.plugin_uuid))
 			return 0;
 		l->terminated = true;
@@ -80,7 +80,7 @@ static int take_message(struct source *s, const void *message, size_t size, char
 static void answer(struct source *s, int result, const char *why)
 {
 	struct listen *l = s->state;
-	char text[EVENT_WHY_MAX + 32];
+	char text[REQUEST_WHY_MAX + 32];
 
 	if (result == 0)
 		snprintf(text, sizeof(text), "%s", BUS_PUBLISHED);
@@ -94,7 +94,7 @@ static void listen_work(struct source *s)
 	struct listen *l = s->state;
 
 	while (!l->terminated && bus_readable(l->rep)) {
-		char why[EVENT_WHY_MAX] = "";
+		char why[REQUEST_WHY_MAX] = "";
 		zmq_msg_t message;
 		int r = bus_receive(l->rep, &message);
 

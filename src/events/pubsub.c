@@ -55,7 +55,7 @@ struct pubsub {
 	bool said_away;
 	bool terminated;
 	int linger_ms;
-	struct event event;
+	struct request event;
 };
 
 static void say(

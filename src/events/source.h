@@ -6,37 +6,12 @@
 #ifndef PM_EVENTS_SOURCE_H
 #define PM_EVENTS_SOURCE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "session/request.h"
 
-#define EVENT_MAX_PIDS 1024
 #define EVENT_MAX_TYPES 64
-#define EVENT_TS_MAX 64    /* longest time stamp that is kept, with its NUL */
-#define EVENT_NAME_MAX 128 /* longest plugin name or uuid that is kept, with its NUL */
-#define EVENT_WHY_MAX 160  /* room for the reason of a refusal */
 
 /* The largest message that is looked at; events for this program are below 10 KiB. */
 #define EVENT_MAX_BYTES (1024 * 1024)
-
-enum event_kind { EVENT_START, EVENT_STOP, EVENT_TERMINATE };
-
-/* One request, already checked for form. */
-struct event {
-	enum event_kind kind;
-	char create_ts[EVENT_TS_MAX]; /* the sender's own; "" if it was too long or not there */
-
-	int32_t pids[EVENT_MAX_PIDS]; /* EVENT_START, EVENT_STOP: as sent, perhaps senseless */
-	size_t n_pids;
-
-	uint32_t kinds;        /* EVENT_START: KIND_BITs asked for */
-	bool start_now;        /* else at start_wall_ns */
-	int64_t start_wall_ns; /* nanoseconds since 1970 UTC */
-	uint32_t seconds;      /* 0: until stopped */
-
-	char name[EVENT_NAME_MAX]; /* EVENT_TERMINATE: whom it is for */
-	char uuid[EVENT_NAME_MAX];
-};
 
 /* Two numberings of what to monitor are in use, and the wire does not tell which. */
 enum monitor_types {
@@ -48,9 +23,9 @@ enum monitor_types {
 struct source_owner {
 	/* Whether the event can be done. Returns 0, or -errno with the reason in ret_why. A
 	 * terminate event comes only if it is for this plugin; nothing comes after it. */
-	int (*take)(void *ctx, const struct event *event, char *ret_why, size_t n);
+	int (*take)(void *ctx, const struct request *event, char *ret_why, size_t n);
 	/* A message was refused before it became an event. create_ts: by which its sender may know
-	 * it, as in struct event; "" where the message did not get as far. */
+	 * it, as in struct request; "" where the message did not get as far. */
 	void (*refused)(void *ctx, const char *create_ts, const char *why);
 	/* Something that the user should know, once: not connected, connected again. */
 	void (*say)(void *ctx, bool bad, const char *text);

@@ -15,8 +15,8 @@
 #include "books/account.h"
 #include "phases/phase_channel.h"
 #include "session/record.h"
+#include "session/request.h"
 #include "target/target.h"
-#include "events/source.h"
 
 #define SESSIONS_MAX 1024
 #define SESSION_TARGETS_MAX 4096
@@ -67,10 +67,10 @@ int sessions_create(struct sessions **ret, const struct session_options *options
 	const struct session_hooks *hooks);
 void sessions_destroy(struct sessions *ss);
 
-/* Takes an EVENT_START. Returns 0 and how many processes will be measured; or -errno with the
+/* Takes an REQUEST_START. Returns 0 and how many processes will be measured; or -errno with the
  * reason if nothing of it can be done. Pids that cannot be measured beside good ones are only
  * said. */
-int sessions_start(struct sessions *ss, const struct event *event, size_t *ret_n_accepted,
+int sessions_start(struct sessions *ss, const struct request *request, size_t *ret_n_accepted,
 	char *ret_why, size_t n);
 
 /* Ends these pids in all their sessions. Those that nobody measures are no error. */

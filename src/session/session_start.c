@@ -76,16 +76,16 @@ static struct member *member_of(struct session *s, const struct watched *w)
 	return NULL;
 }
 
-/* Opens the event's pids as members. Returns how many are good; ret_why tells about the first
+/* Opens the pids of a request as members. Returns how many are good; ret_why tells about the first
  * that is not. */
-static size_t add_members(
-	struct sessions *ss, struct session *s, const struct event *event, char *ret_why, size_t n)
+static size_t add_members(struct sessions *ss, struct session *s, const struct request *request,
+	char *ret_why, size_t n)
 {
 	*ret_why = '\0';
-	for (size_t i = 0; i < event->n_pids; i++) {
-		char why[EVENT_WHY_MAX];
+	for (size_t i = 0; i < request->n_pids; i++) {
+		char why[REQUEST_WHY_MAX];
 		struct watched *w;
-		int r = event->pids[i] > 0 ? watched_open(ss, event->pids[i], &w) : -EINVAL;
+		int r = request->pids[i] > 0 ? watched_open(ss, request->pids[i], &w) : -EINVAL;
 
 		if (r == 0) {
 			if (!member_of(s, w)) {
@@ -95,15 +95,16 @@ static size_t add_members(
 			continue;
 		}
 		if (r == -EINVAL)
-			snprintf(why, sizeof(why), "pid %d is no process", (int) event->pids[i]);
+			snprintf(why, sizeof(why), "pid %d is no process", (int) request->pids[i]);
 		else if (r == -ESRCH)
-			snprintf(why, sizeof(why), "there is no process %d", (int) event->pids[i]);
+			snprintf(
+				why, sizeof(why), "there is no process %d", (int) request->pids[i]);
 		else if (r == -E2BIG)
 			snprintf(why, sizeof(why), "more than %d processes at a time",
 				SESSION_TARGETS_MAX);
 		else
 			snprintf(why, sizeof(why), "pid %d cannot be watched: %s",
-				(int) event->pids[i], strerror(-r));
+				(int) request->pids[i], strerror(-r));
 		sessions_say(ss, SESSION_WARNING, "%s", why);
 		if (*ret_why == '\0')
 			snprintf(ret_why, n, "%s", why);
@@ -111,16 +112,16 @@ static size_t add_members(
 	return s->n_members;
 }
 
-int sessions_start(struct sessions *ss, const struct event *event, size_t *ret_n_accepted,
+int sessions_start(struct sessions *ss, const struct request *request, size_t *ret_n_accepted,
 	char *ret_why, size_t n)
 {
-	uint32_t missing = event->kinds & ~ss->have;
+	uint32_t missing = request->kinds & ~ss->have;
 	uint64_t lines;
 	char names[64];
 	struct session *s;
 
 	name_kinds(missing, names, sizeof(names));
-	if (event->n_pids == 0) {
+	if (request->n_pids == 0) {
 		snprintf(ret_why, n, "the event names no pids");
 		return -EINVAL;
 	}
@@ -128,31 +129,31 @@ int sessions_start(struct sessions *ss, const struct event *event, size_t *ret_n
 		snprintf(ret_why, n, "more than %d sessions at a time", SESSIONS_MAX);
 		return -E2BIG;
 	}
-	if (missing == event->kinds) {
+	if (missing == request->kinds) {
 		snprintf(ret_why, n, "no sensor for %s on this machine", names);
 		sessions_say(ss, SESSION_WARNING,
 			"nothing can be measured: %s; see `powermeasure list`", ret_why);
 		return -ENODEV;
 	}
-	lines = lines_per_s(ss, event->n_pids, event->kinds);
+	lines = lines_per_s(ss, request->n_pids, request->kinds);
 	if (lines > SESSION_LINES_PER_S_MAX) {
 		snprintf(ret_why, n,
 			"%" PRIu64 " lines a second, more than %d: fewer pids or a lower rate",
 			lines, SESSION_LINES_PER_S_MAX);
 		return -E2BIG;
 	}
-	s = calloc(1, sizeof(*s) + event->n_pids * sizeof(s->members[0]));
+	s = calloc(1, sizeof(*s) + request->n_pids * sizeof(s->members[0]));
 	if (!s) {
 		snprintf(ret_why, n, "out of memory");
 		return -ENOMEM;
 	}
-	memcpy(s->create_ts, event->create_ts, sizeof(s->create_ts));
+	memcpy(s->create_ts, request->create_ts, sizeof(s->create_ts));
 	s->id = ++ss->next_id;
-	s->kinds = event->kinds;
-	s->duration_ns = event->seconds * NS_PER_S;
-	s->start_wall_ns = event->start_wall_ns;
+	s->kinds = request->kinds;
+	s->duration_ns = request->seconds * NS_PER_S;
+	s->start_wall_ns = request->start_wall_ns;
 	s->state = SESSION_SCHEDULED;
-	if (add_members(ss, s, event, ret_why, n) == 0) {
+	if (add_members(ss, s, request, ret_why, n) == 0) {
 		free(s);
 		return -ESRCH;
 	}
@@ -161,7 +162,7 @@ int sessions_start(struct sessions *ss, const struct event *event, size_t *ret_n
 			"no sensor for %s on this machine: the rest is measured", names);
 	*ret_n_accepted = s->n_members;
 	ss->list[ss->n++] = s;
-	if (event->start_now || event->start_wall_ns <= clock_wall_ns(ss->options.clock))
+	if (request->start_now || request->start_wall_ns <= clock_wall_ns(ss->options.clock))
 		begin(ss, s);
 	return 0;
 }

@@ -53,7 +53,7 @@ enum session_state { SESSION_SCHEDULED, SESSION_BEGINNING, SESSION_ACTIVE };
 struct session {
 	uint32_t id;
 	enum session_state state;
-	char create_ts[EVENT_TS_MAX];
+	char create_ts[REQUEST_TS_MAX];
 	uint32_t kinds;
 	int64_t start_wall_ns;
 	uint64_t duration_ns; /* 0: until stopped */

@@ -10,8 +10,8 @@
 
 static void check(const uint8_t *data, size_t n, enum monitor_types numbering)
 {
-	static struct event event;
-	char why[EVENT_WHY_MAX] = "";
+	static struct request event;
+	char why[REQUEST_WHY_MAX] = "";
 	int r;
 
 	memset(&event, 0xee, sizeof(event));
@@ -26,19 +26,19 @@ static void check(const uint8_t *data, size_t n, enum monitor_types numbering)
 	}
 	MUST(memchr(event.create_ts, '\0', sizeof(event.create_ts)));
 	switch (event.kind) {
-	case EVENT_START:
+	case REQUEST_START:
 		MUST(event.kinds != 0 && (event.kinds & ~(uint32_t) KIND_ALL) == 0);
-		MUST(event.n_pids > 0 && event.n_pids <= EVENT_MAX_PIDS);
+		MUST(event.n_pids > 0 && event.n_pids <= REQUEST_MAX_PIDS);
 		break;
-	case EVENT_STOP:
-		MUST(event.n_pids > 0 && event.n_pids <= EVENT_MAX_PIDS);
+	case REQUEST_STOP:
+		MUST(event.n_pids > 0 && event.n_pids <= REQUEST_MAX_PIDS);
 		break;
-	case EVENT_TERMINATE:
+	case REQUEST_TERMINATE:
 		MUST(memchr(event.name, '\0', sizeof(event.name)));
 		MUST(memchr(event.uuid, '\0', sizeof(event.uuid)));
 		break;
 	default:
-		MUST(event.kind <= EVENT_TERMINATE);
+		MUST(event.kind <= REQUEST_TERMINATE);
 	}
 }
 

@@ -251,14 +251,14 @@ void studio_close(struct studio *s)
 }
 
 int studio_start(struct studio *s, const int32_t *pids, size_t n_pids, uint32_t kinds,
-	uint32_t seconds, size_t *ret_n, char ret_why[EVENT_WHY_MAX])
+	uint32_t seconds, size_t *ret_n, char ret_why[REQUEST_WHY_MAX])
 {
-	struct event *e = calloc(1, sizeof(*e));
+	struct request *e = calloc(1, sizeof(*e));
 	int r;
 
 	assert_non_null(e);
-	assert_true(n_pids <= EVENT_MAX_PIDS);
-	e->kind = EVENT_START;
+	assert_true(n_pids <= REQUEST_MAX_PIDS);
+	e->kind = REQUEST_START;
 	e->n_pids = n_pids;
 	if (n_pids > 0)
 		memcpy(e->pids, pids, n_pids * sizeof(pids[0]));
@@ -266,14 +266,14 @@ int studio_start(struct studio *s, const int32_t *pids, size_t n_pids, uint32_t 
 	e->seconds = seconds;
 	e->start_now = true;
 	snprintf(e->create_ts, sizeof(e->create_ts), "2026-11-22T10:00:00.000000");
-	r = sessions_start(s->ss, e, ret_n, ret_why, EVENT_WHY_MAX);
+	r = sessions_start(s->ss, e, ret_n, ret_why, REQUEST_WHY_MAX);
 	free(e);
 	return r;
 }
 
 void studio_start_one(struct studio *s, int32_t pid, uint32_t kinds, uint32_t seconds)
 {
-	char why[EVENT_WHY_MAX];
+	char why[REQUEST_WHY_MAX];
 	size_t n = 0;
 
 	if (studio_start(s, &pid, 1, kinds, seconds, &n, why) != 0)

@@ -20,7 +20,7 @@ struct studio_record {
 	char name[64];
 	struct session_report session; /* with r.session */
 	char ending[64];
-	char create_ts[EVENT_TS_MAX];
+	char create_ts[REQUEST_TS_MAX];
 };
 
 struct studio {
@@ -63,7 +63,7 @@ void studio_close(struct studio *s);
 
 /* A start event for these pids; returns what sessions_start() does, with the reason. */
 int studio_start(struct studio *s, const int32_t *pids, size_t n_pids, uint32_t kinds,
-	uint32_t seconds, size_t *ret_n, char ret_why[EVENT_WHY_MAX]);
+	uint32_t seconds, size_t *ret_n, char ret_why[REQUEST_WHY_MAX]);
 
 /* The same for one pid, which must be accepted. */
 void studio_start_one(struct studio *s, int32_t pid, uint32_t kinds, uint32_t seconds);

@@ -64,7 +64,7 @@ static const struct option options[] = {
 /* More than a plugin takes, so that it is the one to refuse. */
 #define MAX_PIDS 4096
 
-struct request {
+struct send_options {
 	const char *to;
 	int32_t pids[MAX_PIDS];
 	size_t n_pids;
@@ -78,7 +78,7 @@ struct request {
 	const char *uuid;
 };
 
-static int take_option(struct request *q, int option, const char *argument)
+static int take_option(struct send_options *q, int option, const char *argument)
 {
 	uint64_t number;
 	int64_t pid;
@@ -149,7 +149,7 @@ static int settle_start(const char *at, char *ret, size_t n)
 	return CLI_DONE;
 }
 
-static int settle_types(const struct request *q, int8_t *ret, size_t *ret_n)
+static int settle_types(const struct send_options *q, int8_t *ret, size_t *ret_n)
 {
 	*ret_n = 0;
 	if (q->n_type_names == 0)
@@ -200,9 +200,9 @@ static int await_endings(int fd, uint64_t delay_ns, uint32_t seconds)
 	return CLI_DONE;
 }
 
-static int send_start(struct request *q)
+static int send_start(struct send_options *q)
 {
-	char created[TIMESTAMP_MAX], start[EVENT_TS_MAX] = "";
+	char created[TIMESTAMP_MAX], start[REQUEST_TS_MAX] = "";
 	CLEANUP_FD int fd = -1;
 	int8_t types[MAX_TYPES * 3];
 	size_t n_types;
@@ -236,7 +236,7 @@ static int send_start(struct request *q)
 		fd, start_ns > now_ns ? (uint64_t) (start_ns - now_ns) : 0, q->seconds);
 }
 
-static int send_other(const struct request *q, enum wire_type type)
+static int send_other(const struct send_options *q, enum wire_type type)
 {
 	char created[TIMESTAMP_MAX];
 	struct wire_event event = { .type = type,
@@ -252,7 +252,7 @@ static int send_other(const struct request *q, enum wire_type type)
 
 int cmd_send(int argc, char **argv)
 {
-	struct request q = { .seconds = DEFAULT_SECONDS, .name = NULL, .uuid = "" };
+	struct send_options q = { .seconds = DEFAULT_SECONDS, .name = NULL, .uuid = "" };
 	const char *types = cli_env("POWERMEASURE_MONITOR_TYPES");
 	const char *what;
 	char address[300];

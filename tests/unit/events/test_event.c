@@ -41,8 +41,8 @@ static struct wire_event start_event(void)
 }
 
 static uint8_t message[32 * 1024];
-static struct event event;
-static char why[EVENT_WHY_MAX];
+static struct request event;
+static char why[REQUEST_WHY_MAX];
 
 static size_t encode(const struct wire_event *w)
 {
@@ -91,7 +91,7 @@ static void test_start(void **state)
 	assert_int_equal(decode(encode(&w)), 0);
 	assert_int_equal(message[0], 0x20);
 	assert_int_equal(message[1], 0);
-	assert_int_equal(event.kind, EVENT_START);
+	assert_int_equal(event.kind, REQUEST_START);
 	assert_string_equal(event.create_ts, "2026-11-22T10:28:37.376716");
 	assert_int_equal(event.n_pids, 3);
 	assert_memory_equal(event.pids, some_pids, sizeof(some_pids));
@@ -129,7 +129,7 @@ static void test_stop(void **state)
 	(void) state;
 	assert_int_equal(decode(encode(&w)), 0);
 	assert_int_equal(message[0], 0x21);
-	assert_int_equal(event.kind, EVENT_STOP);
+	assert_int_equal(event.kind, REQUEST_STOP);
 	assert_int_equal(event.n_pids, 2);
 	assert_int_equal(event.pids[1], 17);
 	w.n_pids = 0;
@@ -146,7 +146,7 @@ static void test_terminate(void **state)
 	(void) state;
 	assert_int_equal(decode(encode(&w)), 0);
 	assert_int_equal(message[0], 0x12);
-	assert_int_equal(event.kind, EVENT_TERMINATE);
+	assert_int_equal(event.kind, REQUEST_TERMINATE);
 	assert_true(event_is_for(&event, "ext_power_monitor_plugin", "other"));
 	assert_true(event_is_for(&event, "other", "4a0fca25-1935-472a-8674-58f22c3a32b3"));
 	assert_false(event_is_for(&event, "other", "other"));
@@ -258,20 +258,20 @@ static void test_type_names(void **state)
 
 static void test_limits(void **state)
 {
-	static int32_t pids[EVENT_MAX_PIDS + 1];
+	static int32_t pids[REQUEST_MAX_PIDS + 1];
 	static int8_t types[EVENT_MAX_TYPES + 1];
 	struct wire_event w = start_event();
 	char *large;
 
 	(void) state;
-	for (int i = 0; i <= EVENT_MAX_PIDS; i++)
+	for (int i = 0; i <= REQUEST_MAX_PIDS; i++)
 		pids[i] = i - 5; /* senseless ones are the sessions' business */
 	w.n_pids = 0;
 	expect_refusal(&w, "names no pids");
 	w.pids = pids;
-	w.n_pids = EVENT_MAX_PIDS;
+	w.n_pids = REQUEST_MAX_PIDS;
 	assert_int_equal(decode(encode(&w)), 0);
-	assert_int_equal(event.n_pids, EVENT_MAX_PIDS);
+	assert_int_equal(event.n_pids, REQUEST_MAX_PIDS);
 	assert_memory_equal(event.pids, pids, sizeof(event.pids));
 	w.n_pids++;
 	expect_refusal(&w, "1025 pids in one event, more than 1024");
@@ -298,10 +298,10 @@ static void test_texts(void **state)
 
 	(void) state;
 	memset(long_text, 'x', sizeof(long_text));
-	w.create_ts = (struct wire_text) { long_text, EVENT_TS_MAX - 1 };
+	w.create_ts = (struct wire_text) { long_text, REQUEST_TS_MAX - 1 };
 	assert_int_equal(decode(encode(&w)), 0);
-	assert_int_equal(strlen(event.create_ts), EVENT_TS_MAX - 1);
-	w.create_ts.n = EVENT_TS_MAX;
+	assert_int_equal(strlen(event.create_ts), REQUEST_TS_MAX - 1);
+	w.create_ts.n = REQUEST_TS_MAX;
 	assert_int_equal(decode(encode(&w)), 0);
 	assert_string_equal(event.create_ts, "");
 	w.create_ts = text("caf\xc3\xa9");
@@ -350,14 +350,14 @@ static void check_sane(int r)
 	}
 	assert_non_null(memchr(event.create_ts, '\0', sizeof(event.create_ts)));
 	switch (event.kind) {
-	case EVENT_START:
+	case REQUEST_START:
 		assert_true(event.kinds && (event.kinds & ~(CPU | GPU | DRAM)) == 0);
-		assert_in_range(event.n_pids, 1, EVENT_MAX_PIDS);
+		assert_in_range(event.n_pids, 1, REQUEST_MAX_PIDS);
 		break;
-	case EVENT_STOP:
-		assert_in_range(event.n_pids, 1, EVENT_MAX_PIDS);
+	case REQUEST_STOP:
+		assert_in_range(event.n_pids, 1, REQUEST_MAX_PIDS);
 		break;
-	case EVENT_TERMINATE:
+	case REQUEST_TERMINATE:
 		assert_non_null(memchr(event.name, '\0', sizeof(event.name)));
 		assert_non_null(memchr(event.uuid, '\0', sizeof(event.uuid)));
 		break;
@@ -452,7 +452,7 @@ static void test_wrong_unions(void **state)
 	message[0] = 0x12;
 	message[1] = 0xff;
 	assert_int_equal(decode(n), 0);
-	assert_int_equal(event.kind, EVENT_START);
+	assert_int_equal(event.kind, REQUEST_START);
 }
 
 /* ---- messages of others ----------------------------------------------------------------- */
@@ -460,7 +460,7 @@ static void test_wrong_unions(void **state)
 struct vector {
 	const char *name;
 	int result;
-	enum event_kind kind;
+	enum request_kind kind;
 	size_t n_pids;
 	uint32_t kinds; /* in the readme's numbering */
 	uint32_t seconds;
@@ -468,18 +468,18 @@ struct vector {
 };
 
 static const struct vector vectors[] = {
-	{ "image-received.bin", -ENOMSG, EVENT_START, 0, 0, 0, false },
-	{ "start-empty-start-ts.bin", 0, EVENT_START, 1, 0, 0, false },
-	{ "start-future-rfc3339.bin", 0, EVENT_START, 1, 0, 0, true },
-	{ "start-gpu-and-dram-5s.bin", 0, EVENT_START, 1, GPU | DRAM, 5, false },
-	{ "start-negative-pid.bin", 0, EVENT_START, 1, 0, 0, false },
-	{ "start-no-pids.bin", -EBADMSG, EVENT_START, 0, 0, 0, false },
-	{ "start-one-pid-all-10s.bin", 0, EVENT_START, 1, 0, 10, false },
-	{ "start-two-pids-cpu-forever.bin", 0, EVENT_START, 2, CPU, 0, false },
-	{ "stop-two-pids.bin", 0, EVENT_STOP, 2, 0, 0, false },
-	{ "terminate-all.bin", 0, EVENT_TERMINATE, 0, 0, 0, false },
-	{ "terminate-other.bin", 0, EVENT_TERMINATE, 0, 0, 0, false },
-	{ "terminate-power-by-name.bin", 0, EVENT_TERMINATE, 0, 0, 0, false },
+	{ "image-received.bin", -ENOMSG, REQUEST_START, 0, 0, 0, false },
+	{ "start-empty-start-ts.bin", 0, REQUEST_START, 1, 0, 0, false },
+	{ "start-future-rfc3339.bin", 0, REQUEST_START, 1, 0, 0, true },
+	{ "start-gpu-and-dram-5s.bin", 0, REQUEST_START, 1, GPU | DRAM, 5, false },
+	{ "start-negative-pid.bin", 0, REQUEST_START, 1, 0, 0, false },
+	{ "start-no-pids.bin", -EBADMSG, REQUEST_START, 0, 0, 0, false },
+	{ "start-one-pid-all-10s.bin", 0, REQUEST_START, 1, 0, 10, false },
+	{ "start-two-pids-cpu-forever.bin", 0, REQUEST_START, 2, CPU, 0, false },
+	{ "stop-two-pids.bin", 0, REQUEST_STOP, 2, 0, 0, false },
+	{ "terminate-all.bin", 0, REQUEST_TERMINATE, 0, 0, 0, false },
+	{ "terminate-other.bin", 0, REQUEST_TERMINATE, 0, 0, 0, false },
+	{ "terminate-power-by-name.bin", 0, REQUEST_TERMINATE, 0, 0, 0, false },
 };
 
 static void check_vector(const struct vector *v)
@@ -489,7 +489,7 @@ static void check_vector(const struct vector *v)
 
 	if (event.kind != v->kind)
 		fail_msg("%s: kind %d", v->name, (int) event.kind);
-	if (v->kind == EVENT_TERMINATE) {
+	if (v->kind == REQUEST_TERMINATE) {
 		bool ours = event_is_for(&event, name, uuid);
 
 		if (ours != (strcmp(v->name, "terminate-other.bin") != 0))
@@ -500,7 +500,7 @@ static void check_vector(const struct vector *v)
 		fail_msg("%s: %zu pids", v->name, event.n_pids);
 	if ((event.pids[0] < 0) != (strcmp(v->name, "start-negative-pid.bin") == 0))
 		fail_msg("%s: pid %d", v->name, (int) event.pids[0]);
-	if (v->kind != EVENT_START)
+	if (v->kind != REQUEST_START)
 		return;
 	if ((v->kinds && event.kinds != v->kinds) || (v->seconds && event.seconds != v->seconds) ||
 		(strstr(v->name, "forever") && event.seconds != 0))

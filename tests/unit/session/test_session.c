@@ -80,7 +80,7 @@ static const char *ending_of(pid_t pid, size_t n)
 static void expect_refusal(
 	const int32_t *list, size_t n, uint32_t kinds, int error, const char *reason)
 {
-	char why[EVENT_WHY_MAX] = "";
+	char why[REQUEST_WHY_MAX] = "";
 	size_t accepted = 77;
 	int r = studio_start(&s, list, n, kinds, 10, &accepted, why);
 
@@ -285,7 +285,7 @@ static void test_phases(void **state)
 static void test_several_pids(void **state)
 {
 	const int32_t twice[] = { pids[0], pids[1], pids[0], pids[2] };
-	char why[EVENT_WHY_MAX];
+	char why[REQUEST_WHY_MAX];
 	size_t n;
 
 	(void) state;
@@ -309,7 +309,7 @@ static void test_stop(void **state)
 {
 	const int32_t both[] = { pids[0], pids[1] };
 	const int32_t list[] = { pids[1], getpid(), -4, 0x7ffffff0 };
-	char why[EVENT_WHY_MAX];
+	char why[REQUEST_WHY_MAX];
 	size_t n;
 
 	(void) state;
@@ -377,7 +377,7 @@ static void test_refusals(void **state)
 {
 	const int32_t bad[] = { 0, -1, INT32_MIN, 0x7ffffff0 };
 	const int32_t some[] = { 0x7ffffff0, pids[0], -7 };
-	char why[EVENT_WHY_MAX];
+	char why[REQUEST_WHY_MAX];
 	size_t n;
 
 	(void) state;
@@ -456,11 +456,11 @@ static void test_too_many_sessions(void **state)
 
 static void start_at(pid_t pid, int64_t wall_ns, uint32_t seconds)
 {
-	struct event *e = calloc(1, sizeof(*e));
-	char why[EVENT_WHY_MAX];
+	struct request *e = calloc(1, sizeof(*e));
+	char why[REQUEST_WHY_MAX];
 	size_t n;
 
-	e->kind = EVENT_START;
+	e->kind = REQUEST_START;
 	e->pids[0] = pid;
 	e->n_pids = 1;
 	e->kinds = CPU;
