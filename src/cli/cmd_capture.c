@@ -138,27 +138,27 @@ static int take_both(struct capture *c)
 
 /* ---- what capture.json says ------------------------------------------------------------- */
 
-static void put_seconds(struct json *j, const char *key, uint64_t ns)
+static void put_seconds(struct jw *j, const char *key, uint64_t ns)
 {
-	json_kv_micro(j, key, (int64_t) (ns / 1000));
+	jw_kv_micro(j, key, (int64_t) (ns / 1000));
 }
 
-static void put_readings(struct json *j, const struct capture *c)
+static void put_readings(struct jw *j, const struct capture *c)
 {
-	json_key(j, "readings");
-	json_open(j, '[');
+	jw_key(j, "readings");
+	jw_open(j, '[');
 	for (size_t i = 0; i < ARRAY_SIZE(c->moments); i++) {
 		const struct moment *m = &c->moments[i];
 		char text[TIMESTAMP_MAX];
 
 		timestamp_rfc3339(m->wall_ns, text, sizeof(text));
-		json_open(j, '{');
-		json_kv_string(j, "time", text);
+		jw_open(j, '{');
+		jw_kv_string(j, "time", text);
 		put_seconds(j, "at_s", m->t_ns - c->moments[0].t_ns);
 		put_seconds(j, "took_s", m->took_ns);
-		json_close(j, '}');
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
+	jw_close(j, ']');
 	put_seconds(j, "interval_s", c->moments[1].t_ns - c->moments[0].t_ns);
 }
 
@@ -172,73 +172,73 @@ static const char *public_id(const struct domain *d)
 	return blank ? blank + 1 : "";
 }
 
-static void put_domain(struct json *j, const struct one *one, size_t i)
+static void put_domain(struct jw *j, const struct one *one, size_t i)
 {
 	const struct domain *d = rig_domain(one->rig, i);
 
-	json_open(j, '{');
-	json_kv_string(j, "name", d->name);
-	json_kv_string(j, "kind", kind_name(d->kind));
-	json_kv_string(j, "scope", d->scope);
-	json_kv_string(j, "id", *public_id(d) ? public_id(d) : NULL);
+	jw_open(j, '{');
+	jw_kv_string(j, "name", d->name);
+	jw_kv_string(j, "kind", kind_name(d->kind));
+	jw_kv_string(j, "scope", d->scope);
+	jw_kv_string(j, "id", *public_id(d) ? public_id(d) : NULL);
 	put_seconds(j, "update_period_s", d->update_ns);
-	json_key(j, "readings");
-	json_open(j, '[');
+	jw_key(j, "readings");
+	jw_open(j, '[');
 	for (size_t k = 0; k < 2; k++) {
 		const struct reading *r = &one->readings[k][i];
 
-		json_open(j, '{');
-		json_kv_string(j, "error", r->error ? strerror(-r->error) : NULL);
-		json_kv_u64(j, "raw", r->error ? 0 : r->raw);
-		json_kv_micro(j, "power_w", r->error ? 0 : (int64_t) r->power_mw * 1000);
-		json_close(j, '}');
+		jw_open(j, '{');
+		jw_kv_string(j, "error", r->error ? strerror(-r->error) : NULL);
+		jw_kv_u64(j, "raw", r->error ? 0 : r->raw);
+		jw_kv_micro(j, "power_w", r->error ? 0 : (int64_t) r->power_mw * 1000);
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
-	json_close(j, '}');
+	jw_close(j, ']');
+	jw_close(j, '}');
 }
 
-static void put_sensors(struct json *j, const struct capture *c)
+static void put_sensors(struct jw *j, const struct capture *c)
 {
-	json_key(j, "sensors");
-	json_open(j, '[');
+	jw_key(j, "sensors");
+	jw_open(j, '[');
 	for (size_t i = 0; i < c->n_ones; i++) {
 		const struct one *one = &c->ones[i];
 		const struct rig_verdict *v = rig_verdict(one->rig, 0);
 
-		json_open(j, '{');
-		json_kv_string(j, "name", v->ops->name);
-		json_kv_bool(j, "usable", v->error == 0);
-		json_kv_string(j, "reason", v->why.reason[0] ? v->why.reason : NULL);
-		json_key(j, "domains");
-		json_open(j, '[');
+		jw_open(j, '{');
+		jw_kv_string(j, "name", v->ops->name);
+		jw_kv_bool(j, "usable", v->error == 0);
+		jw_kv_string(j, "reason", v->why.reason[0] ? v->why.reason : NULL);
+		jw_key(j, "domains");
+		jw_open(j, '[');
 		for (size_t d = 0; d < rig_n_domains(one->rig); d++)
 			put_domain(j, one, d);
-		json_close(j, ']');
-		json_close(j, '}');
+		jw_close(j, ']');
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
+	jw_close(j, ']');
 }
 
 static int write_json(struct capture *c)
 {
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 	struct utsname system;
 	int r;
 
-	json_open(&j, '{');
-	json_kv_u64(&j, "schema_version", SCHEMA_VERSION);
-	json_kv_string(&j, "program", "powermeasure " PM_VERSION);
+	jw_open(&j, '{');
+	jw_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	jw_kv_string(&j, "program", "powermeasure " PM_VERSION);
 	if (uname(&system) == 0) {
-		json_kv_string(&j, "kernel", system.release);
-		json_kv_string(&j, "machine", system.machine);
+		jw_kv_string(&j, "kernel", system.release);
+		jw_kv_string(&j, "machine", system.machine);
 	}
 	put_readings(&j, c);
-	json_kv_u64(&j, "files", c->copy.n_files);
-	json_kv_u64(&j, "moved", c->copy.n_later);
+	jw_kv_u64(&j, "files", c->copy.n_files);
+	jw_kv_u64(&j, "moved", c->copy.n_later);
 	copy_put_notes(&c->copy, &j);
 	put_sensors(&j, c);
-	json_close(&j, '}');
+	jw_close(&j, '}');
 	buf_char(&b, '\n');
 	/* Names of domains come from those of devices. */
 	if (b.data)

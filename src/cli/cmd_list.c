@@ -264,79 +264,79 @@ static void print_table(const struct host *host, const struct rig *rig, const st
 	}
 }
 
-static void put_domain(struct json *j, const struct rig *rig, size_t i, const struct look *l)
+static void put_domain(struct jw *j, const struct rig *rig, size_t i, const struct look *l)
 {
 	const struct domain *d = rig_domain(rig, i);
 	int parent = rig_parent(rig, i);
 
-	json_open(j, '{');
-	json_kv_string(j, "name", d->name);
-	json_kv_string(j, "kind", kind_name(d->kind));
-	json_kv_string(j, "scope", d->scope);
-	json_kv_string(j, "id", d->id[0] ? d->id : NULL);
-	json_kv_string(j, "parent", parent >= 0 ? rig_domain(rig, (size_t) parent)->name : NULL);
-	json_kv_bool(j, "counted", d->counted);
-	json_kv_string(j, "quality", rig_quality_name(d));
-	json_kv_string(j, "model", d->model[0] ? d->model : NULL);
-	json_key(j, "update_period_s");
+	jw_open(j, '{');
+	jw_kv_string(j, "name", d->name);
+	jw_kv_string(j, "kind", kind_name(d->kind));
+	jw_kv_string(j, "scope", d->scope);
+	jw_kv_string(j, "id", d->id[0] ? d->id : NULL);
+	jw_kv_string(j, "parent", parent >= 0 ? rig_domain(rig, (size_t) parent)->name : NULL);
+	jw_kv_bool(j, "counted", d->counted);
+	jw_kv_string(j, "quality", rig_quality_name(d));
+	jw_kv_string(j, "model", d->model[0] ? d->model : NULL);
+	jw_key(j, "update_period_s");
 	if (d->update_ns)
-		json_micro(j, (int64_t) (d->update_ns / 1000));
+		jw_micro(j, (int64_t) (d->update_ns / 1000));
 	else
-		json_null(j);
-	json_key(j, "power_w");
+		jw_null(j);
+	jw_key(j, "power_w");
 	if (l->known)
-		json_micro(j, (int64_t) l->power_uw);
+		jw_micro(j, (int64_t) l->power_uw);
 	else
-		json_null(j);
-	json_kv_string(j, "error", l->error && l->error != -EAGAIN ? strerror(-l->error) : NULL);
-	json_close(j, '}');
+		jw_null(j);
+	jw_kv_string(j, "error", l->error && l->error != -EAGAIN ? strerror(-l->error) : NULL);
+	jw_close(j, '}');
 }
 
-static void put_captured(struct json *j, const struct host *host)
+static void put_captured(struct jw *j, const struct host *host)
 {
 	if (!host->captured) {
-		json_kv_null(j, "captured");
+		jw_kv_null(j, "captured");
 		return;
 	}
-	json_key(j, "captured");
-	json_open(j, '{');
-	json_kv_string(j, "time", captured_time(host->captured));
-	json_kv_micro(j, "interval_s", (int64_t) (captured_interval_ns(host->captured) / 1000));
-	json_close(j, '}');
+	jw_key(j, "captured");
+	jw_open(j, '{');
+	jw_kv_string(j, "time", captured_time(host->captured));
+	jw_kv_micro(j, "interval_s", (int64_t) (captured_interval_ns(host->captured) / 1000));
+	jw_close(j, '}');
 }
 
 static void print_json(const struct host *host, const struct rig *rig, const struct look *looks,
 	const char *log_dir, bool in_place)
 {
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 
-	json_open(&j, '{');
-	json_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	jw_open(&j, '{');
+	jw_kv_u64(&j, "schema_version", SCHEMA_VERSION);
 	put_captured(&j, host);
-	json_key(&j, "sensors");
-	json_open(&j, '[');
+	jw_key(&j, "sensors");
+	jw_open(&j, '[');
 	for (size_t i = 0; i < rig_n_verdicts(rig); i++) {
 		const struct rig_verdict *v = rig_verdict(rig, i);
 
-		json_open(&j, '{');
-		json_kv_string(&j, "name", v->ops->name);
-		json_kv_bool(&j, "usable", v->error == 0);
-		json_kv_bool(&j, "used", v->used);
-		json_kv_string(&j, "reason", v->why.reason[0] ? v->why.reason : NULL);
-		json_kv_string(&j, "fix", v->why.fix[0] ? v->why.fix : NULL);
-		json_key(&j, "domains");
-		json_open(&j, '[');
+		jw_open(&j, '{');
+		jw_kv_string(&j, "name", v->ops->name);
+		jw_kv_bool(&j, "usable", v->error == 0);
+		jw_kv_bool(&j, "used", v->used);
+		jw_kv_string(&j, "reason", v->why.reason[0] ? v->why.reason : NULL);
+		jw_kv_string(&j, "fix", v->why.fix[0] ? v->why.fix : NULL);
+		jw_key(&j, "domains");
+		jw_open(&j, '[');
 		for (size_t d = 0; d < rig_n_domains(rig); d++)
 			if (strcmp(rig_domain(rig, d)->sensor, v->ops->name) == 0)
 				put_domain(&j, rig, d, &looks[d]);
-		json_close(&j, ']');
-		json_close(&j, '}');
+		jw_close(&j, ']');
+		jw_close(&j, '}');
 	}
-	json_close(&j, ']');
-	json_kv_string(&j, "log_dir", log_dir);
-	json_kv_bool(&j, "log_in_place", in_place);
-	json_close(&j, '}');
+	jw_close(&j, ']');
+	jw_kv_string(&j, "log_dir", log_dir);
+	jw_kv_bool(&j, "log_in_place", in_place);
+	jw_close(&j, '}');
 	puts(buf_text(&b));
 	buf_finish(&b);
 }

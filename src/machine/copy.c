@@ -250,26 +250,26 @@ int copy_take(struct copy *c, bool later)
 
 /* ---- the rest ----------------------------------------------------------------------------- */
 
-void copy_put_notes(const struct copy *c, struct json *j)
+void copy_put_notes(const struct copy *c, struct jw *j)
 {
 	const char *end = c->denied.data ? c->denied.data + c->denied.len : NULL;
 
-	json_key(j, "denied");
-	json_open(j, '[');
+	jw_key(j, "denied");
+	jw_open(j, '[');
 	for (const char *at = c->denied.data; at < end; at += strlen(at) + 1)
-		json_string(j, at);
-	json_close(j, ']');
-	json_key(j, "left_out");
-	json_open(j, '[');
+		jw_string(j, at);
+	jw_close(j, ']');
+	jw_key(j, "left_out");
+	jw_open(j, '[');
 	end = c->left_out.data ? c->left_out.data + c->left_out.len : NULL;
 	for (const char *at = c->left_out.data; at < end; at += strlen(at) + 1) {
-		json_open(j, '{');
-		json_kv_string(j, "path", at);
+		jw_open(j, '{');
+		jw_kv_string(j, "path", at);
 		at += strlen(at) + 1;
-		json_kv_string(j, "reason", at);
-		json_close(j, '}');
+		jw_kv_string(j, "reason", at);
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
+	jw_close(j, ']');
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

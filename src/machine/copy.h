@@ -29,7 +29,7 @@ int copy_take(struct copy *c, bool later);
 int copy_write(struct copy *c, const char *path, const struct buf *text);
 
 /* The keys "denied" and "left_out". */
-void copy_put_notes(const struct copy *c, struct json *j);
+void copy_put_notes(const struct copy *c, struct jw *j);
 
 /* remove: all that was written goes. */
 void copy_close(struct copy *c, const char *dir, bool remove);

@@ -115,79 +115,78 @@ int phase_report_add(struct phase_report *sum, const struct phase_report *r)
 
 /* ---- telling ---------------------------------------------------------------------------- */
 
-static void put_energy(
-	struct json *j, const char *key, const struct phase_energy *e, uint64_t count)
+static void put_energy(struct jw *j, const char *key, const struct phase_energy *e, uint64_t count)
 {
 	bool too_short = phase_is_too_short(e);
 
-	json_key(j, key);
+	jw_key(j, key);
 	if (!e->known) {
-		json_null(j);
+		jw_null(j);
 		return;
 	}
-	json_open(j, '{');
+	jw_open(j, '{');
 	if (too_short) {
-		json_kv_null(j, "energy_j");
-		json_kv_null(j, "each_j");
+		jw_kv_null(j, "energy_j");
+		jw_kv_null(j, "each_j");
 	} else {
-		json_kv_micro(j, "energy_j", (int64_t) e->energy.uj);
-		json_kv_real(j, "each_j", (double) e->energy.uj / 1e6 / (double) count);
+		jw_kv_micro(j, "energy_j", (int64_t) e->energy.uj);
+		jw_kv_real(j, "each_j", (double) e->energy.uj / 1e6 / (double) count);
 	}
-	json_kv_micro(j, "low_j", (int64_t) e->energy.low_uj);
-	json_kv_micro(j, "high_j", (int64_t) e->energy.high_uj);
-	json_kv_bool(j, "too_short", too_short);
-	json_key(j, "flags");
-	json_open(j, '[');
+	jw_kv_micro(j, "low_j", (int64_t) e->energy.low_uj);
+	jw_kv_micro(j, "high_j", (int64_t) e->energy.high_uj);
+	jw_kv_bool(j, "too_short", too_short);
+	jw_key(j, "flags");
+	jw_open(j, '[');
 	for (unsigned i = 0; i < FLAG_COUNT; i++)
 		if (e->flags & (1u << i))
-			json_string(j, flag_name(i));
-	json_close(j, ']');
-	json_close(j, '}');
+			jw_string(j, flag_name(i));
+	jw_close(j, ']');
+	jw_close(j, '}');
 }
 
-void phase_line_json(struct json *j, const struct phase_line *line, const char *targets)
+void phase_line_json(struct jw *j, const struct phase_line *line, const char *targets)
 {
-	json_kv_string(j, "name", line->name);
-	json_kv_u64(j, "count", line->count);
-	json_kv_u64(j, "unfinished", line->unfinished);
-	json_kv_micro(j, "elapsed_s", (int64_t) (line->on_ns / 1000));
-	json_kv_micro(j, "sum_s", (int64_t) (line->sum_ns / 1000));
-	json_key(j, targets);
-	json_open(j, '{');
+	jw_kv_string(j, "name", line->name);
+	jw_kv_u64(j, "count", line->count);
+	jw_kv_u64(j, "unfinished", line->unfinished);
+	jw_kv_micro(j, "elapsed_s", (int64_t) (line->on_ns / 1000));
+	jw_kv_micro(j, "sum_s", (int64_t) (line->sum_ns / 1000));
+	jw_key(j, targets);
+	jw_open(j, '{');
 	for (int k = KIND_CPU; k <= KIND_GPU; k++)
 		put_energy(j, kind_name((enum kind) k), &line->targets[k], line->count);
-	json_close(j, '}');
-	json_key(j, "whole_energy_j");
-	json_open(j, '{');
+	jw_close(j, '}');
+	jw_key(j, "whole_energy_j");
+	jw_open(j, '{');
 	for (int k = KIND_CPU; k < KIND_COUNT; k++)
 		put_energy(j, kind_name((enum kind) k), &line->whole[k], line->count);
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
-void phase_report_json(struct json *j, const struct phase_report *r, const char *targets)
+void phase_report_json(struct jw *j, const struct phase_report *r, const char *targets)
 {
 	const struct phase_troubles *t = &r->troubles;
 
-	json_key(j, "phases");
-	json_open(j, '[');
+	jw_key(j, "phases");
+	jw_open(j, '[');
 	for (size_t i = 0; i < r->n; i++) {
-		json_open(j, '{');
+		jw_open(j, '{');
 		phase_line_json(j, &r->lines[i], targets);
-		json_close(j, '}');
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
-	json_key(j, "phase_markers");
-	json_open(j, '{');
-	json_kv_u64(j, "unfinished", t->unfinished);
-	json_kv_u64(j, "stray_ends", t->stray_ends);
-	json_kv_u64(j, "misnested", t->misnested);
-	json_kv_u64(j, "lost", t->lost);
-	json_kv_u64(j, "late", t->late);
-	json_kv_u64(j, "rubbish", t->rubbish);
-	json_kv_u64(j, "threads_refused", t->refused);
-	json_kv_u64(j, "names_cut", t->cut);
-	json_kv_u64(j, "unnamed", t->unnamed);
-	json_close(j, '}');
+	jw_close(j, ']');
+	jw_key(j, "phase_markers");
+	jw_open(j, '{');
+	jw_kv_u64(j, "unfinished", t->unfinished);
+	jw_kv_u64(j, "stray_ends", t->stray_ends);
+	jw_kv_u64(j, "misnested", t->misnested);
+	jw_kv_u64(j, "lost", t->lost);
+	jw_kv_u64(j, "late", t->late);
+	jw_kv_u64(j, "rubbish", t->rubbish);
+	jw_kv_u64(j, "threads_refused", t->refused);
+	jw_kv_u64(j, "names_cut", t->cut);
+	jw_kv_u64(j, "unnamed", t->unnamed);
+	jw_close(j, '}');
 }
 
 size_t phase_report_troubles(const struct phase_report *r, char ret[PHASE_REPORT_SENTENCES][256])

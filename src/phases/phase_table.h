@@ -8,7 +8,7 @@
 #include "phases/phase_channel.h"
 #include "phases/phase_meter.h"
 
-struct json;
+struct jw;
 
 struct phase_line {
 	char name[64];
@@ -37,10 +37,10 @@ int phase_report_add(struct phase_report *sum, const struct phase_report *r);
 
 /* What is to be told of it as members of an open JSON object: "phases" and "phase_markers".
  * targets: "command_energy_j" or the like. */
-void phase_report_json(struct json *j, const struct phase_report *r, const char *targets);
+void phase_report_json(struct jw *j, const struct phase_report *r, const char *targets);
 
 /* One line of it, without its braces. */
-void phase_line_json(struct json *j, const struct phase_line *line, const char *targets);
+void phase_line_json(struct jw *j, const struct phase_line *line, const char *targets);
 
 /* Sentences about what went wrong with markers; returns how many, in ret[0 .. n). */
 #define PHASE_REPORT_SENTENCES 8

@@ -82,7 +82,7 @@ static void add_pair(struct element *e, const struct record *r, pid_t pid)
 		buf_str(&e->text, ", ");
 	}
 	buf_char(&e->text, '[');
-	json_put_micro(&e->text, (int64_t) r->power_uw);
+	jw_put_micro(&e->text, (int64_t) r->power_uw);
 	buf_printf(&e->text, ", \"%d\"]", (int) pid);
 }
 

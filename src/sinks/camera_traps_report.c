@@ -105,94 +105,94 @@ static struct process_sum *process_of(struct reports *state, const struct sessio
 
 /* ---- metadata --------------------------------------------------------------------------- */
 
-static void put_plugin(struct json *j, const struct sink *s, size_t plugin)
+static void put_plugin(struct jw *j, const struct sink *s, size_t plugin)
 {
 	const struct reports *state = s->state;
 	const struct plugin_sum *of = &state->sums.plugins[plugin];
 	static const enum kind devices[] = { KIND_CPU, KIND_GPU };
 
-	json_open(j, '{');
-	json_kv_string(j, "name", of->name);
-	json_key(j, "pids");
-	json_open(j, '[');
+	jw_open(j, '{');
+	jw_kv_string(j, "name", of->name);
+	jw_key(j, "pids");
+	jw_open(j, '[');
 	for (size_t i = 0; i < state->sums.n; i++) {
 		const struct process_sum *p = &state->sums.processes[i];
 
 		if (p->plugin == plugin && !p->pid_again)
-			json_i64(j, p->pid);
+			jw_i64(j, p->pid);
 	}
-	json_close(j, ']');
-	json_key(j, "devices_measured");
-	json_open(j, '[');
+	jw_close(j, ']');
+	jw_key(j, "devices_measured");
+	jw_open(j, '[');
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
 		if ((of->kinds & KIND_BIT(devices[i])) && s->options.sources[devices[i]])
-			json_string(j, kind_name(devices[i]));
-	json_close(j, ']');
-	json_kv_string(j, "command_line", of->command_line ? of->command_line : "");
-	json_close(j, '}');
+			jw_string(j, kind_name(devices[i]));
+	jw_close(j, ']');
+	jw_kv_string(j, "command_line", of->command_line ? of->command_line : "");
+	jw_close(j, '}');
 }
 
-static void put_plugins(struct json *j, const struct sink *s, const char *key, bool known)
+static void put_plugins(struct jw *j, const struct sink *s, const char *key, bool known)
 {
 	const struct reports *state = s->state;
 
-	json_key(j, key);
-	json_open(j, '[');
+	jw_key(j, key);
+	jw_open(j, '[');
 	for (size_t i = 0; i < state->sums.n_plugins; i++)
 		if (state->sums.plugins[i].known == known)
 			put_plugin(j, s, i);
-	json_close(j, ']');
+	jw_close(j, ']');
 }
 
 /* The readers know four names of tools, for the CPUs one of them for boards with rails; the real
  * sensors stand in the parameters. */
-static void put_tool(struct json *j, const struct sink *s, enum kind kind, const char *tool)
+static void put_tool(struct jw *j, const struct sink *s, enum kind kind, const char *tool)
 {
 	const char *source = s->options.sources[kind], *type = kind_name(kind);
 	char text[400];
 
 	if (source && strstr(source, "jetson"))
 		tool = "jtop";
-	json_open(j, '{');
-	json_kv_string(j, "device_type", type);
-	json_kv_string(j, "tool_name", tool);
+	jw_open(j, '{');
+	jw_kv_string(j, "device_type", type);
+	jw_kv_string(j, "tool_name", tool);
 	snprintf(text, sizeof(text), "powermeasure: %s", source ? source : "no sensor");
-	json_kv_string(j, "tool_params", text);
-	json_kv_string(j, "power_units", "watts");
+	jw_kv_string(j, "tool_params", text);
+	jw_kv_string(j, "power_units", "watts");
 	snprintf(text, sizeof(text), "%.360s/%s.json", s->options.path, type);
-	json_kv_string(j, "measurement_log_path", text);
-	json_close(j, '}');
+	jw_kv_string(j, "measurement_log_path", text);
+	jw_close(j, '}');
 }
 
-static void put_time(struct json *j, const char *key, int64_t wall_ns)
+static void put_time(struct jw *j, const char *key, int64_t wall_ns)
 {
 	char text[TIMESTAMP_MAX];
 
 	timestamp_rfc3339(wall_ns, text, sizeof(text));
-	json_kv_string(j, key, text);
+	jw_kv_string(j, key, text);
 }
 
 static int write_metadata(struct sink *s, bool sync)
 {
 	struct reports *state = s->state;
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 	int r = -ENOMEM;
 
-	json_open(&j, '{');
+	jw_open(&j, '{');
 	put_plugins(&j, s, "plugins", true);
 	put_plugins(&j, s, "other_processes", false);
-	json_key(&j, "tools");
-	json_open(&j, '{');
-	json_key(&j, "devices");
-	json_open(&j, '[');
+	jw_key(&j, "tools");
+	jw_open(&j, '{');
+	jw_key(&j, "devices");
+	jw_open(&j, '[');
 	put_tool(&j, s, KIND_CPU, "scaphandre");
 	put_tool(&j, s, KIND_GPU, "nvidia-smi");
-	json_close(&j, ']');
-	json_close(&j, '}');
+	jw_close(&j, ']');
+	jw_close(&j, '}');
 	put_time(&j, "start_time", state->start_wall_ns);
 	put_time(&j, "last_update_time", clock_wall_ns(&clock_system));
-	json_close(&j, '}');
+	jw_close(&j, '}');
 	buf_char(&b, '\n');
 	if (!b.failed)
 		r = atomicfile_write(s->options.path, state->metadata_name, b.data, b.len, sync);
@@ -220,22 +220,22 @@ static const char *quality_of(const struct sink *s, enum kind kind, const struct
 					      : "measured";
 }
 
-static void put_micro(struct json *j, const char *kind, const char *key, uint64_t value)
+static void put_micro(struct jw *j, const char *kind, const char *key, uint64_t value)
 {
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s_%s", kind, key);
-	json_kv_micro(j, name, (int64_t) value);
+	jw_kv_micro(j, name, (int64_t) value);
 }
 
 /* What no reader of old looks at: what stands behind a mean, where there is one. */
-static void put_more(struct json *j, const struct sink *s, enum kind kind, const struct amount *a)
+static void put_more(struct jw *j, const struct sink *s, enum kind kind, const struct amount *a)
 {
 	const char *name = kind_name(kind);
 	char key[64];
 
 	snprintf(key, sizeof(key), "%s_quality", name);
-	json_kv_string(j, key, quality_of(s, kind, a));
+	jw_kv_string(j, key, quality_of(s, kind, a));
 	if (!a->known)
 		return;
 	put_micro(j, name, "seconds", a->ns / NS_PER_US);
@@ -251,8 +251,8 @@ static void put_more(struct json *j, const struct sink *s, enum kind kind, const
 }
 
 /* The part that is the same for a process and a plugin: first what is read, then the rest. */
-static void put_amounts(struct json *j, const struct sink *s, uint32_t kinds,
-	const struct amount amounts[KIND_COUNT])
+static void put_amounts(
+	struct jw *j, const struct sink *s, uint32_t kinds, const struct amount amounts[KIND_COUNT])
 {
 	const struct amount *cpu = &amounts[KIND_CPU], *gpu = &amounts[KIND_GPU];
 	uint64_t cpu_uw = mean_uw(cpu->energy.uj, cpu->ns);
@@ -260,14 +260,14 @@ static void put_amounts(struct json *j, const struct sink *s, uint32_t kinds,
 
 	if ((kinds & KIND_BIT(KIND_CPU)) && cpu_uw < LEAST_UW)
 		cpu_uw = LEAST_UW;
-	json_kv_micro(j, "cpu_power_consumption", (int64_t) cpu_uw);
-	json_kv_micro(j, "gpu_power_consumption", (int64_t) gpu_uw);
+	jw_kv_micro(j, "cpu_power_consumption", (int64_t) cpu_uw);
+	jw_kv_micro(j, "gpu_power_consumption", (int64_t) gpu_uw);
 	for (int k = 0; k < KIND_COUNT; k++)
 		if (kinds & KIND_BIT(k))
 			put_more(j, s, (enum kind) k, &amounts[k]);
 }
 
-static void put_plugin_summary(struct json *j, const struct sink *s, size_t plugin)
+static void put_plugin_summary(struct jw *j, const struct sink *s, size_t plugin)
 {
 	const struct reports *state = s->state;
 	const struct plugin_sum *of = &state->sums.plugins[plugin];
@@ -283,70 +283,70 @@ static void put_plugin_summary(struct json *j, const struct sink *s, size_t plug
 		samples += state->sums.processes[i].samples;
 		n++;
 	}
-	json_open(j, '{');
-	json_kv_string(j, "plugin", of->name);
+	jw_open(j, '{');
+	jw_kv_string(j, "plugin", of->name);
 	put_amounts(j, s, of->kinds, amounts);
-	json_kv_u64(j, "samples", samples);
-	json_kv_u64(j, "processes", n);
-	json_close(j, '}');
+	jw_kv_u64(j, "samples", samples);
+	jw_kv_u64(j, "processes", n);
+	jw_close(j, '}');
 }
 
-static void put_plugin_summaries(struct json *j, const struct sink *s, const char *key, bool known)
+static void put_plugin_summaries(struct jw *j, const struct sink *s, const char *key, bool known)
 {
 	const struct reports *state = s->state;
 
-	json_key(j, key);
-	json_open(j, '[');
+	jw_key(j, key);
+	jw_open(j, '[');
 	for (size_t i = 0; i < state->sums.n_plugins; i++)
 		if (state->sums.plugins[i].known == known)
 			put_plugin_summary(j, s, i);
-	json_close(j, ']');
+	jw_close(j, ']');
 }
 
-static void put_second(struct json *j, const char *key, int64_t wall_ns)
+static void put_second(struct jw *j, const char *key, int64_t wall_ns)
 {
 	char text[TIMESTAMP_MAX];
 
 	timestamp_local_second(wall_ns, text, sizeof(text));
-	json_kv_string(j, key, text);
+	jw_kv_string(j, key, text);
 }
 
-static void put_process_summary(struct json *j, const struct sink *s, const struct process_sum *p)
+static void put_process_summary(struct jw *j, const struct sink *s, const struct process_sum *p)
 {
 	const struct reports *state = s->state;
 	struct amount amounts[KIND_COUNT];
 
 	for (int k = 0; k < KIND_COUNT; k++)
 		sums_of_process(p, (enum kind) k, &amounts[k]);
-	json_open(j, '{');
-	json_kv_i64(j, "pid", p->pid);
-	json_kv_string(j, "plugin_name", state->sums.plugins[p->plugin].name);
+	jw_open(j, '{');
+	jw_kv_i64(j, "pid", p->pid);
+	jw_kv_string(j, "plugin_name", state->sums.plugins[p->plugin].name);
 	put_second(j, "start_time", p->start_wall_ns);
 	put_second(j, "end_time", p->end_wall_ns ? p->end_wall_ns : clock_wall_ns(&clock_system));
 	put_amounts(j, s, p->kinds, amounts);
-	json_kv_u64(j, "samples", p->samples);
-	json_close(j, '}');
+	jw_kv_u64(j, "samples", p->samples);
+	jw_close(j, '}');
 }
 
 static int write_summary(struct sink *s)
 {
 	struct reports *state = s->state;
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 	int r = -ENOMEM;
 
-	json_open(&j, '{');
+	jw_open(&j, '{');
 	put_plugin_summaries(&j, s, "plugin power summary report", true);
-	json_key(&j, "pid power summary report");
-	json_open(&j, '[');
+	jw_key(&j, "pid power summary report");
+	jw_open(&j, '[');
 	for (size_t i = 0; i < state->sums.n; i++)
 		put_process_summary(&j, s, &state->sums.processes[i]);
-	json_close(&j, ']');
+	jw_close(&j, ']');
 	put_plugin_summaries(&j, s, "other power summary report", false);
-	json_kv_string(&j, "gpu_power_consumption_is",
+	jw_kv_string(&j, "gpu_power_consumption_is",
 		s->options.own_gpu ? "of the process" : "of the device");
-	json_kv_u64(&j, "schema_version", SUMMARY_VERSION);
-	json_close(&j, '}');
+	jw_kv_u64(&j, "schema_version", SUMMARY_VERSION);
+	jw_close(&j, '}');
 	buf_char(&b, '\n');
 	if (!b.failed)
 		r = atomicfile_write(s->options.path, SUMMARY_NAME, b.data, b.len, true);

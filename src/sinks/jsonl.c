@@ -87,14 +87,14 @@ static int jsonl_open(struct sink *s, char *ret_why, size_t n)
 	return 0;
 }
 
-static void put_flags(struct json *j, unsigned flags)
+static void put_flags(struct jw *j, unsigned flags)
 {
-	json_key(j, "flags");
-	json_open(j, '[');
+	jw_key(j, "flags");
+	jw_open(j, '[');
 	for (unsigned i = 0; i < FLAG_COUNT; i++)
 		if (flags & (1u << i))
-			json_string(j, flag_name(i));
-	json_close(j, ']');
+			jw_string(j, flag_name(i));
+	jw_close(j, ']');
 }
 
 static const char *name_of(const struct record *r)
@@ -114,14 +114,14 @@ static const char *name_of(const struct record *r)
 }
 
 /* What all lines begin with. */
-static void put_when(struct json *j, const struct record *r)
+static void put_when(struct jw *j, const struct record *r)
 {
 	char time[TIMESTAMP_MAX];
 
 	timestamp_rfc3339(r->wall_ns, time, sizeof(time));
-	json_kv_string(j, "time", time);
-	json_kv_u64(j, "t_ns", r->t_ns);
-	json_kv_u64(j, "interval_ns", r->interval_ns);
+	jw_kv_string(j, "time", time);
+	jw_kv_u64(j, "t_ns", r->t_ns);
+	jw_kv_u64(j, "interval_ns", r->interval_ns);
 }
 
 static void end_line(struct sink *s, size_t before)
@@ -144,18 +144,18 @@ static void write_phases(struct sink *s, const struct record *r)
 	struct jsonl *state = s->state;
 
 	for (size_t i = 0; i < r->phases->n; i++) {
-		struct json j = JSON_INIT(&state->waiting);
+		struct jw j = JW_INIT(&state->waiting);
 		size_t before = state->waiting.len;
 
-		json_open(&j, '{');
+		jw_open(&j, '{');
 		put_when(&j, r);
-		json_kv_i64(&j, "pid", r->pid);
-		json_kv_string(&j, "process", r->name);
-		json_key(&j, "phase");
-		json_open(&j, '{');
+		jw_kv_i64(&j, "pid", r->pid);
+		jw_kv_string(&j, "process", r->name);
+		jw_key(&j, "phase");
+		jw_open(&j, '{');
 		phase_line_json(&j, &r->phases->lines[i], "process_energy_j");
-		json_close(&j, '}');
-		json_close(&j, '}');
+		jw_close(&j, '}');
+		jw_close(&j, '}');
 		end_line(s, before);
 	}
 }
@@ -163,7 +163,7 @@ static void write_phases(struct sink *s, const struct record *r)
 static void jsonl_write(struct sink *s, const struct record *r)
 {
 	struct jsonl *state = s->state;
-	struct json j = JSON_INIT(&state->waiting);
+	struct jw j = JW_INIT(&state->waiting);
 	size_t before = state->waiting.len;
 
 	if (s->health.gone)
@@ -176,28 +176,28 @@ static void jsonl_write(struct sink *s, const struct record *r)
 		write_phases(s, r);
 		return;
 	}
-	json_open(&j, '{');
+	jw_open(&j, '{');
 	put_when(&j, r);
-	json_kv_string(&j, "sensor", r->domain->sensor);
-	json_kv_string(&j, "domain", r->domain->name);
-	json_kv_string(&j, "kind", kind_name(r->kind));
-	json_kv_string(&j, "scope", r->domain->scope);
-	json_kv_bool(&j, "counted", r->domain->counted);
-	json_key(&j, "pid");
+	jw_kv_string(&j, "sensor", r->domain->sensor);
+	jw_kv_string(&j, "domain", r->domain->name);
+	jw_kv_string(&j, "kind", kind_name(r->kind));
+	jw_kv_string(&j, "scope", r->domain->scope);
+	jw_kv_bool(&j, "counted", r->domain->counted);
+	jw_key(&j, "pid");
 	if (r->who == WHO_PROCESS && r->pid) /* a control group has none */
-		json_i64(&j, r->pid);
+		jw_i64(&j, r->pid);
 	else
-		json_null(&j);
-	json_kv_string(&j, "name", name_of(r));
-	json_kv_u64(&j, "energy_uj", r->energy.uj);
-	json_kv_u64(&j, "low_uj", r->energy.low_uj);
-	json_kv_u64(&j, "high_uj", r->energy.high_uj);
-	json_kv_micro(&j, "power_w", (int64_t) r->power_uw);
+		jw_null(&j);
+	jw_kv_string(&j, "name", name_of(r));
+	jw_kv_u64(&j, "energy_uj", r->energy.uj);
+	jw_kv_u64(&j, "low_uj", r->energy.low_uj);
+	jw_kv_u64(&j, "high_uj", r->energy.high_uj);
+	jw_kv_micro(&j, "power_w", (int64_t) r->power_uw);
 	put_flags(&j, r->flags);
-	json_kv_string(&j, "attribution", r->attribution);
+	jw_kv_string(&j, "attribution", r->attribution);
 	if (r->domain->model[0])
-		json_kv_string(&j, "model", r->domain->model);
-	json_close(&j, '}');
+		jw_kv_string(&j, "model", r->domain->model);
+	jw_close(&j, '}');
 	end_line(s, before);
 }
 

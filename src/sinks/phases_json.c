@@ -40,21 +40,21 @@ static int phases_open(struct sink *s, char *ret_why, size_t n)
 
 static void put(struct buf *b, const struct record *r)
 {
-	struct json j = JSON_INIT(b);
+	struct jw j = JW_INIT(b);
 	char start[TIMESTAMP_MAX], end[TIMESTAMP_MAX];
 
 	timestamp_rfc3339(r->session->start_wall_ns, start, sizeof(start));
 	timestamp_rfc3339(r->session->end_wall_ns, end, sizeof(end));
-	json_open(&j, '{');
-	json_kv_u64(&j, "schema_version", 1);
-	json_kv_i64(&j, "pid", r->pid);
-	json_kv_string(&j, "name", r->name);
-	json_kv_string(&j, "start_time", start);
-	json_kv_string(&j, "end_time", end);
-	json_kv_micro(&j, "elapsed_s", (int64_t) (r->interval_ns / 1000));
-	json_kv_string(&j, "ending", r->session->ending);
+	jw_open(&j, '{');
+	jw_kv_u64(&j, "schema_version", 1);
+	jw_kv_i64(&j, "pid", r->pid);
+	jw_kv_string(&j, "name", r->name);
+	jw_kv_string(&j, "start_time", start);
+	jw_kv_string(&j, "end_time", end);
+	jw_kv_micro(&j, "elapsed_s", (int64_t) (r->interval_ns / 1000));
+	jw_kv_string(&j, "ending", r->session->ending);
 	phase_report_json(&j, r->phases, "process_energy_j");
-	json_close(&j, '}');
+	jw_close(&j, '}');
 	buf_char(b, '\n');
 }
 

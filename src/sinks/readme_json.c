@@ -32,7 +32,7 @@ static int note_sources(const struct sink *s, char *ret_note, size_t n)
 	struct jsonfile *f;
 	struct logkey last;
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 	char key[64];
 	int r = jsonfile_open(&f, s->options.path, "sources", '{', ret_note, n);
 
@@ -40,11 +40,11 @@ static int note_sources(const struct sink *s, char *ret_note, size_t n)
 		return r;
 	logkey_begin(&last, jsonfile_last_key(f));
 	logkey_next(&last, clock_wall_ns(&clock_system), key, sizeof(key));
-	json_key(&j, key);
-	json_open(&j, '{');
+	jw_key(&j, key);
+	jw_open(&j, '{');
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		json_kv_string(&j, kind_name(kinds[i]), s->options.sources[kinds[i]]);
-	json_close(&j, '}');
+		jw_kv_string(&j, kind_name(kinds[i]), s->options.sources[kinds[i]]);
+	jw_close(&j, '}');
 	jsonfile_add(f, key, buf_text(&b), b.len);
 	r = jsonfile_flush(f);
 	if (r < 0)
@@ -92,16 +92,16 @@ static int which_log(const struct record *r)
 static void put_entry(struct buf *b, const char *key, const struct record *r)
 {
 	buf_reset(b);
-	json_put_string(b, key, strlen(key));
+	jw_put_string(b, key, strlen(key));
 	buf_str(b, ": ");
 	if (r->who != WHO_PROCESS) {
-		json_put_micro(b, (int64_t) r->power_uw);
+		jw_put_micro(b, (int64_t) r->power_uw);
 		return;
 	}
 	buf_char(b, '[');
-	json_put_micro(b, (int64_t) r->power_uw);
+	jw_put_micro(b, (int64_t) r->power_uw);
 	buf_printf(b, ", \"%d\", ", (int) r->pid);
-	json_put_string(b, r->name, strlen(r->name));
+	jw_put_string(b, r->name, strlen(r->name));
 	buf_char(b, ']');
 }
 

@@ -7,7 +7,7 @@
 
 #include "util/utf8.h"
 
-void json_put_string(struct buf *b, const char *text, size_t n)
+void jw_put_string(struct buf *b, const char *text, size_t n)
 {
 	const unsigned char *s = (const unsigned char *) text;
 	size_t done = 0;
@@ -45,7 +45,7 @@ void json_put_string(struct buf *b, const char *text, size_t n)
 	buf_char(b, '"');
 }
 
-void json_put_micro(struct buf *b, int64_t value)
+void jw_put_micro(struct buf *b, int64_t value)
 {
 	uint64_t abs = value < 0 ? -(uint64_t) value : (uint64_t) value;
 
@@ -53,101 +53,101 @@ void json_put_micro(struct buf *b, int64_t value)
 		b, "%s%" PRIu64 ".%06" PRIu64, value < 0 ? "-" : "", abs / 1000000, abs % 1000000);
 }
 
-static void before_value(struct json *j)
+static void before_value(struct jw *j)
 {
 	if (j->comma)
 		buf_str(j->out, ", ");
 	j->comma = true;
 }
 
-void json_open(struct json *j, char bracket)
+void jw_open(struct jw *j, char bracket)
 {
 	before_value(j);
 	buf_char(j->out, bracket);
 	j->comma = false;
 }
 
-void json_close(struct json *j, char bracket)
+void jw_close(struct jw *j, char bracket)
 {
 	buf_char(j->out, bracket);
 	j->comma = true;
 }
 
-void json_key(struct json *j, const char *key)
+void jw_key(struct jw *j, const char *key)
 {
 	before_value(j);
-	json_put_string(j->out, key, strlen(key));
+	jw_put_string(j->out, key, strlen(key));
 	buf_str(j->out, ": ");
 	j->comma = false;
 }
 
-void json_string(struct json *j, const char *text)
+void jw_string(struct jw *j, const char *text)
 {
 	if (!text) {
-		json_null(j);
+		jw_null(j);
 		return;
 	}
 	before_value(j);
-	json_put_string(j->out, text, strlen(text));
+	jw_put_string(j->out, text, strlen(text));
 }
 
-void json_u64(struct json *j, uint64_t value)
+void jw_u64(struct jw *j, uint64_t value)
 {
 	before_value(j);
 	buf_printf(j->out, "%" PRIu64, value);
 }
 
-void json_i64(struct json *j, int64_t value)
+void jw_i64(struct jw *j, int64_t value)
 {
 	before_value(j);
 	buf_printf(j->out, "%" PRId64, value);
 }
 
-void json_micro(struct json *j, int64_t value)
+void jw_micro(struct jw *j, int64_t value)
 {
 	before_value(j);
-	json_put_micro(j->out, value);
+	jw_put_micro(j->out, value);
 }
 
-void json_bool(struct json *j, bool value)
+void jw_bool(struct jw *j, bool value)
 {
 	before_value(j);
 	buf_str(j->out, value ? "true" : "false");
 }
 
-void json_null(struct json *j)
+void jw_null(struct jw *j)
 {
 	before_value(j);
 	buf_str(j->out, "null");
 }
 
-void json_kv_string(struct json *j, const char *key, const char *text)
+void jw_kv_string(struct jw *j, const char *key, const char *text)
 {
-	json_key(j, key);
-	json_string(j, text);
+	jw_key(j, key);
+	jw_string(j, text);
 }
 
-void json_kv_u64(struct json *j, const char *key, uint64_t value)
+void jw_kv_u64(struct jw *j, const char *key, uint64_t value)
 {
-	json_key(j, key);
-	json_u64(j, value);
+	jw_key(j, key);
+	jw_u64(j, value);
 }
 
-void json_kv_i64(struct json *j, const char *key, int64_t value)
+void jw_kv_i64(struct jw *j, const char *key, int64_t value)
 {
-	json_key(j, key);
-	json_i64(j, value);
+	jw_key(j, key);
+	jw_i64(j, value);
 }
 
-void json_kv_micro(struct json *j, const char *key, int64_t value)
+void jw_kv_micro(struct jw *j, const char *key, int64_t value)
 {
-	json_key(j, key);
-	json_micro(j, value);
+	jw_key(j, key);
+	jw_micro(j, value);
 }
 
-void json_kv_real(struct json *j, const char *key, double value)
+void jw_kv_real(struct jw *j, const char *key, double value)
 {
-	json_key(j, key);
+	jw_key(j, key);
 	before_value(j);
 	if (isfinite(value))
 		buf_printf(j->out, "%.12g", value);
@@ -155,14 +155,14 @@ void json_kv_real(struct json *j, const char *key, double value)
 		buf_str(j->out, "null");
 }
 
-void json_kv_bool(struct json *j, const char *key, bool value)
+void jw_kv_bool(struct jw *j, const char *key, bool value)
 {
-	json_key(j, key);
-	json_bool(j, value);
+	jw_key(j, key);
+	jw_bool(j, value);
 }
 
-void json_kv_null(struct json *j, const char *key)
+void jw_kv_null(struct jw *j, const char *key)
 {
-	json_key(j, key);
-	json_null(j);
+	jw_key(j, key);
+	jw_null(j);
 }

@@ -15,36 +15,36 @@
 
 /* Appends text as a JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD, one for
  * each maximal broken part, so that the result is always valid JSON. */
-void json_put_string(struct buf *b, const char *text, size_t n);
+void jw_put_string(struct buf *b, const char *text, size_t n);
 
 /* Appends value / 10^6 with a point and six decimals: microwatts as watts, microjoules as joules. */
-void json_put_micro(struct buf *b, int64_t value);
+void jw_put_micro(struct buf *b, int64_t value);
 
 /* A writer that knows when a comma is due. */
-struct json {
+struct jw {
 	struct buf *out;
 	bool comma;
 };
 
-#define JSON_INIT(b) ((struct json) { .out = (b) })
+#define JW_INIT(b) ((struct jw) { .out = (b) })
 
-void json_open(struct json *j, char bracket);  /* '{' or '[' */
-void json_close(struct json *j, char bracket); /* '}' or ']' */
-void json_key(struct json *j, const char *key);
-void json_string(struct json *j, const char *text); /* NULL writes null */
-void json_u64(struct json *j, uint64_t value);
-void json_i64(struct json *j, int64_t value);
-void json_micro(struct json *j, int64_t value);
-void json_bool(struct json *j, bool value);
-void json_null(struct json *j);
+void jw_open(struct jw *j, char bracket);  /* '{' or '[' */
+void jw_close(struct jw *j, char bracket); /* '}' or ']' */
+void jw_key(struct jw *j, const char *key);
+void jw_string(struct jw *j, const char *text); /* NULL writes null */
+void jw_u64(struct jw *j, uint64_t value);
+void jw_i64(struct jw *j, int64_t value);
+void jw_micro(struct jw *j, int64_t value);
+void jw_bool(struct jw *j, bool value);
+void jw_null(struct jw *j);
 
 /* Key and value in one. */
-void json_kv_string(struct json *j, const char *key, const char *text);
-void json_kv_u64(struct json *j, const char *key, uint64_t value);
-void json_kv_i64(struct json *j, const char *key, int64_t value);
-void json_kv_micro(struct json *j, const char *key, int64_t value);
-void json_kv_real(struct json *j, const char *key, double value); /* null if not finite */
-void json_kv_bool(struct json *j, const char *key, bool value);
-void json_kv_null(struct json *j, const char *key);
+void jw_kv_string(struct jw *j, const char *key, const char *text);
+void jw_kv_u64(struct jw *j, const char *key, uint64_t value);
+void jw_kv_i64(struct jw *j, const char *key, int64_t value);
+void jw_kv_micro(struct jw *j, const char *key, int64_t value);
+void jw_kv_real(struct jw *j, const char *key, double value); /* null if not finite */
+void jw_kv_bool(struct jw *j, const char *key, bool value);
+void jw_kv_null(struct jw *j, const char *key);
 
 #endif

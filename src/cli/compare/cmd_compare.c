@@ -205,52 +205,52 @@ static void print_line(const struct line *line, double limit, FILE *out)
 	fputc('\n', out);
 }
 
-static void put_line(struct json *j, const struct line *line)
+static void put_line(struct jw *j, const struct line *line)
 {
-	json_open(j, '{');
-	json_kv_string(j, "name", line->new->name);
-	json_kv_string(j, "verdict", verdict_of(line));
+	jw_open(j, '{');
+	jw_kv_string(j, "name", line->new->name);
+	jw_kv_string(j, "verdict", verdict_of(line));
 	comparison_json_ratio(j, &line->ratio);
 	comparison_json_kinds(j, line->kinds);
-	json_kv_real(j, "old_energy_j", compared_mean_j(line->old, line->kinds));
-	json_kv_real(j, "new_energy_j", compared_mean_j(line->new, line->kinds));
-	json_kv_u64(j, "old_runs", line->old->n_runs);
-	json_kv_u64(j, "new_runs", line->new->n_runs);
-	json_kv_bool(j, "exceeds", line->exceeds);
-	json_close(j, '}');
+	jw_kv_real(j, "old_energy_j", compared_mean_j(line->old, line->kinds));
+	jw_kv_real(j, "new_energy_j", compared_mean_j(line->new, line->kinds));
+	jw_kv_u64(j, "old_runs", line->old->n_runs);
+	jw_kv_u64(j, "new_runs", line->new->n_runs);
+	jw_kv_bool(j, "exceeds", line->exceeds);
+	jw_close(j, '}');
 }
 
 static void put_missing(
-	struct json *j, const char *key, const struct saved *s, const struct saved *in)
+	struct jw *j, const char *key, const struct saved *s, const struct saved *in)
 {
-	json_key(j, key);
-	json_open(j, '[');
+	jw_key(j, key);
+	jw_open(j, '[');
 	for (size_t i = 0; i < s->n; i++)
 		if (!find(s, in, i))
-			json_string(j, s->commands[i].name);
-	json_close(j, ']');
+			jw_string(j, s->commands[i].name);
+	jw_close(j, ']');
 }
 
 static void print_json(const struct verdicts *v, FILE *out)
 {
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 
-	json_open(&j, '{');
+	jw_open(&j, '{');
 	report_json_head(&j);
 	if (v->limit >= 0)
-		json_kv_real(&j, "fail_above", v->limit);
+		jw_kv_real(&j, "fail_above", v->limit);
 	else
-		json_kv_null(&j, "fail_above");
-	json_key(&j, "commands");
-	json_open(&j, '[');
+		jw_kv_null(&j, "fail_above");
+	jw_key(&j, "commands");
+	jw_open(&j, '[');
 	for (size_t i = 0; i < v->n; i++)
 		put_line(&j, &v->lines[i]);
-	json_close(&j, ']');
+	jw_close(&j, ']');
 	put_missing(&j, "only_old", &v->old, &v->new);
 	put_missing(&j, "only_new", &v->new, &v->old);
 	report_json_warnings(&j, &v->warnings);
-	json_close(&j, '}');
+	jw_close(&j, '}');
 	report_json_print(&b, out);
 	buf_finish(&b);
 }

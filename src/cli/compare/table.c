@@ -159,43 +159,43 @@ void comparison_text(const struct comparison *c, FILE *out)
 	}
 }
 
-void comparison_json_ratio(struct json *j, const struct ratio *r)
+void comparison_json_ratio(struct jw *j, const struct ratio *r)
 {
 	if (r->known) {
-		json_kv_real(j, "ratio", r->ratio);
-		json_kv_real(j, "low", r->low);
-		json_kv_real(j, "high", r->high);
+		jw_kv_real(j, "ratio", r->ratio);
+		jw_kv_real(j, "low", r->low);
+		jw_kv_real(j, "high", r->high);
 	} else {
-		json_kv_null(j, "ratio");
-		json_kv_null(j, "low");
-		json_kv_null(j, "high");
+		jw_kv_null(j, "ratio");
+		jw_kv_null(j, "low");
+		jw_kv_null(j, "high");
 	}
-	json_kv_bool(j, "scatter_known", r->scatter_known);
+	jw_kv_bool(j, "scatter_known", r->scatter_known);
 }
 
-void comparison_json_kinds(struct json *j, uint32_t kinds)
+void comparison_json_kinds(struct jw *j, uint32_t kinds)
 {
-	json_key(j, "kinds");
-	json_open(j, '[');
+	jw_key(j, "kinds");
+	jw_open(j, '[');
 	for (int k = 0; k < COMPARED_KINDS; k++)
 		if (kinds & KIND_BIT(k))
-			json_string(j, kind_name((enum kind) k));
-	json_close(j, ']');
+			jw_string(j, kind_name((enum kind) k));
+	jw_close(j, ']');
 }
 
-void comparison_json(struct json *j, const struct comparison *c)
+void comparison_json(struct jw *j, const struct comparison *c)
 {
-	json_key(j, "comparison");
-	json_open(j, '[');
+	jw_key(j, "comparison");
+	jw_open(j, '[');
 	for (size_t i = 0; c->known && i < c->n; i++) {
 		if (i == c->base)
 			continue;
-		json_open(j, '{');
-		json_kv_string(j, "name", c->commands[i].name);
-		json_kv_string(j, "base", c->commands[c->base].name);
+		jw_open(j, '{');
+		jw_kv_string(j, "name", c->commands[i].name);
+		jw_kv_string(j, "base", c->commands[c->base].name);
 		comparison_json_ratio(j, &c->ratios[i]);
 		comparison_json_kinds(j, c->kinds);
-		json_close(j, '}');
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
+	jw_close(j, ']');
 }

@@ -23,7 +23,7 @@ void comparison_finish(struct comparison *c);
 void comparison_text(const struct comparison *c, FILE *out);
 
 /* As a member of an open object. */
-void comparison_json(struct json *j, const struct comparison *c);
+void comparison_json(struct jw *j, const struct comparison *c);
 
 /* A ratio with its half width: "1.83 +- 0.05", and with a sign for it of one's own. */
 void comparison_format(const struct ratio *r, const char *sign, char *ret, size_t n);
@@ -32,9 +32,9 @@ void comparison_format(const struct ratio *r, const char *sign, char *ret, size_
 void comparison_kinds(uint32_t kinds, char *ret, size_t n);
 
 /* As members: "ratio", "low", "high", and "scatter_known". */
-void comparison_json_ratio(struct json *j, const struct ratio *r);
+void comparison_json_ratio(struct jw *j, const struct ratio *r);
 
 /* As a member "kinds". */
-void comparison_json_kinds(struct json *j, uint32_t kinds);
+void comparison_json_kinds(struct jw *j, uint32_t kinds);
 
 #endif

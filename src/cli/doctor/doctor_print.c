@@ -52,67 +52,67 @@ static void print_finding(const struct doctor *d, const struct doctor_finding *f
 		printf("%-13s would give: %s\n", "", f->gives);
 }
 
-static void put_person(struct json *j, const struct doctor_person *p)
+static void put_person(struct jw *j, const struct doctor_person *p)
 {
-	json_key(j, "user");
-	json_open(j, '{');
-	json_kv_u64(j, "uid", geteuid());
-	json_kv_string(j, "name", p->name);
-	json_kv_string(j, "groups", p->groups);
-	json_kv_bool(j, "container", p->container);
-	json_kv_string(j, "capabilities", p->effective);
-	json_kv_string(j, "file_capabilities", p->permitted);
-	json_kv_bool(j, "nosuid", p->nosuid);
-	json_kv_string(j, "perf_event_paranoid", p->paranoid[0] ? p->paranoid : NULL);
-	json_close(j, '}');
+	jw_key(j, "user");
+	jw_open(j, '{');
+	jw_kv_u64(j, "uid", geteuid());
+	jw_kv_string(j, "name", p->name);
+	jw_kv_string(j, "groups", p->groups);
+	jw_kv_bool(j, "container", p->container);
+	jw_kv_string(j, "capabilities", p->effective);
+	jw_kv_string(j, "file_capabilities", p->permitted);
+	jw_kv_bool(j, "nosuid", p->nosuid);
+	jw_kv_string(j, "perf_event_paranoid", p->paranoid[0] ? p->paranoid : NULL);
+	jw_close(j, '}');
 }
 
-static void put_finding(struct json *j, const struct doctor_finding *f)
+static void put_finding(struct jw *j, const struct doctor_finding *f)
 {
 	const struct rig_verdict *v = f->verdict;
 
-	json_open(j, '{');
-	json_kv_string(j, "name", v->ops->name);
-	json_kv_bool(j, "used", f->used);
-	json_kv_bool(j, "usable", v->error == 0);
-	json_kv_string(j, "reason", v->why.reason[0] ? v->why.reason : NULL);
-	json_key(j, "denied");
-	json_open(j, '[');
+	jw_open(j, '{');
+	jw_kv_string(j, "name", v->ops->name);
+	jw_kv_bool(j, "used", f->used);
+	jw_kv_bool(j, "usable", v->error == 0);
+	jw_kv_string(j, "reason", v->why.reason[0] ? v->why.reason : NULL);
+	jw_key(j, "denied");
+	jw_open(j, '[');
 	for (size_t i = 0; i < f->n_denied; i++) {
 		const struct doctor_denied *n = &f->denied[i];
 		char mode[8];
 
 		snprintf(mode, sizeof(mode), "%04o", n->mode);
-		json_open(j, '{');
-		json_kv_string(j, "path", n->path);
-		json_kv_string(j, "owner", n->owner[0] ? n->owner : NULL);
-		json_kv_string(j, "group", n->owner[0] ? n->group : NULL);
-		json_kv_string(j, "mode", n->owner[0] ? mode : NULL);
-		json_kv_bool(j, "group_would_do", n->group_would_do);
-		json_close(j, '}');
+		jw_open(j, '{');
+		jw_kv_string(j, "path", n->path);
+		jw_kv_string(j, "owner", n->owner[0] ? n->owner : NULL);
+		jw_kv_string(j, "group", n->owner[0] ? n->group : NULL);
+		jw_kv_string(j, "mode", n->owner[0] ? mode : NULL);
+		jw_kv_bool(j, "group_would_do", n->group_would_do);
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
-	json_kv_string(j, "module", f->module[0] ? f->module_state : NULL);
-	json_kv_string(j, "fix", f->fix[0] ? f->fix : NULL);
-	json_kv_string(j, "would_give", f->gives[0] ? f->gives : NULL);
-	json_close(j, '}');
+	jw_close(j, ']');
+	jw_kv_string(j, "module", f->module[0] ? f->module_state : NULL);
+	jw_kv_string(j, "fix", f->fix[0] ? f->fix : NULL);
+	jw_kv_string(j, "would_give", f->gives[0] ? f->gives : NULL);
+	jw_close(j, '}');
 }
 
 void doctor_print_json(const struct doctor *d)
 {
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 
-	json_open(&j, '{');
-	json_kv_u64(&j, "schema_version", SCHEMA_VERSION);
-	json_kv_bool(&j, "measures", rig_measures(d->rig));
+	jw_open(&j, '{');
+	jw_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	jw_kv_bool(&j, "measures", rig_measures(d->rig));
 	put_person(&j, &d->person);
-	json_key(&j, "sensors");
-	json_open(&j, '[');
+	jw_key(&j, "sensors");
+	jw_open(&j, '[');
 	for (size_t i = 0; i < d->n; i++)
 		put_finding(&j, &d->findings[i]);
-	json_close(&j, ']');
-	json_close(&j, '}');
+	jw_close(&j, ']');
+	jw_close(&j, '}');
 	puts(buf_text(&b));
 	buf_finish(&b);
 }

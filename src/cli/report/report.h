@@ -10,7 +10,7 @@
 #include "cli/run/once.h"
 #include "util/buf.h"
 
-struct json; /* util/jw.h, whose names are partly those of jansson.h */
+struct jw; /* util/jw.h, whose names are partly those of jansson.h */
 
 #define REPORT_SCHEMA_VERSION 1
 #define REPORT_MAX_WARNINGS 32
@@ -76,9 +76,9 @@ void report_set_json(const struct run_set *set, FILE *out);
  * behind its figures, from statistics on; and a finished document, followed by a line's end. */
 void report_command_text(const struct run_report *r, FILE *out);
 void report_command_line(const struct run_report *r, FILE *out);
-void report_json_command(struct json *j, const struct run_report *r);
-void report_json_runs(struct json *j, const struct run_report *r);
-void report_json_head(struct json *j);
+void report_json_command(struct jw *j, const struct run_report *r);
+void report_json_runs(struct jw *j, const struct run_report *r);
+void report_json_head(struct jw *j);
 void report_json_print(const struct buf *b, FILE *out);
 
 /* The head of the columns that report_row() fills, and one row. asked: as in
@@ -96,12 +96,12 @@ void report_warnings(const struct warnings *w, FILE *out);
 void report_phases(const struct phase_report *r, const char *asked, FILE *out);
 void report_phases_warnings(struct warnings *w, const struct phase_report *r);
 void report_json_figures(
-	struct json *j, const struct rig *rig, const struct measurement *m, const char *asked);
-void report_json_one(struct json *j, const struct measurement *m);
-void report_json_sensors(struct json *j, const struct rig *rig, const struct measurement *m);
+	struct jw *j, const struct rig *rig, const struct measurement *m, const char *asked);
+void report_json_one(struct jw *j, const struct measurement *m);
+void report_json_sensors(struct jw *j, const struct rig *rig, const struct measurement *m);
 /* By how much of its energy each kind's scale, the same in all runs, may be off. */
-void report_json_scales(struct json *j, const struct rig *rig, const struct measurement *m);
-void report_json_warnings(struct json *j, const struct warnings *w);
-void report_json_rows(struct json *j, const struct run_row *rows, size_t n);
+void report_json_scales(struct jw *j, const struct rig *rig, const struct measurement *m);
+void report_json_warnings(struct jw *j, const struct warnings *w);
+void report_json_rows(struct jw *j, const struct run_row *rows, size_t n);
 
 #endif

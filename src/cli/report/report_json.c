@@ -7,27 +7,27 @@
 #include "cli/compare/spread.h"
 #include "util/jw.h"
 
-static void put_energy(struct json *j, const char *key, bool known, struct energy e)
+static void put_energy(struct jw *j, const char *key, bool known, struct energy e)
 {
-	json_key(j, key);
+	jw_key(j, key);
 	if (!known) {
-		json_null(j);
+		jw_null(j);
 		return;
 	}
-	json_open(j, '{');
-	json_kv_micro(j, "energy_j", (int64_t) e.uj);
-	json_kv_micro(j, "low_j", (int64_t) e.low_uj);
-	json_kv_micro(j, "high_j", (int64_t) e.high_uj);
-	json_close(j, '}');
+	jw_open(j, '{');
+	jw_kv_micro(j, "energy_j", (int64_t) e.uj);
+	jw_kv_micro(j, "low_j", (int64_t) e.low_uj);
+	jw_kv_micro(j, "high_j", (int64_t) e.high_uj);
+	jw_close(j, '}');
 }
 
 /* One figure of each kind; null where it is not known. */
 enum part { PART_ASKED, PART_IDLE, PART_OTHER, PART_TOOL };
 
-static void put_part(struct json *j, const char *key, const struct measurement *m, enum part part)
+static void put_part(struct jw *j, const char *key, const struct measurement *m, enum part part)
 {
-	json_key(j, key);
-	json_open(j, '{');
+	jw_key(j, key);
+	jw_open(j, '{');
 	for (int i = KIND_CPU; i <= KIND_GPU; i++) {
 		const struct kind_figures *k = &m->kinds[i];
 		uint64_t uj = part == PART_ASKED ? k->asked.uj
@@ -36,96 +36,96 @@ static void put_part(struct json *j, const char *key, const struct measurement *
 						 : k->other_uj;
 
 		if (part == PART_OTHER ? k->known : k->shared)
-			json_kv_micro(j, kind_name((enum kind) i), (int64_t) uj);
+			jw_kv_micro(j, kind_name((enum kind) i), (int64_t) uj);
 		else
-			json_kv_null(j, kind_name((enum kind) i));
+			jw_kv_null(j, kind_name((enum kind) i));
 	}
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
-static void put_range(struct json *j, const char *key, const struct measurement *m)
+static void put_range(struct jw *j, const char *key, const struct measurement *m)
 {
-	json_key(j, key);
-	json_open(j, '{');
+	jw_key(j, key);
+	jw_open(j, '{');
 	for (int i = KIND_CPU; i <= KIND_GPU; i++)
 		put_energy(j, kind_name((enum kind) i), m->kinds[i].shared, m->kinds[i].asked);
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
-static void put_watts(struct json *j, const struct measurement *m)
+static void put_watts(struct jw *j, const struct measurement *m)
 {
-	json_key(j, "power_w");
-	json_open(j, '{');
+	jw_key(j, "power_w");
+	jw_open(j, '{');
 	for (int i = 0; i < KIND_COUNT; i++) {
 		const struct kind_figures *k = &m->kinds[i];
 
-		json_key(j, kind_name((enum kind) i));
+		jw_key(j, kind_name((enum kind) i));
 		if (!k->known) {
-			json_null(j);
+			jw_null(j);
 			continue;
 		}
-		json_open(j, '{');
-		json_kv_micro(j, "mean", (int64_t) measurement_mean_uw(k->whole.uj, m->elapsed_ns));
+		jw_open(j, '{');
+		jw_kv_micro(j, "mean", (int64_t) measurement_mean_uw(k->whole.uj, m->elapsed_ns));
 		if (k->peak_uw)
-			json_kv_micro(j, "peak", (int64_t) k->peak_uw);
+			jw_kv_micro(j, "peak", (int64_t) k->peak_uw);
 		else
-			json_kv_null(j, "peak");
-		json_close(j, '}');
+			jw_kv_null(j, "peak");
+		jw_close(j, '}');
 	}
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
-static void put_domain(struct json *j, const struct domain *d, const struct domain_figures *f)
+static void put_domain(struct jw *j, const struct domain *d, const struct domain_figures *f)
 {
-	json_open(j, '{');
-	json_kv_string(j, "name", d->name);
-	json_kv_string(j, "kind", kind_name(d->kind));
-	json_kv_string(j, "sensor", d->sensor);
-	json_kv_string(j, "quality", rig_quality_name(d));
-	json_kv_bool(j, "counted", d->counted);
+	jw_open(j, '{');
+	jw_kv_string(j, "name", d->name);
+	jw_kv_string(j, "kind", kind_name(d->kind));
+	jw_kv_string(j, "sensor", d->sensor);
+	jw_kv_string(j, "quality", rig_quality_name(d));
+	jw_kv_bool(j, "counted", d->counted);
 	if (f->known) {
-		json_kv_micro(j, "energy_j", (int64_t) f->energy.uj);
-		json_kv_micro(j, "low_j", (int64_t) f->energy.low_uj);
-		json_kv_micro(j, "high_j", (int64_t) f->energy.high_uj);
+		jw_kv_micro(j, "energy_j", (int64_t) f->energy.uj);
+		jw_kv_micro(j, "low_j", (int64_t) f->energy.low_uj);
+		jw_kv_micro(j, "high_j", (int64_t) f->energy.high_uj);
 	} else {
-		json_kv_null(j, "energy_j");
-		json_kv_null(j, "low_j");
-		json_kv_null(j, "high_j");
+		jw_kv_null(j, "energy_j");
+		jw_kv_null(j, "low_j");
+		jw_kv_null(j, "high_j");
 	}
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
-static void put_machine(struct json *j, const struct rig *rig, const struct measurement *m)
+static void put_machine(struct jw *j, const struct rig *rig, const struct measurement *m)
 {
-	json_key(j, "machine_energy_j");
+	jw_key(j, "machine_energy_j");
 	if (!m->machine_known) {
-		json_null(j);
+		jw_null(j);
 		return;
 	}
-	json_open(j, '{');
-	json_kv_micro(j, "energy_j", (int64_t) m->machine.uj);
-	json_kv_micro(j, "low_j", (int64_t) m->machine.low_uj);
-	json_kv_micro(j, "high_j", (int64_t) m->machine.high_uj);
-	json_key(j, "domains");
-	json_open(j, '[');
+	jw_open(j, '{');
+	jw_kv_micro(j, "energy_j", (int64_t) m->machine.uj);
+	jw_kv_micro(j, "low_j", (int64_t) m->machine.low_uj);
+	jw_kv_micro(j, "high_j", (int64_t) m->machine.high_uj);
+	jw_key(j, "domains");
+	jw_open(j, '[');
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		if (m->domains[i].outermost)
-			json_string(j, rig_domain(rig, i)->name);
-	json_close(j, ']');
-	json_close(j, '}');
+			jw_string(j, rig_domain(rig, i)->name);
+	jw_close(j, ']');
+	jw_close(j, '}');
 }
 
 void report_json_figures(
-	struct json *j, const struct rig *rig, const struct measurement *m, const char *asked)
+	struct jw *j, const struct rig *rig, const struct measurement *m, const char *asked)
 {
 	char key[64];
 
-	json_kv_micro(j, "elapsed_s", (int64_t) (m->elapsed_ns / 1000));
-	json_key(j, "domains");
-	json_open(j, '[');
+	jw_kv_micro(j, "elapsed_s", (int64_t) (m->elapsed_ns / 1000));
+	jw_key(j, "domains");
+	jw_open(j, '[');
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		put_domain(j, rig_domain(rig, i), &m->domains[i]);
-	json_close(j, ']');
+	jw_close(j, ']');
 	put_machine(j, rig, m);
 	if (asked) {
 		snprintf(key, sizeof(key), "%s_energy_j", asked);
@@ -133,92 +133,92 @@ void report_json_figures(
 		snprintf(key, sizeof(key), "%s_energy_range_j", asked);
 		put_range(j, key, m);
 		snprintf(key, sizeof(key), "%s_cpu_s", asked);
-		json_kv_micro(j, key, (int64_t) (m->asked_cpu_ns / 1000));
+		jw_kv_micro(j, key, (int64_t) (m->asked_cpu_ns / 1000));
 	}
 	put_part(j, "idle_energy_j", m, PART_IDLE);
 	put_part(j, "other_energy_j", m, PART_OTHER);
 	put_watts(j, m);
-	json_key(j, "tool");
-	json_open(j, '{');
-	json_kv_micro(j, "cpu_s", (int64_t) (m->tool_cpu_ns / 1000));
+	jw_key(j, "tool");
+	jw_open(j, '{');
+	jw_kv_micro(j, "cpu_s", (int64_t) (m->tool_cpu_ns / 1000));
 	put_part(j, "energy_j", m, PART_TOOL);
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
-void report_json_one(struct json *j, const struct measurement *m)
+void report_json_one(struct jw *j, const struct measurement *m)
 {
-	json_kv_micro(j, "cpu_s", (int64_t) (m->asked_cpu_ns / 1000));
+	jw_kv_micro(j, "cpu_s", (int64_t) (m->asked_cpu_ns / 1000));
 	put_part(j, "energy_j", m, PART_ASKED);
 	put_range(j, "energy_range_j", m);
 }
 
-void report_json_sensors(struct json *j, const struct rig *rig, const struct measurement *m)
+void report_json_sensors(struct jw *j, const struct rig *rig, const struct measurement *m)
 {
-	json_key(j, "sensors");
-	json_open(j, '[');
+	jw_key(j, "sensors");
+	jw_open(j, '[');
 	for (size_t i = 0; i < rig_n_domains(rig); i++) {
 		const struct domain *d = rig_domain(rig, i);
 
 		if (!m->domains[i].known)
 			continue;
-		json_open(j, '{');
-		json_kv_string(j, "name", d->sensor);
-		json_kv_string(j, "kind", kind_name(d->kind));
-		json_kv_string(j, "scope", d->scope);
-		json_kv_string(j, "quality", rig_quality_name(d));
-		json_close(j, '}');
+		jw_open(j, '{');
+		jw_kv_string(j, "name", d->sensor);
+		jw_kv_string(j, "kind", kind_name(d->kind));
+		jw_kv_string(j, "scope", d->scope);
+		jw_kv_string(j, "quality", rig_quality_name(d));
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
+	jw_close(j, ']');
 }
 
-void report_json_warnings(struct json *j, const struct warnings *w)
+void report_json_warnings(struct jw *j, const struct warnings *w)
 {
-	json_key(j, "warnings");
-	json_open(j, '[');
+	jw_key(j, "warnings");
+	jw_open(j, '[');
 	for (size_t i = 0; i < w->n; i++)
-		json_string(j, w->text[i]);
-	json_close(j, ']');
+		jw_string(j, w->text[i]);
+	jw_close(j, ']');
 }
 
-void report_json_rows(struct json *j, const struct run_row *rows, size_t n)
+void report_json_rows(struct jw *j, const struct run_row *rows, size_t n)
 {
-	json_key(j, "intervals");
-	json_open(j, '[');
+	jw_key(j, "intervals");
+	jw_open(j, '[');
 	for (size_t i = 0; i < n; i++) {
 		const struct measurement *m = &rows[i].figures;
 
-		json_open(j, '{');
-		json_kv_micro(j, "end_s", (int64_t) (rows[i].end_ns / 1000));
-		json_kv_micro(j, "interval_s", (int64_t) (m->elapsed_ns / 1000));
+		jw_open(j, '{');
+		jw_kv_micro(j, "end_s", (int64_t) (rows[i].end_ns / 1000));
+		jw_kv_micro(j, "interval_s", (int64_t) (m->elapsed_ns / 1000));
 		put_watts(j, m);
 		put_part(j, "asked_energy_j", m, PART_ASKED);
-		json_close(j, '}');
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
+	jw_close(j, ']');
 }
 
-static void put_number(struct json *j, const char *key, double value)
+static void put_number(struct jw *j, const char *key, double value)
 {
-	json_kv_micro(j, key, (int64_t) llround(value * 1e6));
+	jw_kv_micro(j, key, (int64_t) llround(value * 1e6));
 }
 
-static void put_spread(struct json *j, const char *key, bool known, const struct spread *s)
+static void put_spread(struct jw *j, const char *key, bool known, const struct spread *s)
 {
-	json_key(j, key);
+	jw_key(j, key);
 	if (!known) {
-		json_null(j);
+		jw_null(j);
 		return;
 	}
-	json_open(j, '{');
+	jw_open(j, '{');
 	put_number(j, "mean", s->mean);
 	put_number(j, "sigma", s->sigma);
 	put_number(j, "median", s->median);
 	put_number(j, "min", s->min);
 	put_number(j, "max", s->max);
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
-static void put_statistics(struct json *j, const struct run_report *r)
+static void put_statistics(struct jw *j, const struct run_report *r)
 {
 	static const struct {
 		const char *key;
@@ -226,108 +226,108 @@ static void put_statistics(struct json *j, const struct run_report *r)
 	} tables[] = { { "command_energy_j", SPREAD_COMMAND }, { "whole_energy_j", SPREAD_WHOLE } };
 	struct spread s;
 
-	json_key(j, "statistics");
-	json_open(j, '{');
+	jw_key(j, "statistics");
+	jw_open(j, '{');
 	put_spread(j, "elapsed_s", spread_of(r, SPREAD_ELAPSED, KIND_CPU, &s), &s);
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		json_key(j, tables[i].key);
-		json_open(j, '{');
+		jw_key(j, tables[i].key);
+		jw_open(j, '{');
 		for (int k = KIND_CPU; k <= KIND_GPU; k++)
 			put_spread(j, kind_name((enum kind) k),
 				spread_of(r, tables[i].what, (enum kind) k, &s), &s);
-		json_close(j, '}');
+		jw_close(j, '}');
 	}
 	put_spread(j, "machine_energy_j", spread_of(r, SPREAD_MACHINE, KIND_CPU, &s), &s);
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
-static void put_units(struct json *j, const struct run_report *r)
+static void put_units(struct jw *j, const struct run_report *r)
 {
 	const struct measurement *m = &r->total;
 
-	json_key(j, "units");
+	jw_key(j, "units");
 	if (r->units <= 0) {
-		json_null(j);
+		jw_null(j);
 		return;
 	}
-	json_open(j, '{');
-	json_kv_real(j, "count", r->units);
-	json_key(j, "command_energy_j");
-	json_open(j, '{');
+	jw_open(j, '{');
+	jw_kv_real(j, "count", r->units);
+	jw_key(j, "command_energy_j");
+	jw_open(j, '{');
 	for (int k = KIND_CPU; k <= KIND_GPU; k++) {
 		if (m->kinds[k].shared)
-			json_kv_real(j, kind_name((enum kind) k),
+			jw_kv_real(j, kind_name((enum kind) k),
 				(double) m->kinds[k].asked.uj / 1e6 / r->units);
 		else
-			json_kv_null(j, kind_name((enum kind) k));
+			jw_kv_null(j, kind_name((enum kind) k));
 	}
-	json_close(j, '}');
+	jw_close(j, '}');
 	if (m->machine_known)
-		json_kv_real(j, "machine_energy_j", (double) m->machine.uj / 1e6 / r->units);
+		jw_kv_real(j, "machine_energy_j", (double) m->machine.uj / 1e6 / r->units);
 	else
-		json_kv_null(j, "machine_energy_j");
-	json_kv_real(j, "elapsed_s", (double) m->elapsed_ns / 1e9 / r->units);
-	json_close(j, '}');
+		jw_kv_null(j, "machine_energy_j");
+	jw_kv_real(j, "elapsed_s", (double) m->elapsed_ns / 1e9 / r->units);
+	jw_close(j, '}');
 }
 
-void report_json_head(struct json *j)
+void report_json_head(struct jw *j)
 {
-	json_kv_u64(j, "schema_version", REPORT_SCHEMA_VERSION);
-	json_kv_string(j, "version", PM_VERSION);
+	jw_kv_u64(j, "schema_version", REPORT_SCHEMA_VERSION);
+	jw_kv_string(j, "version", PM_VERSION);
 }
 
-void report_json_command(struct json *j, const struct run_report *r)
+void report_json_command(struct jw *j, const struct run_report *r)
 {
-	json_key(j, "command");
-	json_open(j, '[');
+	jw_key(j, "command");
+	jw_open(j, '[');
 	for (size_t i = 0; r->argv[i]; i++)
-		json_string(j, r->argv[i]);
-	json_close(j, ']');
-	json_kv_i64(j, "exit_status", r->exit_status);
+		jw_string(j, r->argv[i]);
+	jw_close(j, ']');
+	jw_kv_i64(j, "exit_status", r->exit_status);
 }
 
-void report_json_runs(struct json *j, const struct run_report *r)
+void report_json_runs(struct jw *j, const struct run_report *r)
 {
 	put_statistics(j, r);
 	put_units(j, r);
 	phase_report_json(j, &r->phases, "command_energy_j");
-	json_key(j, "runs");
-	json_open(j, '[');
+	jw_key(j, "runs");
+	jw_open(j, '[');
 	for (size_t i = 0; i < r->n_runs; i++) {
 		const struct run_record *run = &r->runs[i];
 
-		json_open(j, '{');
-		json_kv_i64(j, "exit_status", run->result.status);
+		jw_open(j, '{');
+		jw_kv_i64(j, "exit_status", run->result.status);
 		report_json_figures(j, r->rig, &run->result.figures, "command");
 		report_json_rows(j, run->rows, run->n_rows);
 		phase_report_json(j, &run->result.phases, "command_energy_j");
 		report_json_warnings(j, &run->warnings);
-		json_close(j, '}');
+		jw_close(j, '}');
 	}
-	json_close(j, ']');
+	jw_close(j, ']');
 	report_json_warnings(j, &r->warnings);
 }
 
-void report_json_scales(struct json *j, const struct rig *rig, const struct measurement *m)
+void report_json_scales(struct jw *j, const struct rig *rig, const struct measurement *m)
 {
-	json_key(j, "scale_error");
-	json_open(j, '{');
+	jw_key(j, "scale_error");
+	jw_open(j, '{');
 	for (int k = 0; k < COMPARED_KINDS; k++) {
 		struct ratio_scale scale;
 		const char *model;
 
-		json_key(j, kind_name((enum kind) k));
+		jw_key(j, kind_name((enum kind) k));
 		if (!m->kinds[k].known || !compared_scale(rig, (enum kind) k, &scale, &model)) {
-			json_null(j);
+			jw_null(j);
 			continue;
 		}
-		json_open(j, '{');
-		json_kv_real(j, "low", scale.low);
-		json_kv_real(j, "high", scale.high);
-		json_kv_string(j, "model", model[0] ? model : NULL);
-		json_close(j, '}');
+		jw_open(j, '{');
+		jw_kv_real(j, "low", scale.low);
+		jw_kv_real(j, "high", scale.high);
+		jw_kv_string(j, "model", model[0] ? model : NULL);
+		jw_close(j, '}');
 	}
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
 void report_json_print(const struct buf *b, FILE *out)
@@ -339,17 +339,17 @@ void report_json_print(const struct buf *b, FILE *out)
 void report_runs_json(const struct run_report *r, FILE *out)
 {
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 
-	json_open(&j, '{');
+	jw_open(&j, '{');
 	report_json_head(&j);
 	report_json_command(&j, r);
-	json_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
+	jw_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
 	report_json_figures(&j, r->rig, &r->total, "command");
 	report_json_sensors(&j, r->rig, &r->total);
 	report_json_scales(&j, r->rig, &r->total);
 	report_json_runs(&j, r);
-	json_close(&j, '}');
+	jw_close(&j, '}');
 	report_json_print(&b, out);
 	buf_finish(&b);
 }

@@ -53,14 +53,14 @@ void report_set_text(const struct run_set *set, FILE *out)
 	print_warnings(set, out);
 }
 
-static void put_command(struct json *j, const struct run_report *r)
+static void put_command(struct jw *j, const struct run_report *r)
 {
-	json_open(j, '{');
-	json_kv_string(j, "name", r->name);
+	jw_open(j, '{');
+	jw_kv_string(j, "name", r->name);
 	report_json_command(j, r);
 	report_json_figures(j, r->rig, &r->total, "command");
 	report_json_runs(j, r);
-	json_close(j, '}');
+	jw_close(j, '}');
 }
 
 void report_set_json(const struct run_set *set, FILE *out)
@@ -68,24 +68,24 @@ void report_set_json(const struct run_set *set, FILE *out)
 	static const struct comparison none;
 	struct measurement all = { 0 };
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 
 	for (size_t i = 0; i < set->n; i++)
 		measurement_add(&all, &set->reports[i].total);
-	json_open(&j, '{');
+	jw_open(&j, '{');
 	report_json_head(&j);
-	json_kv_i64(&j, "exit_status", set->exit_status);
-	json_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
+	jw_kv_i64(&j, "exit_status", set->exit_status);
+	jw_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
 	report_json_sensors(&j, set->rig, &all);
 	report_json_scales(&j, set->rig, &all);
-	json_key(&j, "commands");
-	json_open(&j, '[');
+	jw_key(&j, "commands");
+	jw_open(&j, '[');
 	for (size_t i = 0; i < set->n; i++)
 		put_command(&j, &set->reports[i]);
-	json_close(&j, ']');
+	jw_close(&j, ']');
 	comparison_json(&j, set->comparison ? set->comparison : &none);
 	report_json_warnings(&j, &set->warnings);
-	json_close(&j, '}');
+	jw_close(&j, '}');
 	report_json_print(&b, out);
 	buf_finish(&b);
 }

@@ -33,35 +33,35 @@ static void tell_text(struct stat_state *s, const struct measurement *m)
 static void tell_json(struct stat_state *s, const struct measurement *m)
 {
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 
-	json_open(&j, '{');
-	json_kv_u64(&j, "schema_version", REPORT_SCHEMA_VERSION);
-	json_kv_string(&j, "version", PM_VERSION);
-	json_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
-	json_key(&j, "targets");
-	json_open(&j, '[');
+	jw_open(&j, '{');
+	jw_kv_u64(&j, "schema_version", REPORT_SCHEMA_VERSION);
+	jw_kv_string(&j, "version", PM_VERSION);
+	jw_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
+	jw_key(&j, "targets");
+	jw_open(&j, '[');
 	for (size_t i = 0; i < s->n_whos; i++) {
 		struct measurement one;
 
 		measurement_take_one(s->whole, i, &one);
-		json_open(&j, '{');
+		jw_open(&j, '{');
 		if (s->whos[i].pid)
-			json_kv_i64(&j, "pid", s->whos[i].pid);
+			jw_kv_i64(&j, "pid", s->whos[i].pid);
 		else
-			json_kv_null(&j, "pid");
-		json_kv_string(&j, "name", s->whos[i].name);
-		json_kv_bool(&j, "ended", s->whos[i].ended);
+			jw_kv_null(&j, "pid");
+		jw_kv_string(&j, "name", s->whos[i].name);
+		jw_kv_bool(&j, "ended", s->whos[i].ended);
 		report_json_one(&j, &one);
-		json_close(&j, '}');
+		jw_close(&j, '}');
 	}
-	json_close(&j, ']');
+	jw_close(&j, ']');
 	report_json_figures(&j, s->engine.rig, m, s->n_whos ? "targets" : NULL);
 	report_json_sensors(&j, s->engine.rig, m);
 	report_json_rows(&j, s->kept, s->n_kept);
 	phase_report_json(&j, &s->phase_report, "targets_energy_j");
 	report_json_warnings(&j, &s->warnings);
-	json_close(&j, '}');
+	jw_close(&j, '}');
 	fputs(buf_text(&b), s->out);
 	fputc('\n', s->out);
 	buf_finish(&b);

@@ -133,10 +133,10 @@ static void test_hostile_names(void **state)
 
 		buf_reset(&b);
 		buf_str(&b, "{\"" K1 "\": [1.000000, \"12\", ");
-		json_put_string(&b, names[i], strlen(names[i]));
+		jw_put_string(&b, names[i], strlen(names[i]));
 		last = b.len + strlen("], ");
 		buf_str(&b, "], \"" K2 "\": [1.000000, \"12\", ");
-		json_put_string(&b, names[i], strlen(names[i]));
+		jw_put_string(&b, names[i], strlen(names[i]));
 		buf_str(&b, "]}\n");
 		assert_int_equal(jsontail_find(b.data, b.len, true, '{', &found), 0);
 		if (!found.sound || found.end != b.len - 2 || strcmp(found.key, K2) != 0)
@@ -180,7 +180,7 @@ static void make_log(struct sample *s, struct rng *r, char bracket)
 		buf_printf(&s->text, "%s\"%s\": [%" PRIu64 ".%06u, \"%u\", ",
 			bracket == '[' ? "{" : "", s->keys[i], rng_below(r, 300),
 			(unsigned) rng_below(r, 1000000), (unsigned) rng_below(r, 1 << 22));
-		json_put_string(&s->text, name, len);
+		jw_put_string(&s->text, name, len);
 		buf_str(&s->text, bracket == '[' ? "]}" : "]");
 		s->ends[i] = s->text.len;
 	}

@@ -167,7 +167,7 @@ static void test_micro(void **state)
 	(void) state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		buf_reset(&b);
-		json_put_micro(&b, cases[i].value);
+		jw_put_micro(&b, cases[i].value);
 		assert_string_equal(buf_text(&b), cases[i].text);
 	}
 	buf_finish(&b);
@@ -198,11 +198,11 @@ static void test_string(void **state)
 	(void) state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		buf_reset(&b);
-		json_put_string(&b, cases[i].in, strlen(cases[i].in));
+		jw_put_string(&b, cases[i].in, strlen(cases[i].in));
 		assert_string_equal(buf_text(&b), cases[i].out);
 	}
 	buf_reset(&b);
-	json_put_string(&b, "a\0b", 3);
+	jw_put_string(&b, "a\0b", 3);
 	assert_string_equal(buf_text(&b), "\"a\\u0000b\"");
 	buf_finish(&b);
 }
@@ -227,7 +227,7 @@ static void test_string_random(void **state)
 					(char) "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0 \\\"\n"
 						[rng_below(&r, 15)];
 		buf_reset(&b);
-		json_put_string(&b, bytes, n);
+		jw_put_string(&b, bytes, n);
 		wrong = json_wrong(b.data, b.len);
 		if (wrong)
 			fail_msg("seed %llu, case %llu: %s: %s", (unsigned long long) seed,
@@ -239,32 +239,32 @@ static void test_string_random(void **state)
 static void test_writer(void **state)
 {
 	struct buf b = BUF_INIT;
-	struct json j = JSON_INIT(&b);
+	struct jw j = JW_INIT(&b);
 
 	(void) state;
-	json_open(&j, '{');
-	json_key(&j, "a");
-	json_open(&j, '[');
-	json_close(&j, ']');
-	json_key(&j, "b");
-	json_open(&j, '[');
-	json_u64(&j, UINT64_MAX);
-	json_i64(&j, INT64_MIN);
-	json_open(&j, '{');
-	json_close(&j, '}');
-	json_null(&j);
-	json_bool(&j, true);
-	json_string(&j, NULL);
-	json_string(&j, "s");
-	json_micro(&j, 1500000);
-	json_close(&j, ']');
-	json_kv_string(&j, "c\"", "d");
-	json_kv_u64(&j, "e", 1);
-	json_kv_i64(&j, "f", -1);
-	json_kv_micro(&j, "g", 2);
-	json_kv_bool(&j, "h", false);
-	json_kv_null(&j, "i");
-	json_close(&j, '}');
+	jw_open(&j, '{');
+	jw_key(&j, "a");
+	jw_open(&j, '[');
+	jw_close(&j, ']');
+	jw_key(&j, "b");
+	jw_open(&j, '[');
+	jw_u64(&j, UINT64_MAX);
+	jw_i64(&j, INT64_MIN);
+	jw_open(&j, '{');
+	jw_close(&j, '}');
+	jw_null(&j);
+	jw_bool(&j, true);
+	jw_string(&j, NULL);
+	jw_string(&j, "s");
+	jw_micro(&j, 1500000);
+	jw_close(&j, ']');
+	jw_kv_string(&j, "c\"", "d");
+	jw_kv_u64(&j, "e", 1);
+	jw_kv_i64(&j, "f", -1);
+	jw_kv_micro(&j, "g", 2);
+	jw_kv_bool(&j, "h", false);
+	jw_kv_null(&j, "i");
+	jw_close(&j, '}');
 	assert_string_equal(buf_text(&b),
 		"{\"a\": [], \"b\": [18446744073709551615, -9223372036854775808, {}, null, true, "
 		"null, \"s\", 1.500000], \"c\\\"\": \"d\", \"e\": 1, \"f\": -1, \"g\": 0.000002, "
@@ -272,8 +272,7 @@ static void test_writer(void **state)
 	buf_finish(&b);
 }
 
-/* Some names of ours are also names of the JSON library that other parts use: whoever looks them up
- * at run time, the library itself among them, must find the library's. */
+/* The JSON library's own names must be found in the library, not in the program that uses it. */
 static void test_names_stay_inside(void **state)
 {
 	static const char *const names[] = { "json_null", "json_string" };
