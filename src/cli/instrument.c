@@ -14,7 +14,7 @@
 #define READY_STEP_NS (5 * NS_PER_MS)
 
 static int need_domains(
-	const struct engine *e, const char *command, const struct cli_sensors *sensors)
+	const struct instrument *e, const char *command, const struct cli_sensors *sensors)
 {
 	const char *names = sensors->list.names;
 
@@ -27,7 +27,7 @@ static int need_domains(
 
 /* What the tool itself used is its own column. */
 static int open_gauge(
-	struct engine *e, const char *command, const struct account_listener *listener)
+	struct instrument *e, const char *command, const struct account_listener *listener)
 {
 	const struct gauge_options options = { .kinds = rig_kinds(e->rig), .listener = listener };
 	struct target self;
@@ -43,13 +43,13 @@ static int open_gauge(
 	return r < 0 ? cli_fail(command, "%s", strerror(-r)) : CLI_DONE;
 }
 
-int engine_open_sensors(struct engine *e, const char *command, struct cli_sensors *sensors)
+int instrument_open_sensors(struct instrument *e, const char *command, struct cli_sensors *sensors)
 {
 	static struct host host; /* a thread that was left behind may use it to the end */
 	struct rig_options options = cli_rig_options(sensors);
 	int r;
 
-	*e = (struct engine) { 0 };
+	*e = (struct instrument) { 0 };
 	r = cli_open_host(&host, command, sensors->root);
 	if (r != CLI_DONE)
 		return r;
@@ -59,14 +59,14 @@ int engine_open_sensors(struct engine *e, const char *command, struct cli_sensor
 	e->host = &host;
 	r = cli_open_rig(&e->rig, e->host, command, &options);
 	if (r != CLI_DONE)
-		engine_close(e);
+		instrument_close(e);
 	return r;
 }
 
-int engine_open_told(struct engine *e, const char *command, struct cli_sensors *sensors,
+int instrument_open_told(struct instrument *e, const char *command, struct cli_sensors *sensors,
 	const struct account_listener *listener)
 {
-	int r = engine_open_sensors(e, command, sensors);
+	int r = instrument_open_sensors(e, command, sensors);
 
 	if (r != CLI_DONE)
 		return r;
@@ -74,16 +74,16 @@ int engine_open_told(struct engine *e, const char *command, struct cli_sensors *
 	if (r == CLI_DONE)
 		r = open_gauge(e, command, listener);
 	if (r != CLI_DONE)
-		engine_close(e);
+		instrument_close(e);
 	return r;
 }
 
-int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors)
+int instrument_open(struct instrument *e, const char *command, struct cli_sensors *sensors)
 {
-	return engine_open_told(e, command, sensors, NULL);
+	return instrument_open_told(e, command, sensors, NULL);
 }
 
-void engine_read_ready(const struct engine *e)
+void instrument_read_ready(const struct instrument *e)
 {
 	const struct timespec step = { .tv_nsec = (long) READY_STEP_NS };
 
@@ -94,10 +94,10 @@ void engine_read_ready(const struct engine *e)
 	}
 }
 
-void engine_close(struct engine *e)
+void instrument_close(struct instrument *e)
 {
 	gauge_destroy(e->gauge);
 	if (e->host && rig_close(e->rig, CLOSE_NS))
 		host_finish(e->host);
-	*e = (struct engine) { 0 };
+	*e = (struct instrument) { 0 };
 }

@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "books/gauge.h"
 
-struct engine {
+struct instrument {
 	struct host *host;
 	struct rig *rig;
 	struct gauge *gauge;
@@ -16,19 +16,19 @@ struct engine {
 };
 
 /* Opens the machine and its sensors, perhaps without a domain, and no gauge. Returns as below. */
-int engine_open_sensors(struct engine *e, const char *command, struct cli_sensors *sensors);
+int instrument_open_sensors(struct instrument *e, const char *command, struct cli_sensors *sensors);
 
 /* Opens all of it. Returns CLI_DONE; or CLI_FAILED or CLI_USAGE after saying what is wrong. */
-int engine_open(struct engine *e, const char *command, struct cli_sensors *sensors);
+int instrument_open(struct instrument *e, const char *command, struct cli_sensors *sensors);
 
 /* The same; the books tell the listener what goes on. */
-int engine_open_told(struct engine *e, const char *command, struct cli_sensors *sensors,
+int instrument_open_told(struct instrument *e, const char *command, struct cli_sensors *sensors,
 	const struct account_listener *listener);
 
 /* Reads, and again until every sensor has something to tell, but not for long. */
-void engine_read_ready(const struct engine *e);
+void instrument_read_ready(const struct instrument *e);
 
-/* Takes a zeroed engine, too. */
-void engine_close(struct engine *e);
+/* Takes a zeroed instrument, too. */
+void instrument_close(struct instrument *e);
 
 #endif

@@ -15,9 +15,9 @@ void phase_watch_close(struct phase_watch *w)
 }
 
 int phase_watch_begin(
-	struct phase_watch *w, const struct engine *e, const uint32_t *slots, size_t n)
+	struct phase_watch *w, const struct instrument *e, const uint32_t *slots, size_t n)
 {
-	w->engine = e;
+	w->instrument = e;
 	w->begin_ns = gauge_t_ns(e->gauge);
 	for (size_t i = 0; i < rig_n_domains(e->rig); i++)
 		w->domains[i] = rig_domain(e->rig, i);
@@ -48,7 +48,7 @@ bool phase_watch_look(struct phase_watch *w)
 	if (!w->meter)
 		return false;
 	phase_channel_read(w->channel, w->begin_ns, false, take, w);
-	phase_meter_look(w->meter, gauge_t_ns(w->engine->gauge));
+	phase_meter_look(w->meter, gauge_t_ns(w->instrument->gauge));
 	return phase_channel_is_used(w->channel);
 }
 
@@ -58,6 +58,6 @@ int phase_watch_end(struct phase_watch *w, struct phase_report *ret)
 	if (!w->meter)
 		return 0;
 	phase_channel_read(w->channel, w->begin_ns, true, take, w);
-	phase_meter_finish(w->meter, gauge_t_ns(w->engine->gauge));
+	phase_meter_finish(w->meter, gauge_t_ns(w->instrument->gauge));
 	return phase_report_take(ret, w->meter, w->channel, NULL);
 }

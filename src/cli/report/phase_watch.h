@@ -14,7 +14,7 @@
 struct phase_watch {
 	struct phase_channel *channel; /* NULL: there is none, and nothing is watched */
 	struct phase_meter *meter;
-	const struct engine *engine;
+	const struct instrument *instrument;
 	uint64_t begin_ns;
 	/* Whether a process's phases are asked for; NULL: everybody's. */
 	bool (*wants)(void *ctx, pid_t pid);
@@ -30,7 +30,7 @@ void phase_watch_close(struct phase_watch *w);
 
 /* slots[0 .. n) are what is asked about. Begins at the gauge's last reading. Returns 0 or -ENOMEM. */
 int phase_watch_begin(
-	struct phase_watch *w, const struct engine *e, const uint32_t *slots, size_t n);
+	struct phase_watch *w, const struct instrument *e, const uint32_t *slots, size_t n);
 
 /* To be called after a reading. Returns whether anybody marks phases. */
 bool phase_watch_look(struct phase_watch *w);

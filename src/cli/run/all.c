@@ -17,7 +17,7 @@
 /* The state while runs are made. */
 struct runner {
 	const struct run_plan *plan;
-	struct engine engine;
+	struct instrument instrument;
 	struct run_options run;
 	struct run_signals signals;
 	struct run_set set;
@@ -39,8 +39,8 @@ static void take_row(void *ctx, const struct run_row *row)
 		if (record->n_rows == 0 && r->report->name)
 			fprintf(r->out, "%s\n", r->report->name);
 		if (record->n_rows++ == 0)
-			report_row_head(r->engine.rig, "command", r->out);
-		report_row(r->engine.rig, row, true, r->out);
+			report_row_head(r->instrument.rig, "command", r->out);
+		report_row(r->instrument.rig, row, true, r->out);
 		return;
 	}
 	if (record->n_rows == record->cap_rows) {
@@ -114,7 +114,7 @@ static int do_run(struct runner *r, struct run_record *record, int *ret_status)
 		status = RUN_FAILED;
 	}
 	if (status == 0)
-		status = run_once(&r->run, &r->engine, result);
+		status = run_once(&r->run, &r->instrument, result);
 	if (!record)
 		phase_report_finish(&result->phases);
 	if (status != 0)
@@ -125,8 +125,8 @@ static int do_run(struct runner *r, struct run_record *record, int *ret_status)
 	if (record) {
 		note_left(record);
 		note_phases(r, record);
-		warnings_judge(
-			&record->warnings, r->engine.rig, &result->figures, r->plan->interval_ns);
+		warnings_judge(&record->warnings, r->instrument.rig, &result->figures,
+			r->plan->interval_ns);
 		measurement_add(&r->report->total, &result->figures);
 		r->report->units += result->units;
 		r->report->n_runs++;
@@ -299,10 +299,11 @@ static int finish_report(struct runner *r, struct run_plan *p)
 
 static int make_reports(struct runner *r, const struct run_plan *p)
 {
-	r->set = (struct run_set) { .rig = r->engine.rig, .named = p->commands[0].name != NULL };
+	r->set = (struct run_set) { .rig = r->instrument.rig,
+		.named = p->commands[0].name != NULL };
 	r->set.reports = calloc(p->n_commands, sizeof(*r->set.reports));
 	for (size_t i = 0; r->set.reports && i < p->n_commands; i++, r->set.n++) {
-		r->set.reports[i] = (struct run_report) { .rig = r->engine.rig,
+		r->set.reports[i] = (struct run_report) { .rig = r->instrument.rig,
 			.name = p->commands[i].name,
 			.text = p->commands[i].text,
 			.argv = p->commands[i].argv,
@@ -377,7 +378,8 @@ int runs_make(struct run_plan *p)
 			return RUN_FAILED;
 		}
 	}
-	if (export_open(p->exports) < 0 || engine_open(&r.engine, "run", &p->sensors) != CLI_DONE)
+	if (export_open(p->exports) < 0 ||
+		instrument_open(&r.instrument, "run", &p->sensors) != CLI_DONE)
 		status = RUN_FAILED;
 	if (status == 0 && p->units_regex &&
 		units_create(&r.run.units, p->units_regex, why, sizeof(why)) < 0) {
@@ -388,7 +390,7 @@ int runs_make(struct run_plan *p)
 		status = run_all(&r, p);
 	free_reports(&r, p);
 	units_destroy(r.run.units);
-	engine_close(&r.engine);
+	instrument_close(&r.instrument);
 	export_close(p->exports);
 	if (p->output)
 		fclose(r.out);

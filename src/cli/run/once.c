@@ -253,14 +253,14 @@ static double finish_units(const struct run_options *o)
 	return units_finish(o->units);
 }
 
-static int measure(const struct run_options *o, const struct engine *e, uint32_t slot,
+static int measure(const struct run_options *o, const struct instrument *e, uint32_t slot,
 	struct command *c, struct phase_watch *phases, struct run_result *ret)
 {
 	struct gauge *g = e->gauge;
 	struct follower f = { .options = o, .command = c, .gauge = g, .phases = phases };
 	int r;
 
-	engine_read_ready(e);
+	instrument_read_ready(e);
 	r = measurement_begin(&f.whole, g, e->rig, &slot, 1, e->tool);
 	if (r == 0 && o->interval_ns)
 		r = measurement_begin(&f.rows, g, e->rig, &slot, 1, e->tool);
@@ -330,7 +330,7 @@ static void open_phases(const struct run_options *o, struct phase_watch *w, stru
 		*w = (struct phase_watch) { 0 };
 }
 
-int run_once(const struct run_options *o, const struct engine *e, struct run_result *ret)
+int run_once(const struct run_options *o, const struct instrument *e, struct run_result *ret)
 {
 	struct command_options options = { .argv = o->argv,
 		.user = o->user,

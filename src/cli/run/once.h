@@ -67,7 +67,7 @@ bool run_next_signal(const struct run_signals *s, struct signalfd_siginfo *ret);
 
 /* Runs it; ret->phases is to be given back. Returns 0; RUN_FAILED, RUN_NOT_EXECUTABLE or RUN_NOT_FOUND after saying on standard
  * error what happened; or 128 + N when signal N came before it could begin. */
-int run_once(const struct run_options *o, const struct engine *e, struct run_result *ret);
+int run_once(const struct run_options *o, const struct instrument *e, struct run_result *ret);
 
 /* Runs a shell command beside it, with the same rights and signals. Returns its status as wait(2)
  * tells it, or -errno. */

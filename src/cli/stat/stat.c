@@ -24,9 +24,9 @@ static void keep_row(struct stat_state *s, const struct run_row *row)
 {
 	if (!s->plan->json) {
 		if (!s->head)
-			report_row_head(s->engine.rig, s->n_whos ? "targets" : NULL, s->out);
+			report_row_head(s->instrument.rig, s->n_whos ? "targets" : NULL, s->out);
 		s->head = true;
-		report_row(s->engine.rig, row, s->n_whos > 0, s->out);
+		report_row(s->instrument.rig, row, s->n_whos > 0, s->out);
 		return;
 	}
 	if (s->n_kept == s->cap_kept) {
@@ -47,7 +47,7 @@ static void keep_row(struct stat_state *s, const struct run_row *row)
 
 void stat_end_row(struct stat_state *s)
 {
-	struct run_row row = { .end_ns = gauge_t_ns(s->engine.gauge) - s->begin_ns };
+	struct run_row row = { .end_ns = gauge_t_ns(s->instrument.gauge) - s->begin_ns };
 
 	measurement_take(s->rows, &row.figures);
 	if (row.figures.elapsed_ns > 0)
@@ -61,18 +61,18 @@ static bool look(struct stat_state *s)
 	uint64_t now_ns, interval_ns = s->plan->interval_ns;
 	bool any = s->plan->all;
 
-	gauge_read(s->engine.gauge);
+	gauge_read(s->instrument.gauge);
 	stat_record_flush(s);
 	measurement_look(s->whole);
 	if (phase_watch_look(&s->phases) && s->step_ns > PHASE_WATCH_STEP_NS) {
 		s->step_ns = PHASE_WATCH_STEP_NS;
-		timer_set(s->timer, gauge_t_ns(s->engine.gauge), s->step_ns);
+		timer_set(s->timer, gauge_t_ns(s->instrument.gauge), s->step_ns);
 	}
-	now_ns = gauge_t_ns(s->engine.gauge);
+	now_ns = gauge_t_ns(s->instrument.gauge);
 	for (size_t i = 0; i < s->n_whos; i++) {
 		struct stat_target *who = &s->whos[i];
 
-		if (!who->ended && gauge_has_ended(s->engine.gauge, who->slot))
+		if (!who->ended && gauge_has_ended(s->instrument.gauge, who->slot))
 			who->ended = true;
 		any |= !who->ended;
 	}
@@ -131,7 +131,7 @@ static int follow(struct stat_state *s)
 	fds[1] = (struct pollfd) { .fd = timer, .events = POLLIN };
 	for (size_t i = 0; i < s->n_whos; i++)
 		fds[2 + i] = (struct pollfd) {
-			.fd = gauge_target(s->engine.gauge, s->whos[i].slot)->exit_fd,
+			.fd = gauge_target(s->instrument.gauge, s->whos[i].slot)->exit_fd,
 			.events = POLLIN
 		};
 	while (wait_for_something(s, fds, 2 + s->n_whos, end_ns)) {
@@ -139,7 +139,7 @@ static int follow(struct stat_state *s)
 
 		/* An ended target is read at once: its parent may take what is left of it. */
 		for (size_t i = 0; i < s->n_whos; i++) {
-			struct target *t = gauge_target(s->engine.gauge, s->whos[i].slot);
+			struct target *t = gauge_target(s->instrument.gauge, s->whos[i].slot);
 			struct usage last;
 
 			if (!fds[2 + i].revents)
@@ -162,17 +162,17 @@ static int begin(struct stat_state *s)
 
 	for (size_t i = 0; i < s->n_whos; i++)
 		slots[i] = s->whos[i].slot;
-	engine_read_ready(&s->engine);
-	r = measurement_begin(
-		&s->whole, s->engine.gauge, s->engine.rig, slots, s->n_whos, s->engine.tool);
+	instrument_read_ready(&s->instrument);
+	r = measurement_begin(&s->whole, s->instrument.gauge, s->instrument.rig, slots, s->n_whos,
+		s->instrument.tool);
 	if (r == 0)
-		r = measurement_begin(
-			&s->rows, s->engine.gauge, s->engine.rig, slots, s->n_whos, s->engine.tool);
+		r = measurement_begin(&s->rows, s->instrument.gauge, s->instrument.rig, slots,
+			s->n_whos, s->instrument.tool);
 	if (r == 0)
-		r = phase_watch_begin(&s->phases, &s->engine, slots, s->n_whos);
+		r = phase_watch_begin(&s->phases, &s->instrument, slots, s->n_whos);
 	if (r < 0)
 		return cli_fail("stat", "%s", strerror(-r));
-	s->begin_ns = gauge_t_ns(s->engine.gauge);
+	s->begin_ns = gauge_t_ns(s->instrument.gauge);
 	s->row_ns = s->begin_ns + s->plan->interval_ns;
 	return CLI_DONE;
 }
@@ -182,7 +182,7 @@ static bool wants_phases(void *ctx, pid_t pid)
 	const struct stat_state *s = ctx;
 
 	for (size_t i = 0; i < s->n_whos; i++) {
-		const struct target *t = gauge_target(s->engine.gauge, s->whos[i].slot);
+		const struct target *t = gauge_target(s->instrument.gauge, s->whos[i].slot);
 
 		if (t && t->ops->has(t, pid))
 			return true;
@@ -263,7 +263,8 @@ int stat_measure(struct stat_plan *p)
 	}
 	r = stat_record_open(&s);
 	if (r == CLI_DONE)
-		r = engine_open_told(&s.engine, "stat", &p->sensors, p->record ? &listener : NULL);
+		r = instrument_open_told(
+			&s.instrument, "stat", &p->sensors, p->record ? &listener : NULL);
 	if (r == CLI_DONE && p->output && cli_empty_file(p->output, s.out) < 0)
 		r = cli_fail("stat", "-o %s: %s", p->output, strerror(errno));
 	if (r == CLI_DONE)
@@ -275,7 +276,7 @@ int stat_measure(struct stat_plan *p)
 	measurement_free(s.rows);
 	free(s.whos);
 	free(s.kept);
-	engine_close(&s.engine);
+	instrument_close(&s.instrument);
 	if (p->output)
 		fclose(s.out);
 	return r;

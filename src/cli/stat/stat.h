@@ -46,7 +46,7 @@ struct stat_target {
 
 struct stat_state {
 	struct stat_plan *plan;
-	struct engine engine;
+	struct instrument instrument;
 	struct run_signals signals;
 	struct stat_target *whos;
 	size_t n_whos;

@@ -28,7 +28,7 @@ static void name_target(void *ctx, uint32_t slot, pid_t *ret_pid, const char **r
 {
 	const struct stat_state *s = ctx;
 
-	if (slot == s->engine.tool) {
+	if (slot == s->instrument.tool) {
 		*ret_pid = getpid();
 		*ret_name = "powermeasure";
 		return;
@@ -52,8 +52,8 @@ static void write_record(void *ctx, const struct record *r)
 void stat_record_slice(void *ctx, const struct slice *slice)
 {
 	struct stat_state *s = ctx;
-	const struct slice_owner owner = { .domains = rig_domains(s->engine.rig),
-		.n_domains = rig_n_domains(s->engine.rig),
+	const struct slice_owner owner = { .domains = rig_domains(s->instrument.rig),
+		.n_domains = rig_n_domains(s->instrument.rig),
 		.wall_offset_ns = s->wall_offset_ns,
 		.name = name_target,
 		.record = write_record,

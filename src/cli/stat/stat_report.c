@@ -26,7 +26,7 @@ static void tell_text(struct stat_state *s, const struct measurement *m)
 	}
 	report_phases(&s->phase_report, s->n_whos ? "targets" : NULL, s->out);
 	fputc('\n', s->out);
-	report_sources(s->engine.rig, m, s->out);
+	report_sources(s->instrument.rig, m, s->out);
 	report_warnings(&s->warnings, s->out);
 }
 
@@ -56,8 +56,8 @@ static void tell_json(struct stat_state *s, const struct measurement *m)
 		jw_close(&j, '}');
 	}
 	jw_close(&j, ']');
-	report_json_figures(&j, s->engine.rig, m, s->n_whos ? "targets" : NULL);
-	report_json_sensors(&j, s->engine.rig, m);
+	report_json_figures(&j, s->instrument.rig, m, s->n_whos ? "targets" : NULL);
+	report_json_sensors(&j, s->instrument.rig, m);
 	report_json_rows(&j, s->kept, s->n_kept);
 	phase_report_json(&j, &s->phase_report, "targets_energy_j");
 	report_json_warnings(&j, &s->warnings);
@@ -72,9 +72,10 @@ void stat_tell(struct stat_state *s)
 	struct measurement m;
 
 	measurement_take(s->whole, &m);
-	if (s->plan->interval_ns && gauge_t_ns(s->engine.gauge) > s->row_ns - s->plan->interval_ns)
+	if (s->plan->interval_ns &&
+		gauge_t_ns(s->instrument.gauge) > s->row_ns - s->plan->interval_ns)
 		stat_end_row(s);
-	warnings_judge(&s->warnings, s->engine.rig, &m, s->plan->interval_ns);
+	warnings_judge(&s->warnings, s->instrument.rig, &m, s->plan->interval_ns);
 	warnings_judge_idle(&s->warnings, &m);
 	if (m.elapsed_ns >= NS_PER_S / 4 && m.asked_cpu_ns > m.capacity_ns + m.capacity_ns / 20)
 		warnings_add(&s->warnings,

@@ -22,7 +22,7 @@ static int add_target(struct stat_state *s, struct target *t)
 
 	*who = (struct stat_target) { .pid = t->pid };
 	snprintf(who->name, sizeof(who->name), "%s", t->name);
-	r = gauge_add(s->engine.gauge, t, &who->slot);
+	r = gauge_add(s->instrument.gauge, t, &who->slot);
 	if (r < 0) {
 		target_close(t);
 		return cli_fail("stat", "%s", strerror(-r));

@@ -216,13 +216,13 @@ static int top(struct top_plan *p)
 {
 	const struct top_model_options model_options = { .tool = getpid() };
 	struct top_model *m = NULL;
-	struct engine e;
-	int r = engine_open_sensors(&e, "top", &p->sensors);
+	struct instrument e;
+	int r = instrument_open_sensors(&e, "top", &p->sensors);
 
 	if (r != CLI_DONE)
 		return r;
 	if (!proc_is_ours()) {
-		engine_close(&e);
+		instrument_close(&e);
 		return cli_fail("top",
 			"/proc is of another PID namespace: mount one (unshare --mount-proc)");
 	}
@@ -237,7 +237,7 @@ static int top(struct top_plan *p)
 		r = p->once || p->json ? print_with_signals(m, p) : top_view_run(m, &p->view);
 	}
 	top_model_destroy(m);
-	engine_close(&e);
+	instrument_close(&e);
 	return r;
 }
 
