@@ -56,7 +56,7 @@ struct moment {
 
 struct capture {
 	struct host host;
-	struct recorder *recorder;
+	struct asked *asked;
 	struct sensor_options sensor;
 	struct one ones[RIG_MAX_SENSORS];
 	size_t n_ones;
@@ -283,17 +283,17 @@ static int capture(const char *root, const char *dir)
 
 	if (r != CLI_DONE)
 		return r;
-	r = recorder_create(&c.recorder);
+	r = asked_create(&c.asked);
 	if (r == 0)
-		r = copy_open(&c.copy, dir, &c.host, c.recorder);
+		r = copy_open(&c.copy, dir, &c.host, c.asked);
 	if (r < 0) {
 		status = refuse(dir, r);
 		copy_close(&c.copy, dir, false);
 		host_finish(&c.host);
-		recorder_destroy(c.recorder);
+		asked_destroy(c.asked);
 		return status;
 	}
-	c.host.watch = recorder_watch(c.recorder);
+	c.host.watch = asked_watch(c.asked);
 	/* The host itself read it before anybody watched. */
 	host_has(&c.host, "/proc/cpuinfo");
 	r = open_sensors(&c);
@@ -311,7 +311,7 @@ static int capture(const char *root, const char *dir)
 	copy_close(&c.copy, dir, r < 0);
 	if (all_closed) {
 		host_finish(&c.host);
-		recorder_destroy(c.recorder);
+		asked_destroy(c.asked);
 	}
 	return status;
 }

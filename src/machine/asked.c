@@ -16,7 +16,7 @@ struct entry {
 	struct buf text;
 };
 
-struct recorder {
+struct asked {
 	struct host_watch watch;
 	pthread_mutex_t lock;
 	/* Under the lock: */
@@ -27,7 +27,7 @@ struct recorder {
 };
 
 /* With the lock held. NULL if there is no room. */
-static struct entry *find(struct recorder *r, const char *path)
+static struct entry *find(struct asked *r, const char *path)
 {
 	for (size_t i = 0; i < r->n; i++)
 		if (strcmp(r->entries[i].path, path) == 0)
@@ -42,7 +42,7 @@ static struct entry *find(struct recorder *r, const char *path)
 		r->cap = cap;
 	}
 	r->entries[r->n] = (struct entry) { .path = strdup(path), .text = BUF_INIT };
-	if (!r->entries[r->n].path || r->n == RECORDER_MAX_PATHS)
+	if (!r->entries[r->n].path || r->n == ASKED_MAX_PATHS)
 		goto fail;
 	return &r->entries[r->n++];
 fail:
@@ -52,12 +52,12 @@ fail:
 
 static void asked(void *ctx, const char *path, int error)
 {
-	struct recorder *r = ctx;
+	struct asked *r = ctx;
 	struct entry *e;
 
 	/* Nothing outside of the root is to be copied, and no path that would be cut. */
 	if (*path != '/' || strstr(path, "/..") ||
-		strlen(path) >= sizeof(((struct recorded *) 0)->path))
+		strlen(path) >= sizeof(((struct asked_path *) 0)->path))
 		return;
 	pthread_mutex_lock(&r->lock);
 	e = find(r, path);
@@ -87,7 +87,7 @@ static void put_line(struct buf *text, const char *key, const char *line)
 
 static void told(void *ctx, const char *path, const char *key, const char *text)
 {
-	struct recorder *r = ctx;
+	struct asked *r = ctx;
 	struct entry *e;
 
 	pthread_mutex_lock(&r->lock);
@@ -105,9 +105,9 @@ static void told(void *ctx, const char *path, const char *key, const char *text)
 	pthread_mutex_unlock(&r->lock);
 }
 
-int recorder_create(struct recorder **ret)
+int asked_create(struct asked **ret)
 {
-	struct recorder *r = calloc(1, sizeof(*r));
+	struct asked *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;
@@ -117,7 +117,7 @@ int recorder_create(struct recorder **ret)
 	return 0;
 }
 
-void recorder_destroy(struct recorder *r)
+void asked_destroy(struct asked *r)
 {
 	if (!r)
 		return;
@@ -130,12 +130,12 @@ void recorder_destroy(struct recorder *r)
 	free(r);
 }
 
-const struct host_watch *recorder_watch(const struct recorder *r)
+const struct host_watch *asked_watch(const struct asked *r)
 {
 	return &r->watch;
 }
 
-size_t recorder_n(struct recorder *r)
+size_t asked_n(struct asked *r)
 {
 	size_t n;
 
@@ -145,7 +145,7 @@ size_t recorder_n(struct recorder *r)
 	return n;
 }
 
-int recorder_get(struct recorder *r, size_t i, struct recorded *ret)
+int asked_get(struct asked *r, size_t i, struct asked_path *ret)
 {
 	int error = 0;
 

@@ -6,30 +6,30 @@
 
 #include "machine/host.h"
 
-#define RECORDER_MAX_PATHS 65536
+#define ASKED_MAX_PATHS 65536
 
-struct recorder;
+struct asked;
 
 /* One path, as of now; free() the text. */
-struct recorded {
+struct asked_path {
 	char path[512];
 	int error;  /* of the last time it was asked for */
 	char *text; /* what was told of it; NULL: nothing */
 };
 
 /* Returns 0 or -ENOMEM. */
-int recorder_create(struct recorder **ret);
+int asked_create(struct asked **ret);
 
 /* Nobody may watch with it any more. Takes NULL. */
-void recorder_destroy(struct recorder *r);
+void asked_destroy(struct asked *r);
 
-/* For host.watch; lives as long as the recorder. Calls may come from any thread. */
-const struct host_watch *recorder_watch(const struct recorder *r);
+/* For host.watch; lives as long as what it belongs to. Calls may come from any thread. */
+const struct host_watch *asked_watch(const struct asked *r);
 
 /* Paths are numbered from 0 in the order in which they were first asked for. */
-size_t recorder_n(struct recorder *r);
+size_t asked_n(struct asked *r);
 
 /* Gives path i. Returns 0; -ENOMEM if something could not be kept. */
-int recorder_get(struct recorder *r, size_t i, struct recorded *ret);
+int asked_get(struct asked *r, size_t i, struct asked_path *ret);
 
 #endif

@@ -18,12 +18,12 @@
 #define FILE_MAX ((size_t) 1024 * 1024)
 #define OPEN_DIRS_MAX 16
 
-int copy_open(struct copy *c, const char *dir, const struct host *host, struct recorder *recorder)
+int copy_open(struct copy *c, const char *dir, const struct host *host, struct asked *asked)
 {
 	CLEANUP_DIR DIR *entries = NULL;
 	const struct dirent *entry;
 
-	*c = (struct copy) { .host = host, .recorder = recorder, .dir_fd = -1 };
+	*c = (struct copy) { .host = host, .asked = asked, .dir_fd = -1 };
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	entries = opendir(dir);
@@ -127,7 +127,7 @@ static int read_all(int fd, struct buf *ret)
 
 /* What there is of a path: a text, a directory, or an error; -ENODATA for a device of
  * which nothing was told. */
-static int read_path(struct copy *c, struct recorded *what, struct buf *ret, bool *ret_dir)
+static int read_path(struct copy *c, struct asked_path *what, struct buf *ret, bool *ret_dir)
 {
 	CLEANUP_FD int fd = -1;
 	struct stat st;
@@ -157,7 +157,7 @@ static int copy_parent(struct copy *c, const char *path)
 	if (!slash || slash == parent)
 		return 0;
 	*slash = '\0';
-	/* The recorder hears of it: its own turn comes. */
+	/* It is kept as asked for: its own turn comes. */
 	host_has(c->host, parent);
 	return 0;
 }
@@ -193,7 +193,7 @@ static int write_reading(struct copy *c, const char *path, const struct buf *tex
 	return r;
 }
 
-static int copy_one(struct copy *c, struct recorded *what, bool later)
+static int copy_one(struct copy *c, struct asked_path *what, bool later)
 {
 	struct buf text = BUF_INIT;
 	char path[512];
@@ -236,10 +236,10 @@ int copy_take(struct copy *c, bool later)
 	int r = 0;
 
 	/* It grows meanwhile: by directories, and by sensors that go on reading. */
-	for (size_t i = 0; r == 0 && i < recorder_n(c->recorder); i++) {
-		struct recorded what;
+	for (size_t i = 0; r == 0 && i < asked_n(c->asked); i++) {
+		struct asked_path what;
 
-		r = recorder_get(c->recorder, i, &what);
+		r = asked_get(c->asked, i, &what);
 		if (r < 0)
 			return fail(c, "", r);
 		r = copy_one(c, &what, later);

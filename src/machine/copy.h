@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Copies what a recorder has seen of a host into a directory, such that the directory taken for a
+/* Copies the paths that were asked of a host into a directory, such that the directory taken for a
  * root shows the same. */
 #ifndef PM_MACHINE_COPY_H
 #define PM_MACHINE_COPY_H
@@ -9,7 +9,7 @@
 
 struct copy {
 	const struct host *host;
-	struct recorder *recorder;
+	struct asked *asked;
 	int dir_fd;
 	char failed_at[512]; /* what could not be written */
 	size_t n_files;      /* in the first reading */
@@ -19,7 +19,7 @@ struct copy {
 };
 
 /* Makes an empty directory of dir, which may exist if there is nothing in it. Returns 0 or -errno. */
-int copy_open(struct copy *c, const char *dir, const struct host *host, struct recorder *recorder);
+int copy_open(struct copy *c, const char *dir, const struct host *host, struct asked *asked);
 
 /* Copies all as it is now. later: only what differs, below later/. Returns 0, or -errno of writing, with
  * failed_at set; what cannot be read is noted. */

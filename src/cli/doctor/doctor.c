@@ -48,9 +48,9 @@ static void add_denied(const struct doctor *d, struct doctor_finding *f, const c
 
 static int find_denied(const struct doctor *d, struct doctor_finding *f)
 {
-	for (size_t i = 0; i < recorder_n(d->recorder); i++) {
-		struct recorded what;
-		int r = recorder_get(d->recorder, i, &what);
+	for (size_t i = 0; i < asked_n(d->asked); i++) {
+		struct asked_path what;
+		int r = asked_get(d->asked, i, &what);
 
 		if (r < 0)
 			return r;
@@ -144,10 +144,10 @@ static int examine(struct doctor *d, const struct sensor_ops *ops, const struct 
 	int r;
 
 	o.sensors = ops->name;
-	r = recorder_create(&d->recorder);
+	r = asked_create(&d->asked);
 	if (r < 0)
 		return r;
-	d->host.watch = recorder_watch(d->recorder);
+	d->host.watch = asked_watch(d->asked);
 	r = rig_open(&d->alone[d->n], &d->host, &o, &bad_name);
 	if (r == 0) {
 		d->n++;
@@ -158,7 +158,7 @@ static int examine(struct doctor *d, const struct sensor_ops *ops, const struct 
 	d->host.watch = NULL;
 	/* A thread that was left behind may tell it something yet. */
 	if (!f->verdict || f->verdict->error != -ETIME)
-		recorder_destroy(d->recorder);
+		asked_destroy(d->asked);
 	if (r < 0)
 		return r;
 	choose_fix(d, f);

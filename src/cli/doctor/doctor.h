@@ -49,7 +49,7 @@ struct doctor_person {
 
 struct doctor {
 	struct host host;
-	struct recorder *recorder;
+	struct asked *asked;
 	struct rig *rig; /* of all: what is used */
 	struct rig *alone[RIG_MAX_SENSORS];
 	struct doctor_finding findings[RIG_MAX_SENSORS];

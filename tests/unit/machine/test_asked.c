@@ -31,14 +31,13 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* ---- the recorder ------------------------------------------------------------------------- */
+/* ---- the list ------------------------------------------------------------------------- */
 
-static void expect_recorded(
-	struct recorder *r, size_t i, const char *path, int error, const char *text)
+static void expect_asked(struct asked *r, size_t i, const char *path, int error, const char *text)
 {
-	struct recorded found;
+	struct asked_path found;
 
-	assert_int_equal(recorder_get(r, i, &found), 0);
+	assert_int_equal(asked_get(r, i, &found), 0);
 	assert_string_equal(found.path, path);
 	assert_int_equal(found.error, error);
 	if (text)
@@ -50,16 +49,16 @@ static void expect_recorded(
 
 static void test_what_is_asked_for_is_kept(void **state)
 {
-	struct recorder *r;
+	struct asked *r;
 	struct host h;
 	char text[16];
 
 	(void) state;
 	file_put(t.dir.path, "sys/a", "1\n");
 	assert_int_equal(host_init(&h, t.dir.path, &t.clock.clock), 0);
-	assert_int_equal(recorder_create(&r), 0);
+	assert_int_equal(asked_create(&r), 0);
 	host_tell(&h, "/dev/x", NULL, "nobody listens");
-	h.watch = recorder_watch(r);
+	h.watch = asked_watch(r);
 	host_read_text(&h, "/sys/a", text, sizeof(text));
 	host_read_text(&h, "/sys/b", text, sizeof(text));
 	host_has(&h, "/sys");
@@ -70,15 +69,15 @@ static void test_what_is_asked_for_is_kept(void **state)
 	host_tell(&h, "/dev/cpu/0/msr", "606 ", "606 %x", 3);
 	host_tell(&h, "/counts/x", NULL, "%d", 4);
 	host_tell(&h, "/counts/x", NULL, "%d", 5);
-	assert_int_equal(recorder_n(r), 5);
-	expect_recorded(r, 0, "/sys/a", 0, NULL);
-	expect_recorded(r, 1, "/sys/b", -ENOENT, NULL);
-	expect_recorded(r, 2, "/sys", 0, NULL);
-	expect_recorded(r, 3, "/dev/cpu/0/msr", 0, "611 2\n606 3\n");
-	expect_recorded(r, 4, "/counts/x", 0, "5\n");
+	assert_int_equal(asked_n(r), 5);
+	expect_asked(r, 0, "/sys/a", 0, NULL);
+	expect_asked(r, 1, "/sys/b", -ENOENT, NULL);
+	expect_asked(r, 2, "/sys", 0, NULL);
+	expect_asked(r, 3, "/dev/cpu/0/msr", 0, "611 2\n606 3\n");
+	expect_asked(r, 4, "/counts/x", 0, "5\n");
 	host_finish(&h);
-	recorder_destroy(r);
-	recorder_destroy(NULL);
+	asked_destroy(r);
+	asked_destroy(NULL);
 }
 
 /* ---- privacy ------------------------------------------------------------------------------ */
@@ -208,5 +207,5 @@ int main(void)
 			test_motion_is_judged_by_the_two_readings, set_up, tear_down),
 	};
 
-	return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("asked", tests, NULL, NULL);
 }

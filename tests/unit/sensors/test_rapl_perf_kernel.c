@@ -280,23 +280,23 @@ static void test_forbidden(void **state)
 static void test_told(void **state)
 {
 	const char *path = "/sys/bus/event_source/devices/power/counts/cpu2/energy-pkg";
-	struct recorder *r;
-	struct recorded found = { .text = NULL };
+	struct asked *r;
+	struct asked_path found = { .text = NULL };
 
 	(void) state;
-	assert_int_equal(recorder_create(&r), 0);
+	assert_int_equal(asked_create(&r), 0);
 	tree_open(&t);
-	t.host.watch = recorder_watch(r);
+	t.host.watch = asked_watch(r);
 	begin_counts();
 	for (size_t i = 0; strcmp(found.path, path) != 0; i++) {
 		free(found.text);
-		assert_true(i < recorder_n(r));
-		assert_int_equal(recorder_get(r, i, &found), 0);
+		assert_true(i < asked_n(r));
+		assert_int_equal(asked_get(r, i, &found), 0);
 	}
 	assert_string_equal(found.text, "1\n");
 	free(found.text);
 	tree_close(&t);
-	recorder_destroy(r);
+	asked_destroy(r);
 }
 
 /* Nothing comes from events whose CPU went away. They are opened on the one that took over. */
