@@ -113,7 +113,7 @@ static void keep_ending(struct listener *l, const struct session_report *report)
 	l->endings = e;
 	e = &l->endings[l->n_endings++];
 	snprintf(e->create_ts, sizeof(e->create_ts), "%s", report->create_ts);
-	report_text(report, e->text, sizeof(e->text));
+	outcome_text(report, e->text, sizeof(e->text));
 }
 
 static void on_record(void *ctx, const struct record *r)

@@ -67,7 +67,7 @@ static void put_total(struct text *t, const struct session_report *report, enum 
 		kind == KIND_CPU ? "" : " for the whole device");
 }
 
-void report_text(const struct session_report *report, char *ret, size_t n)
+void outcome_text(const struct session_report *report, char *ret, size_t n)
 {
 	struct text t = { ret, n };
 
