@@ -33,14 +33,14 @@ static void since(struct phase_troubles *t, const struct phase_troubles *before)
 	t->unnamed -= before->unnamed;
 }
 
-int phase_report_take(struct phase_report *ret, const struct phase_meter *m,
+int phase_table_take(struct phase_table *ret, const struct phase_meter *m,
 	const struct phase_channel *c, const struct phase_troubles *before)
 {
 	struct phase_figures figures[PHASES_MAX_NAMES];
 	size_t n = phases_list(phase_meter_phases(m), figures);
 	struct phase_troubles own;
 
-	*ret = (struct phase_report) { .lines = calloc(n + 1, sizeof(*ret->lines)) };
+	*ret = (struct phase_table) { .lines = calloc(n + 1, sizeof(*ret->lines)) };
 	if (!ret->lines)
 		return -ENOMEM;
 	phases_troubles(phase_meter_phases(m), &ret->troubles);
@@ -71,13 +71,13 @@ int phase_report_take(struct phase_report *ret, const struct phase_meter *m,
 	return 0;
 }
 
-void phase_report_finish(struct phase_report *r)
+void phase_table_finish(struct phase_table *r)
 {
 	free(r->lines);
-	*r = (struct phase_report) { 0 };
+	*r = (struct phase_table) { 0 };
 }
 
-static struct phase_line *line_of(struct phase_report *r, const char *name)
+static struct phase_line *line_of(struct phase_table *r, const char *name)
 {
 	struct phase_line *lines;
 
@@ -93,7 +93,7 @@ static struct phase_line *line_of(struct phase_report *r, const char *name)
 	return &lines[r->n++];
 }
 
-int phase_report_add(struct phase_report *sum, const struct phase_report *r)
+int phase_table_add(struct phase_table *sum, const struct phase_table *r)
 {
 	add_troubles(&sum->troubles, &r->troubles);
 	for (size_t i = 0; i < r->n; i++) {
@@ -163,7 +163,7 @@ void phase_line_json(struct jw *j, const struct phase_line *line, const char *ta
 	jw_close(j, '}');
 }
 
-void phase_report_json(struct jw *j, const struct phase_report *r, const char *targets)
+void phase_table_json(struct jw *j, const struct phase_table *r, const char *targets)
 {
 	const struct phase_troubles *t = &r->troubles;
 
@@ -189,7 +189,7 @@ void phase_report_json(struct jw *j, const struct phase_report *r, const char *t
 	jw_close(j, '}');
 }
 
-size_t phase_report_troubles(const struct phase_report *r, char ret[PHASE_REPORT_SENTENCES][256])
+size_t phase_table_troubles(const struct phase_table *r, char ret[PHASE_TABLE_SENTENCES][256])
 {
 	const struct phase_troubles *t = &r->troubles;
 	const struct {

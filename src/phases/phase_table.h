@@ -20,7 +20,7 @@ struct phase_line {
 	struct phase_energy whole[KIND_COUNT];   /* of everything, meanwhile */
 };
 
-struct phase_report {
+struct phase_table {
 	struct phase_line *lines; /* in the order of their first markers */
 	size_t n;
 	struct phase_troubles troubles;
@@ -28,22 +28,22 @@ struct phase_report {
 
 /* After phase_meter_finish(). before: the channel's troubles when it began; NULL: there were none.
  * Returns 0 or -ENOMEM. */
-int phase_report_take(struct phase_report *ret, const struct phase_meter *m,
+int phase_table_take(struct phase_table *ret, const struct phase_meter *m,
 	const struct phase_channel *c, const struct phase_troubles *before);
-void phase_report_finish(struct phase_report *r);
+void phase_table_finish(struct phase_table *r);
 
 /* Adds one measurement's to those of others, name by name. Returns 0 or -ENOMEM. */
-int phase_report_add(struct phase_report *sum, const struct phase_report *r);
+int phase_table_add(struct phase_table *sum, const struct phase_table *r);
 
 /* What is to be told of it as members of an open JSON object: "phases" and "phase_markers".
  * targets: "command_energy_j" or the like. */
-void phase_report_json(struct jw *j, const struct phase_report *r, const char *targets);
+void phase_table_json(struct jw *j, const struct phase_table *r, const char *targets);
 
 /* One line of it, without its braces. */
 void phase_line_json(struct jw *j, const struct phase_line *line, const char *targets);
 
 /* Sentences about what went wrong with markers; returns how many, in ret[0 .. n). */
-#define PHASE_REPORT_SENTENCES 8
-size_t phase_report_troubles(const struct phase_report *r, char ret[PHASE_REPORT_SENTENCES][256]);
+#define PHASE_TABLE_SENTENCES 8
+size_t phase_table_troubles(const struct phase_table *r, char ret[PHASE_TABLE_SENTENCES][256]);
 
 #endif

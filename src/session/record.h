@@ -25,7 +25,7 @@ enum record_who {
 	WHO_REST, /* idle and other together */
 };
 
-struct phase_report;
+struct phase_table;
 struct session_report;
 
 struct record {
@@ -44,7 +44,7 @@ struct record {
 	const char
 		*attribution; /* by which rule the energy was given; NULL: it was not shared out */
 	const struct session_report *session;
-	const struct phase_report *phases;
+	const struct phase_table *phases;
 };
 
 /* What one kind amounted to in a session. */

@@ -128,23 +128,23 @@ static void note_end(struct sessions *ss)
 void session_end_phases(
 	struct sessions *ss, const struct session *s, struct member *m, uint64_t t_ns)
 {
-	struct phase_report report;
+	struct phase_table report;
 
 	if (!m->phases)
 		return;
 	phase_meter_finish(m->phases, t_ns);
-	if (phase_report_take(&report, m->phases, ss->options.phases, &m->troubles_before) < 0) {
+	if (phase_table_take(&report, m->phases, ss->options.phases, &m->troubles_before) < 0) {
 		sessions_say(ss, SESSION_ERROR, "pid %d: no phases: out of memory",
 			(int) m->watched->pid);
 	} else {
-		char sentences[PHASE_REPORT_SENTENCES][256];
-		size_t n = phase_report_troubles(&report, sentences);
+		char sentences[PHASE_TABLE_SENTENCES][256];
+		size_t n = phase_table_troubles(&report, sentences);
 
 		for (size_t i = 0; i < n; i++)
 			sessions_say(ss, SESSION_WARNING, "pid %d: %s", (int) m->watched->pid,
 				sentences[i]);
 		session_write_phases(ss, s, m, &report, t_ns);
-		phase_report_finish(&report);
+		phase_table_finish(&report);
 	}
 	phase_meter_destroy(take_ptr(m->phases));
 	note_end(ss);

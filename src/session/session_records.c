@@ -125,7 +125,7 @@ void session_write_report(struct sessions *ss, const struct session *s, const st
 }
 
 void session_write_phases(struct sessions *ss, const struct session *s, const struct member *m,
-	const struct phase_report *phases, uint64_t t_ns)
+	const struct phase_table *phases, uint64_t t_ns)
 {
 	const struct watched *w = m->watched;
 	struct session_report report = begin_report(s, w);

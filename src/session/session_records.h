@@ -27,6 +27,6 @@ void session_write_slice(void *ctx, const struct slice *slice);
 
 /* What was used in its phases, after RECORD_END. */
 void session_write_phases(struct sessions *ss, const struct session *s, const struct member *m,
-	const struct phase_report *phases, uint64_t t_ns);
+	const struct phase_table *phases, uint64_t t_ns);
 
 #endif

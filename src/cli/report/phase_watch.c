@@ -52,12 +52,12 @@ bool phase_watch_look(struct phase_watch *w)
 	return phase_channel_is_used(w->channel);
 }
 
-int phase_watch_end(struct phase_watch *w, struct phase_report *ret)
+int phase_watch_end(struct phase_watch *w, struct phase_table *ret)
 {
-	*ret = (struct phase_report) { 0 };
+	*ret = (struct phase_table) { 0 };
 	if (!w->meter)
 		return 0;
 	phase_channel_read(w->channel, w->begin_ns, true, take, w);
 	phase_meter_finish(w->meter, gauge_t_ns(w->instrument->gauge));
-	return phase_report_take(ret, w->meter, w->channel, NULL);
+	return phase_table_take(ret, w->meter, w->channel, NULL);
 }

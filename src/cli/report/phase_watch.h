@@ -36,7 +36,7 @@ int phase_watch_begin(
 bool phase_watch_look(struct phase_watch *w);
 
 /* The same for the last reading, when nobody marks any more; *ret is to be given back with
- * phase_report_finish(). */
-int phase_watch_end(struct phase_watch *w, struct phase_report *ret);
+ * phase_table_finish(). */
+int phase_watch_end(struct phase_watch *w, struct phase_table *ret);
 
 #endif

@@ -48,8 +48,8 @@ struct run_report {
 	char *const *argv;
 	struct run_record *runs;
 	size_t n_runs;
-	struct measurement total;   /* over all runs */
-	struct phase_report phases; /* over all runs */
+	struct measurement total;  /* over all runs */
+	struct phase_table phases; /* over all runs */
 	int exit_status;
 	double units; /* over all runs; 0: not asked for */
 	struct warnings warnings;
@@ -93,8 +93,8 @@ void report_figures(const struct measurement *m, const char *asked, FILE *out);
 void report_one(pid_t pid, const char *name, const struct measurement *m, FILE *out);
 void report_sources(const struct rig *rig, const struct measurement *m, FILE *out);
 void report_warnings(const struct warnings *w, FILE *out);
-void report_phases(const struct phase_report *r, const char *asked, FILE *out);
-void report_phases_warnings(struct warnings *w, const struct phase_report *r);
+void report_phases(const struct phase_table *r, const char *asked, FILE *out);
+void report_phases_warnings(struct warnings *w, const struct phase_table *r);
 void report_json_figures(
 	struct jw *j, const struct rig *rig, const struct measurement *m, const char *asked);
 void report_json_one(struct jw *j, const struct measurement *m);

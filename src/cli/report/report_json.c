@@ -290,7 +290,7 @@ void report_json_runs(struct jw *j, const struct run_report *r)
 {
 	put_statistics(j, r);
 	put_units(j, r);
-	phase_report_json(j, &r->phases, "command_energy_j");
+	phase_table_json(j, &r->phases, "command_energy_j");
 	jw_key(j, "runs");
 	jw_open(j, '[');
 	for (size_t i = 0; i < r->n_runs; i++) {
@@ -300,7 +300,7 @@ void report_json_runs(struct jw *j, const struct run_report *r)
 		jw_kv_i64(j, "exit_status", run->result.status);
 		report_json_figures(j, r->rig, &run->result.figures, "command");
 		report_json_rows(j, run->rows, run->n_rows);
-		phase_report_json(j, &run->result.phases, "command_energy_j");
+		phase_table_json(j, &run->result.phases, "command_energy_j");
 		report_json_warnings(j, &run->warnings);
 		jw_close(j, '}');
 	}

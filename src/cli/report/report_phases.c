@@ -22,7 +22,7 @@ static void print_energy(const char *what, const struct phase_energy *e, uint64_
 	fprintf(out, "%s\n", e->flags & FLAG_ESTIMATED ? ", ESTIMATED" : "");
 }
 
-void report_phases(const struct phase_report *r, const char *asked, FILE *out)
+void report_phases(const struct phase_table *r, const char *asked, FILE *out)
 {
 	if (r->n == 0)
 		return;
@@ -49,10 +49,10 @@ void report_phases(const struct phase_report *r, const char *asked, FILE *out)
 	}
 }
 
-void report_phases_warnings(struct warnings *w, const struct phase_report *r)
+void report_phases_warnings(struct warnings *w, const struct phase_table *r)
 {
-	char sentences[PHASE_REPORT_SENTENCES][256];
-	size_t n = phase_report_troubles(r, sentences);
+	char sentences[PHASE_TABLE_SENTENCES][256];
+	size_t n = phase_table_troubles(r, sentences);
 
 	for (size_t i = 0; i < n; i++)
 		warnings_add(w, "%s", sentences[i]);

@@ -78,7 +78,7 @@ static void note_phases(struct runner *r, struct run_record *record)
 	if (record->result.no_phases[0])
 		warnings_add(&record->warnings, "phases could not be marked: %s",
 			record->result.no_phases);
-	if (phase_report_add(&r->report->phases, &record->result.phases) < 0)
+	if (phase_table_add(&r->report->phases, &record->result.phases) < 0)
 		warnings_add(&record->warnings, "out of memory for phases");
 	report_phases_warnings(&record->warnings, &record->result.phases);
 }
@@ -116,7 +116,7 @@ static int do_run(struct runner *r, struct run_record *record, int *ret_status)
 	if (status == 0)
 		status = run_once(&r->run, &r->instrument, result);
 	if (!record)
-		phase_report_finish(&result->phases);
+		phase_table_finish(&result->phases);
 	if (status != 0)
 		return status;
 	r->run.no_stdin = true;
@@ -322,9 +322,9 @@ static void free_reports(struct runner *r, const struct run_plan *p)
 	for (size_t i = 0; i < r->set.n; i++) {
 		for (size_t k = 0; k < p->n_runs; k++) {
 			free(r->set.reports[i].runs[k].rows);
-			phase_report_finish(&r->set.reports[i].runs[k].result.phases);
+			phase_table_finish(&r->set.reports[i].runs[k].result.phases);
 		}
-		phase_report_finish(&r->set.reports[i].phases);
+		phase_table_finish(&r->set.reports[i].phases);
 		free(r->set.reports[i].runs);
 	}
 	free(r->set.reports);

@@ -52,7 +52,7 @@ struct run_result {
 	size_t n_left; /* processes that the command left behind, and the first of them */
 	struct command_left left[RUN_MAX_LEFT];
 	const char *method; /* how CPU time was counted */
-	struct phase_report phases;
+	struct phase_table phases;
 	char no_phases[160]; /* why none could be marked; empty: they could */
 };
 

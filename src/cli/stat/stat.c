@@ -216,11 +216,11 @@ static int open_phases(struct stat_state *s)
 
 static int end_phases(struct stat_state *s)
 {
-	int r = phase_watch_end(&s->phases, &s->phase_report);
+	int r = phase_watch_end(&s->phases, &s->phase_table);
 
 	if (r < 0)
 		return cli_fail("stat", "%s", strerror(-r));
-	report_phases_warnings(&s->warnings, &s->phase_report);
+	report_phases_warnings(&s->warnings, &s->phase_table);
 	if (s->phases.n_unwanted > 0)
 		warnings_add(&s->warnings,
 			"%llu markers of processes that were not asked for were left out",
@@ -270,7 +270,7 @@ int stat_measure(struct stat_plan *p)
 	if (r == CLI_DONE)
 		r = stat_with(&s);
 	phase_watch_close(&s.phases);
-	phase_report_finish(&s.phase_report);
+	phase_table_finish(&s.phase_table);
 	stat_record_close(&s);
 	measurement_free(s.whole);
 	measurement_free(s.rows);

@@ -61,7 +61,7 @@ struct stat_state {
 	size_t cap_kept;
 	bool head;
 	struct phase_watch phases;
-	struct phase_report phase_report;
+	struct phase_table phase_table;
 	struct warnings warnings;
 	FILE *out;
 	struct sink record;

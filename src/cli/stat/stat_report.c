@@ -24,7 +24,7 @@ static void tell_text(struct stat_state *s, const struct measurement *m)
 		measurement_take_one(s->whole, i, &one);
 		report_one(s->whos[i].pid, s->whos[i].name, &one, s->out);
 	}
-	report_phases(&s->phase_report, s->n_whos ? "targets" : NULL, s->out);
+	report_phases(&s->phase_table, s->n_whos ? "targets" : NULL, s->out);
 	fputc('\n', s->out);
 	report_sources(s->instrument.rig, m, s->out);
 	report_warnings(&s->warnings, s->out);
@@ -59,7 +59,7 @@ static void tell_json(struct stat_state *s, const struct measurement *m)
 	report_json_figures(&j, s->instrument.rig, m, s->n_whos ? "targets" : NULL);
 	report_json_sensors(&j, s->instrument.rig, m);
 	report_json_rows(&j, s->kept, s->n_kept);
-	phase_report_json(&j, &s->phase_report, "targets_energy_j");
+	phase_table_json(&j, &s->phase_table, "targets_energy_j");
 	report_json_warnings(&j, &s->warnings);
 	jw_close(&j, '}');
 	fputs(buf_text(&b), s->out);
