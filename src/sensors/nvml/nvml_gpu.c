@@ -148,7 +148,7 @@ bool gpu_note_value(struct gpu *g, uint64_t value, uint64_t t_ns)
 
 void gpu_follow_pace(struct gpu *g, const struct gpu_sample *sample)
 {
-	edge_step_within(&g->edge, g->value, sample->t_ns - sample->t_err_ns,
+	pace_step_within(&g->edge, g->value, sample->t_ns - sample->t_err_ns,
 		sample->t_ns + sample->t_err_ns);
 	g->live = g->edge.located && g->edge.period_ns < GPU_UPDATE_LEAST_NS;
 }
@@ -159,7 +159,7 @@ void gpu_follow_pace(struct gpu *g, const struct gpu_sample *sample)
 static void give_up_stamps(struct gpu *g)
 {
 	g->stamped = false;
-	edge_restart(&g->edge);
+	pace_restart(&g->edge);
 }
 
 static bool date_by_stamp(const struct host *h, struct gpu *g, const struct gpu_sample *sample,
@@ -230,7 +230,7 @@ static uint64_t next_due_ns(const struct gpu *g, uint64_t t_ns)
 	if (g->live)
 		return t_ns + LIVE_EVERY_NS;
 	if (!g->stamped)
-		return edge_next_ns(&g->edge, t_ns);
+		return pace_next_ns(&g->edge, t_ns);
 	/* Shortly after the next update; if it is late, ever more rarely, up to once in a period. */
 	due_ns = g->last.t_ns + period_ns + margin_ns;
 	if (due_ns > t_ns && g->last.error == 0)
@@ -276,7 +276,7 @@ void gpu_read(const struct host *h, const struct nvml_api *api, struct gpu *g)
 	}
 	g->failures = 0;
 	if (is_broken(g, gpu_value(g, &sample), sample.t_ns)) {
-		edge_restart(&g->edge);
+		pace_restart(&g->edge);
 		g->has_value = false;
 		g->n_rough = 0;
 	}
@@ -300,7 +300,7 @@ void gpu_read(const struct host *h, const struct nvml_api *api, struct gpu *g)
 
 static void forget_pace(struct gpu *g)
 {
-	edge_restart(&g->edge);
+	pace_restart(&g->edge);
 	g->has_value = false;
 	g->failures = g->n_rough = 0;
 }

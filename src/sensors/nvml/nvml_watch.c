@@ -82,7 +82,7 @@ static void watch_once(const struct host *h, const struct nvml_api *api, struct 
 	w->due_ns = sample.t_ns + WATCH_EVERY_NS;
 	if (g->source == SOURCE_COUNTER) {
 		gpu_follow_pace(g, &sample);
-		w->due_ns = edge_next_ns(&g->edge, sample.t_ns + sample.t_err_ns);
+		w->due_ns = pace_next_ns(&g->edge, sample.t_ns + sample.t_err_ns);
 	}
 	w->done = is_watched_enough(g, w);
 }
@@ -93,7 +93,7 @@ static void begin_watching(struct gpu *g, enum gpu_source source, bool module)
 	g->module = module;
 	g->watch = (struct gpu_watch) { 0 };
 	g->has_value = false;
-	edge_init(&g->edge, GPU_UPDATE_DEFAULT_NS);
+	pace_init(&g->edge, GPU_UPDATE_DEFAULT_NS);
 	g->edge.measuring = true;
 }
 
@@ -178,9 +178,9 @@ void gpu_settle_pace(struct gpu *g)
 	if (period_ns < GPU_UPDATE_LEAST_NS)
 		period_ns = GPU_UPDATE_LEAST_NS;
 	if (period_ns != g->edge.period_ns)
-		edge_init(&g->edge, period_ns);
+		pace_init(&g->edge, period_ns);
 	else
-		edge_restart(&g->edge);
+		pace_restart(&g->edge);
 	g->edge.measuring = g->source == SOURCE_COUNTER && !located;
 	g->watch.done = true;
 	g->has_value = false;

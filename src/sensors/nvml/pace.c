@@ -53,7 +53,7 @@
 /* So many surprises in a row, all in one direction: the pace is another than was thought. */
 #define SURPRISES_MAX 4
 
-static int64_t part_of(const struct edge *e, int64_t part)
+static int64_t part_of(const struct pace *e, int64_t part)
 {
 	return (int64_t) e->period_ns / part;
 }
@@ -78,53 +78,53 @@ static uint64_t moved(uint64_t t_ns, int64_t by_ns)
 	return (uint64_t) ((int64_t) t_ns + by_ns);
 }
 
-void edge_init(struct edge *e, uint64_t period_ns)
+void pace_init(struct pace *e, uint64_t period_ns)
 {
-	*e = (struct edge) { .period_ns = period_ns };
+	*e = (struct pace) { .period_ns = period_ns };
 	e->pace_err_ns = (uint64_t) part_of(e, PACE_ERR_FIRST_PART);
 }
 
-void edge_restart(struct edge *e)
+void pace_restart(struct pace *e)
 {
 	uint64_t pace_err_ns = e->pace_err_ns;
 
-	edge_init(e, e->period_ns);
+	pace_init(e, e->period_ns);
 	e->pace_err_ns = pace_err_ns;
 }
 
 /* The update's place is lost, and its pace perhaps; reading goes on. */
-static void lose(struct edge *e, bool measuring)
+static void lose(struct pace *e, bool measuring)
 {
 	uint64_t value = e->value, read_ns = e->read_ns;
 
-	edge_restart(e);
+	pace_restart(e);
 	e->value = value;
 	e->read_ns = read_ns;
 	e->measuring = measuring;
 }
 
-static int64_t middle(const struct edge *e)
+static int64_t middle(const struct pace *e)
 {
 	return (e->low_ns + e->high_ns) / 2;
 }
 
-static int64_t width(const struct edge *e)
+static int64_t width(const struct pace *e)
 {
 	return e->high_ns - e->low_ns;
 }
 
-static int64_t margin_ns(const struct edge *e)
+static int64_t margin_ns(const struct pace *e)
 {
 	return most(part_of(e, MARGIN_PART), MARGIN_LEAST_NS);
 }
 
-static void set_err(struct edge *e)
+static void set_err(struct pace *e)
 {
 	e->err_ns = (uint64_t) (most(-e->low_ns, e->high_ns) + e->jitter_ns);
 }
 
 /* The pace is measured from this update on. */
-static void begin_measuring(struct edge *e)
+static void begin_measuring(struct pace *e)
 {
 	e->base_ns = moved(e->at_ns, middle(e));
 	e->base_err_ns = (uint64_t) width(e) / 2;
@@ -133,7 +133,7 @@ static void begin_measuring(struct edge *e)
 
 /* Nothing is known of the pace but what updates are apart that come one after the other. Returns
  * false while more of them are needed. */
-static bool measure(struct edge *e, uint64_t at_ns, uint64_t err_ns)
+static bool measure(struct pace *e, uint64_t at_ns, uint64_t err_ns)
 {
 	if (e->base_ns == 0) {
 		e->base_ns = at_ns;
@@ -151,7 +151,7 @@ static bool measure(struct edge *e, uint64_t at_ns, uint64_t err_ns)
 }
 
 /* An update was found: it lies between two reads. */
-static void place(struct edge *e, uint64_t from_ns, uint64_t to_ns)
+static void place(struct pace *e, uint64_t from_ns, uint64_t to_ns)
 {
 	uint64_t at_ns = from_ns + (to_ns - from_ns) / 2;
 
@@ -169,7 +169,7 @@ static void place(struct edge *e, uint64_t from_ns, uint64_t to_ns)
 }
 
 /* Updates up to t_ns since the last one: at least one, since the value is new. */
-static uint64_t count_updates(const struct edge *e, uint64_t t_ns)
+static uint64_t count_updates(const struct pace *e, uint64_t t_ns)
 {
 	uint64_t second_ns = moved(e->at_ns + 2 * e->period_ns, middle(e));
 
@@ -177,7 +177,7 @@ static uint64_t count_updates(const struct edge *e, uint64_t t_ns)
 }
 
 /* The update was between low and high, which is where it could not be: not far from there. */
-static void be_surprised(struct edge *e, int64_t low, int64_t high, int direction)
+static void be_surprised(struct pace *e, int64_t low, int64_t high, int direction)
 {
 	int64_t wide = most(2 * width(e), part_of(e, WIDTH_PART));
 
@@ -190,7 +190,7 @@ static void be_surprised(struct edge *e, int64_t low, int64_t high, int directio
 }
 
 /* Takes the pace from the distance to an earlier update, where that says more than is known. */
-static void learn_pace(struct edge *e)
+static void learn_pace(struct pace *e)
 {
 	int64_t n = (int64_t) e->n_periods, err_ns, off_ns;
 
@@ -208,7 +208,7 @@ static void learn_pace(struct edge *e)
 }
 
 /* The update was between low and high, as was to be expected. */
-static void be_confirmed(struct edge *e, int64_t low, int64_t high)
+static void be_confirmed(struct pace *e, int64_t low, int64_t high)
 {
 	e->low_ns = most(low, e->low_ns);
 	e->high_ns = least(high, e->high_ns);
@@ -218,7 +218,7 @@ static void be_confirmed(struct edge *e, int64_t low, int64_t high)
 	learn_pace(e);
 }
 
-static bool is_another_pace(const struct edge *e)
+static bool is_another_pace(const struct pace *e)
 {
 	int64_t limit = part_of(e, JITTER_PART);
 
@@ -228,7 +228,7 @@ static bool is_another_pace(const struct edge *e)
 
 /* Takes in that the last update before a read, which was between since_ns and to_ns, lies after
  * from_ns. */
-static void narrow(struct edge *e, uint64_t from_ns, uint64_t since_ns, uint64_t to_ns)
+static void narrow(struct pace *e, uint64_t from_ns, uint64_t since_ns, uint64_t to_ns)
 {
 	uint64_t n = count_updates(e, since_ns + (to_ns - since_ns) / 2);
 	/* Between reads that are close there is one update, wherever it is; else the pace tells. */
@@ -276,7 +276,7 @@ static void narrow(struct edge *e, uint64_t from_ns, uint64_t since_ns, uint64_t
 		lose(e, false);
 }
 
-bool edge_step_within(struct edge *e, uint64_t value, uint64_t from_ns, uint64_t to_ns)
+bool pace_step_within(struct pace *e, uint64_t value, uint64_t from_ns, uint64_t to_ns)
 {
 	bool changed = e->read_ns > 0 && value != e->value;
 	uint64_t before_ns = e->read_ns;
@@ -295,12 +295,12 @@ bool edge_step_within(struct edge *e, uint64_t value, uint64_t from_ns, uint64_t
 	return true;
 }
 
-bool edge_step(struct edge *e, uint64_t value, uint64_t t_ns)
+bool pace_step(struct pace *e, uint64_t value, uint64_t t_ns)
 {
-	return edge_step_within(e, value, t_ns, t_ns);
+	return pace_step_within(e, value, t_ns, t_ns);
 }
 
-uint64_t edge_next_ns(const struct edge *e, uint64_t now_ns)
+uint64_t pace_next_ns(const struct pace *e, uint64_t now_ns)
 {
 	uint64_t expected_ns = e->at_ns + e->period_ns, late_ns, due_ns;
 	int64_t safe_ns, pause_ns;

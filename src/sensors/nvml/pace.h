@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct edge {
+struct pace {
 	uint64_t period_ns;
 	/* The last update that was located: it happened within err_ns of at_ns. Consecutive updates
 	 * are a period apart, give or take a few thousandths: what is learned of them comes in
@@ -42,19 +42,19 @@ struct edge {
 };
 
 /* period_ns: the pace as far as it is known; learned better from then on. */
-void edge_init(struct edge *e, uint64_t period_ns);
+void pace_init(struct pace *e, uint64_t period_ns);
 
 /* Forgets where updates are, not how often: reading was paused. */
-void edge_restart(struct edge *e);
+void pace_restart(struct pace *e);
 
 /* Takes a read of the value at t_ns. Returns whether the value is new; at_ns and err_ns are then
  * the time of its update, if located is set. */
-bool edge_step(struct edge *e, uint64_t value, uint64_t t_ns);
+bool pace_step(struct pace *e, uint64_t value, uint64_t t_ns);
 
 /* The same for a read of which nobody knows when it was between these two times. */
-bool edge_step_within(struct edge *e, uint64_t value, uint64_t from_ns, uint64_t to_ns);
+bool pace_step_within(struct pace *e, uint64_t value, uint64_t from_ns, uint64_t to_ns);
 
 /* When to read next. */
-uint64_t edge_next_ns(const struct edge *e, uint64_t now_ns);
+uint64_t pace_next_ns(const struct pace *e, uint64_t now_ns);
 
 #endif

@@ -85,9 +85,9 @@ static void follow(const struct world *w, struct outcome *o)
 	static long n[100 * SECONDS];
 	size_t found = 0, missed = 0, reads = 0;
 	double begun_ns = 5e9 + chance() * w->period_ns, t_ns = begun_ns, found_ns = 0;
-	struct edge e;
+	struct pace e;
 
-	edge_init(&e, (uint64_t) (w->period_ns * w->known));
+	pace_init(&e, (uint64_t) (w->period_ns * w->known));
 	while (t_ns < begun_ns + SECONDS * 1e9 && found < sizeof(n) / sizeof(n[0])) {
 		double read_ns = t_ns + chance() * w->latency_ns;
 		bool news;
@@ -95,7 +95,7 @@ static void follow(const struct world *w, struct outcome *o)
 		if (chance() < w->stall_part)
 			read_ns += chance() * w->stall_ns;
 		n[found] = last_update(w, read_ns);
-		news = edge_step(&e, (uint64_t) n[found] * 1000 + 7, (uint64_t) read_ns);
+		news = pace_step(&e, (uint64_t) n[found] * 1000 + 7, (uint64_t) read_ns);
 		reads += found > 0;
 		if (news && e.located) {
 			double off_ns = fabs((double) e.at_ns - update_ns(w, n[found]));
@@ -106,7 +106,7 @@ static void follow(const struct world *w, struct outcome *o)
 			missed += off_ns > (double) e.err_ns + 1;
 			o->off_ns = larger(o->off_ns, off_ns);
 		}
-		t_ns = (double) edge_next_ns(&e, (uint64_t) read_ns);
+		t_ns = (double) pace_next_ns(&e, (uint64_t) read_ns);
 		assert_true(t_ns > read_ns);
 	}
 	assert_true(found > 10);
@@ -204,13 +204,13 @@ static void test_wrong_pace(void **state)
 	(void) state;
 	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++) {
 		struct world w = { .period_ns = 100 * MS, .phase_ns = 1e9, .known = known[k] };
-		struct edge e;
+		struct pace e;
 		double t_ns = 5e9;
 
-		edge_init(&e, (uint64_t) (w.period_ns * w.known));
+		pace_init(&e, (uint64_t) (w.period_ns * w.known));
 		while (t_ns < 25e9) {
-			edge_step(&e, (uint64_t) last_update(&w, t_ns), (uint64_t) t_ns);
-			t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns);
+			pace_step(&e, (uint64_t) last_update(&w, t_ns), (uint64_t) t_ns);
+			t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns);
 		}
 		assert_true(e.located);
 		assert_below(fabs((double) e.period_ns / w.period_ns - 1), 0.001);
@@ -229,14 +229,14 @@ static void test_changed_pace(void **state)
 	for (size_t i = 0; i < sizeof(periods_ms) / sizeof(periods_ms[0]); i++) {
 		struct world before = { .period_ns = 100 * MS, .phase_ns = 1e9 };
 		struct world after = { .period_ns = periods_ms[i] * MS, .phase_ns = 8.037e9 };
-		struct edge e;
+		struct pace e;
 		double t_ns = 5e9;
 
-		edge_init(&e, (uint64_t) before.period_ns);
-		for (; t_ns < 8e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns))
-			edge_step(&e, (uint64_t) last_update(&before, t_ns), (uint64_t) t_ns);
-		for (; t_ns < 16e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns))
-			edge_step(
+		pace_init(&e, (uint64_t) before.period_ns);
+		for (; t_ns < 8e9; t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns))
+			pace_step(&e, (uint64_t) last_update(&before, t_ns), (uint64_t) t_ns);
+		for (; t_ns < 16e9; t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns))
+			pace_step(
 				&e, (uint64_t) (last_update(&after, t_ns) + 1000), (uint64_t) t_ns);
 		assert_true(e.located);
 		if (fabs((double) e.period_ns / after.period_ns - 1) > 0.005)
@@ -252,14 +252,14 @@ static void test_measuring(void **state)
 	(void) state;
 	for (size_t i = 0; i < sizeof(periods_ms) / sizeof(periods_ms[0]); i++) {
 		struct world w = { .period_ns = periods_ms[i] * MS, .phase_ns = 1e9 };
-		struct edge e;
+		struct pace e;
 		double t_ns = 5e9, until_ns = t_ns + 12 * w.period_ns;
 
-		edge_init(&e, (uint64_t) (100 * MS));
+		pace_init(&e, (uint64_t) (100 * MS));
 		e.measuring = true;
 		while (t_ns < until_ns) {
-			edge_step(&e, (uint64_t) last_update(&w, t_ns), (uint64_t) t_ns);
-			t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns);
+			pace_step(&e, (uint64_t) last_update(&w, t_ns), (uint64_t) t_ns);
+			t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns);
 		}
 		assert_true(e.located);
 		assert_below(fabs((double) e.period_ns / w.period_ns - 1), 0.02);
@@ -270,30 +270,30 @@ static void test_measuring(void **state)
 static void test_standing(void **state)
 {
 	struct world w = { .period_ns = 100 * MS, .phase_ns = 1e9 };
-	struct edge e;
+	struct pace e;
 	double t_ns = 5e9;
 	long stood = 0;
 	int reads = 0;
 	bool located = false;
 
 	(void) state;
-	edge_init(&e, (uint64_t) w.period_ns);
-	for (; t_ns < 8e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns))
-		edge_step(&e, (uint64_t) (stood = last_update(&w, t_ns)), (uint64_t) t_ns);
-	for (; t_ns < 18e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns), reads++)
-		assert_false(edge_step(&e, (uint64_t) stood, (uint64_t) t_ns));
+	pace_init(&e, (uint64_t) w.period_ns);
+	for (; t_ns < 8e9; t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns))
+		pace_step(&e, (uint64_t) (stood = last_update(&w, t_ns)), (uint64_t) t_ns);
+	for (; t_ns < 18e9; t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns), reads++)
+		assert_false(pace_step(&e, (uint64_t) stood, (uint64_t) t_ns));
 	assert_below(reads, 130);
-	for (; t_ns < 20e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns))
-		located |= edge_step(&e, (uint64_t) last_update(&w, t_ns), (uint64_t) t_ns) &&
+	for (; t_ns < 20e9; t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns))
+		located |= pace_step(&e, (uint64_t) last_update(&w, t_ns), (uint64_t) t_ns) &&
 			e.located;
 	assert_true(located);
 	assert_below(fabs((double) e.at_ns - update_ns(&w, last_update(&w, t_ns - MS))), 2 * MS);
 
 	/* The same where it never moved at all. */
-	edge_init(&e, (uint64_t) w.period_ns);
+	pace_init(&e, (uint64_t) w.period_ns);
 	for (reads = 0, t_ns = 5e9; t_ns < 15e9;
-		t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns), reads++)
-		assert_false(edge_step(&e, 5, (uint64_t) t_ns));
+		t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns), reads++)
+		assert_false(pace_step(&e, 5, (uint64_t) t_ns));
 	assert_below(reads, 600);
 }
 
@@ -304,17 +304,17 @@ static void test_missed_updates(void **state)
 
 	(void) state;
 	for (int periods = 2; periods < 200; periods += 7) {
-		struct edge e;
+		struct pace e;
 		double t_ns = 5e9, off_ns;
 		int found = 0, rough = 0;
 
-		edge_init(&e, (uint64_t) w.period_ns);
-		for (; t_ns < 8e9; t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns))
-			edge_step(&e, (uint64_t) last_update(&w, t_ns), (uint64_t) t_ns);
+		pace_init(&e, (uint64_t) w.period_ns);
+		for (; t_ns < 8e9; t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns))
+			pace_step(&e, (uint64_t) last_update(&w, t_ns), (uint64_t) t_ns);
 		t_ns += periods * w.period_ns;
 		for (double until_ns = t_ns + 5e9; t_ns < until_ns;
-			t_ns = (double) edge_next_ns(&e, (uint64_t) t_ns)) {
-			bool news = edge_step(
+			t_ns = (double) pace_next_ns(&e, (uint64_t) t_ns)) {
+			bool news = pace_step(
 				&e, (uint64_t) last_update(&w, t_ns), (uint64_t) t_ns);
 
 			if (!news || !e.located)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * A counter that is updated at a steady pace, read where edge_next_ns() says: how well the updates
+ * A counter that is updated at a steady pace, read where pace_next_ns() says: how well the updates
  * are located, and how many reads that takes.
  */
 #include "test.h"
@@ -55,7 +55,7 @@ static size_t value_at(const struct counter *c, size_t known, uint64_t t_ns)
 
 /* Reads from now_ns to end_ns; what happens before settled_ns does not count. Returns the time of
  * the last read. */
-static uint64_t follow(struct edge *e, const struct counter *c, const struct plan *p, struct rng *r,
+static uint64_t follow(struct pace *e, const struct counter *c, const struct plan *p, struct rng *r,
 	uint64_t now_ns, uint64_t end_ns, uint64_t settled_ns, struct outcome *o)
 {
 	size_t value = 0;
@@ -66,7 +66,7 @@ static uint64_t follow(struct edge *e, const struct counter *c, const struct pla
 		uint64_t next_ns;
 
 		value = value_at(c, value, now_ns);
-		news = edge_step(e, value, now_ns);
+		news = pace_step(e, value, now_ns);
 		o->n_reads += settled;
 		if (news && e->located && settled) {
 			uint64_t truth_ns = c->updates[value - 1];
@@ -81,7 +81,7 @@ static uint64_t follow(struct edge *e, const struct counter *c, const struct pla
 			 */
 			o->n_outside += off_ns > e->err_ns + 2 * p->jitter_ns + 300000;
 		}
-		next_ns = edge_next_ns(e, now_ns);
+		next_ns = pace_next_ns(e, now_ns);
 		assert_true(next_ns > now_ns);
 		/* Never two periods without a look. */
 		assert_in_range(next_ns - now_ns, 1, 2 * p->period_ns + 10 * NS_PER_MS);
@@ -140,12 +140,12 @@ static void test_paces(void **state)
 			uint64_t begin_ns = 50 * NS_PER_S + rng_below(&r, NS_PER_S);
 			uint64_t span_ns = 600 * p->period_ns, settled_ns = 100 * p->period_ns;
 			struct outcome o;
-			struct edge e;
+			struct pace e;
 
 			c.n = 0;
 			make_counter(&c, p, &r, begin_ns - NS_PER_S,
 				begin_ns + settled_ns + span_ns + NS_PER_S);
-			edge_init(&e, p->believed_ns);
+			pace_init(&e, p->believed_ns);
 			follow(&e, &c, p, &r, begin_ns, begin_ns + settled_ns + span_ns,
 				begin_ns + settled_ns, &o);
 			check_outcome(&o, p, seed, span_ns);
@@ -169,20 +169,20 @@ static void test_search(void **state)
 		struct rng r = rng_make(seed, 10000 + run);
 		uint64_t now_ns = 50 * NS_PER_S, begin_ns = now_ns;
 		size_t value = 0, n_reads = 0;
-		struct edge e;
+		struct pace e;
 
 		c.n = 0;
 		make_counter(&c, &plan, &r, now_ns - NS_PER_S, now_ns + NS_PER_S);
-		edge_init(&e, plan.believed_ns);
+		pace_init(&e, plan.believed_ns);
 		while (!e.located) {
 			value = value_at(&c, value, now_ns);
-			edge_step(&e, value, now_ns);
+			pace_step(&e, value, now_ns);
 			n_reads++;
 			if (now_ns > begin_ns + plan.period_ns * 5 / 4)
 				fail_msg("seed %" PRIu64 ", run %" PRIu64 ": not found in a period",
 					seed, run);
 			if (!e.located)
-				now_ns = edge_next_ns(&e, now_ns) + rng_below(&r, plan.late_ns);
+				now_ns = pace_next_ns(&e, now_ns) + rng_below(&r, plan.late_ns);
 		}
 		assert_true(n_reads <= 64 * 5 / 4 + 1);
 		assert_in_range(
@@ -203,12 +203,12 @@ static void test_phase_jump(void **state)
 		struct rng r = rng_make(seed, 20000 + run);
 		uint64_t jump_ns = 60 * NS_PER_S, end_ns = 100 * NS_PER_S, now_ns;
 		struct outcome o;
-		struct edge e;
+		struct pace e;
 
 		c.n = 0;
 		make_counter(&c, &plan, &r, 50 * NS_PER_S, jump_ns);
 		make_counter(&c, &plan, &r, jump_ns, end_ns + NS_PER_S);
-		edge_init(&e, plan.believed_ns);
+		pace_init(&e, plan.believed_ns);
 		now_ns = follow(&e, &c, &plan, &r, 50 * NS_PER_S, jump_ns, jump_ns, &o);
 		/* Ten seconds later all is well again. */
 		follow(&e, &c, &plan, &r, now_ns, end_ns, jump_ns + 10 * NS_PER_S, &o);
@@ -229,16 +229,16 @@ static void test_pause(void **state)
 		uint64_t pause_ns = 70 * NS_PER_S, end_ns = 200 * NS_PER_S, resume_ns;
 		uint64_t learned_ns;
 		struct outcome o;
-		struct edge e;
+		struct pace e;
 
 		c.n = 0;
 		make_counter(&c, &plan, &r, 50 * NS_PER_S, end_ns + NS_PER_S);
-		edge_init(&e, plan.believed_ns);
+		pace_init(&e, plan.believed_ns);
 		resume_ns = follow(&e, &c, &plan, &r, 50 * NS_PER_S, pause_ns, pause_ns, &o) +
 			NS_PER_MS * rng_between(&r, 1, 60000);
 		learned_ns = e.period_ns;
 		if (run % 2) {
-			edge_restart(&e);
+			pace_restart(&e);
 			assert_false(e.located);
 			assert_int_equal(e.period_ns, learned_ns);
 		}
@@ -255,13 +255,13 @@ static void test_stuck(void **state)
 	struct rng r = rng_make(rng_seed(), 40000);
 	uint64_t begin_ns = 50 * NS_PER_S, stuck_ns = 60 * NS_PER_S, end_ns = 90 * NS_PER_S;
 	struct outcome o;
-	struct edge e;
+	struct pace e;
 
 	(void) state;
 	c.n = 0;
 	make_counter(&c, &plan, &r, begin_ns, stuck_ns);
 	make_counter(&c, &plan, &r, end_ns, end_ns + 20 * NS_PER_S);
-	edge_init(&e, plan.believed_ns);
+	pace_init(&e, plan.believed_ns);
 	begin_ns = follow(&e, &c, &plan, &r, begin_ns, stuck_ns, 0, &o);
 	begin_ns = follow(&e, &c, &plan, &r, begin_ns, end_ns, stuck_ns + NS_PER_S, &o);
 	assert_int_equal(o.n_news, 0);
