@@ -204,8 +204,8 @@ static void print_excess(const struct rig *rig, const struct look *looks)
 	size_t n;
 
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
-		power_uw[i] = looks[i].known ? looks[i].power_uw : PARTS_UNKNOWN;
-	n = parts_find_excess(rig, power_uw, excess, ARRAY_SIZE(excess));
+		power_uw[i] = looks[i].known ? looks[i].power_uw : EXCESS_UNKNOWN;
+	n = excess_find(rig, power_uw, excess, ARRAY_SIZE(excess));
 	for (size_t i = 0; i < n; i++) {
 		const struct domain *d = rig_domain(rig, excess[i].whole);
 		char whole[32], parts[32];

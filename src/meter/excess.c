@@ -16,7 +16,7 @@ static bool is_part(const struct rig *rig, const uint64_t *figures, size_t whole
 
 	/* What is only shown and belongs to nothing is no part of anything. */
 	return (d->counted || rig_parent(rig, i) >= 0) && !d->twin &&
-		d->quality != FLAG_ESTIMATED && figures[i] != PARTS_UNKNOWN &&
+		d->quality != FLAG_ESTIMATED && figures[i] != EXCESS_UNKNOWN &&
 		contains(rig, whole, i);
 }
 
@@ -35,8 +35,7 @@ static uint64_t sum_of_parts(const struct rig *rig, const uint64_t *figures, siz
 	return sum;
 }
 
-size_t parts_find_excess(
-	const struct rig *rig, const uint64_t *figures, struct excess *ret, size_t n)
+size_t excess_find(const struct rig *rig, const uint64_t *figures, struct excess *ret, size_t n)
 {
 	size_t found = 0;
 
@@ -44,13 +43,13 @@ size_t parts_find_excess(
 		const struct domain *d = rig_domain(rig, i);
 		struct excess *e = &ret[found];
 
-		if (!d->counted || d->quality == FLAG_ESTIMATED || figures[i] == PARTS_UNKNOWN)
+		if (!d->counted || d->quality == FLAG_ESTIMATED || figures[i] == EXCESS_UNKNOWN)
 			continue;
 		*e = (struct excess) { .whole = i,
 			.whole_figure = figures[i],
 			.parts_figure = sum_of_parts(rig, figures, i) };
 		if ((double) e->parts_figure * 100 >
-			(double) e->whole_figure * (100 + PARTS_PERCENT))
+			(double) e->whole_figure * (100 + EXCESS_PERCENT))
 			found++;
 	}
 	return found;

@@ -7,9 +7,9 @@
 #include "meter/rig.h"
 
 /* An excess above this is told: less is the difference of the times at which they were read. */
-#define PARTS_PERCENT 5
+#define EXCESS_PERCENT 5
 
-#define PARTS_UNKNOWN UINT64_MAX
+#define EXCESS_UNKNOWN UINT64_MAX
 
 struct excess {
 	size_t whole; /* the domain that contains the parts */
@@ -18,9 +18,8 @@ struct excess {
 };
 
 /* figures[0 .. rig_n_domains()): what the domains used in the same time, energy or power, or
- * PARTS_UNKNOWN. Finds the counted domains whose parts, estimates apart, tell more into
+ * EXCESS_UNKNOWN. Finds the counted domains whose parts, estimates apart, tell more into
  * ret[0 .. n); returns how many there are. */
-size_t parts_find_excess(
-	const struct rig *rig, const uint64_t *figures, struct excess *ret, size_t n);
+size_t excess_find(const struct rig *rig, const uint64_t *figures, struct excess *ret, size_t n);
 
 #endif

@@ -101,8 +101,8 @@ static void judge_parts(struct warnings *w, const struct rig *rig, const struct 
 	size_t n;
 
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
-		energy_uj[i] = m->domains[i].known ? m->domains[i].energy.uj : PARTS_UNKNOWN;
-	n = parts_find_excess(rig, energy_uj, excess, ARRAY_SIZE(excess));
+		energy_uj[i] = m->domains[i].known ? m->domains[i].energy.uj : EXCESS_UNKNOWN;
+	n = excess_find(rig, energy_uj, excess, ARRAY_SIZE(excess));
 	for (size_t i = 0; i < n; i++)
 		warnings_add(w,
 			"%s %s tells %.3f J, its parts %.3f J: both are as read, and at least one is "

@@ -301,23 +301,23 @@ static void test_parts(void **state)
 	figures[psys] = 1000;
 	figures[package] = 900;
 	figures[core] = 800;
-	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 0);
+	assert_int_equal(excess_find(rig, figures, excess, 4), 0);
 	figures[package] = 1050;
-	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 0);
+	assert_int_equal(excess_find(rig, figures, excess, 4), 0);
 	figures[package] = 1051;
-	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 1);
+	assert_int_equal(excess_find(rig, figures, excess, 4), 1);
 	assert_int_equal(excess[0].whole, psys);
 	assert_int_equal(excess[0].whole_figure, 1000);
 	assert_int_equal(excess[0].parts_figure, 1051);
 	figures[core] = 1200;
-	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 2);
-	assert_int_equal(parts_find_excess(rig, figures, excess, 1), 1);
+	assert_int_equal(excess_find(rig, figures, excess, 4), 2);
+	assert_int_equal(excess_find(rig, figures, excess, 1), 1);
 	/* Without the package its core is what is known of psys. */
-	figures[package] = PARTS_UNKNOWN;
-	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 1);
+	figures[package] = EXCESS_UNKNOWN;
+	assert_int_equal(excess_find(rig, figures, excess, 4), 1);
 	assert_int_equal(excess[0].parts_figure, 1200);
-	figures[psys] = PARTS_UNKNOWN;
-	assert_int_equal(parts_find_excess(rig, figures, excess, 4), 0);
+	figures[psys] = EXCESS_UNKNOWN;
+	assert_int_equal(excess_find(rig, figures, excess, 4), 0);
 }
 
 /* What two sensors tell of the machine's one CPU, memory or whole counts once, for the first. */
