@@ -38,7 +38,7 @@ static int grow(struct account *a, uint32_t slot)
 }
 
 int account_create(struct account **ret, const struct domain *const *domains, size_t n_domains,
-	const struct account_options *options, const struct account_listener *listener)
+	const struct account_options *options, const struct account_watcher *watcher)
 {
 	struct account *a = calloc(1, sizeof(*a));
 
@@ -52,8 +52,8 @@ int account_create(struct account **ret, const struct domain *const *domains, si
 	}
 	a->n_domains = n_domains;
 	a->options = *options;
-	if (listener)
-		a->listener = *listener;
+	if (watcher)
+		a->watcher = *watcher;
 	for (size_t i = 0, column = 0; i < n_domains; i++) {
 		a->books[i].domain = domains[i];
 		if (domains[i]->tells_users && column < METER_MAX_USED)
@@ -157,12 +157,12 @@ static void note_failure(struct account *a, size_t d, int error, uint64_t t_ns)
 
 	if (b->failing_since_ns == 0) {
 		b->failing_since_ns = t_ns;
-		if (a->listener.failing)
-			a->listener.failing(a->listener.ctx, d, error);
+		if (a->watcher.failing)
+			a->watcher.failing(a->watcher.ctx, d, error);
 	} else if (!b->lost && t_ns - b->failing_since_ns >= ACCOUNT_LOST_NS) {
 		b->lost = true;
-		if (a->listener.lost)
-			a->listener.lost(a->listener.ctx, d);
+		if (a->watcher.lost)
+			a->watcher.lost(a->watcher.ctx, d);
 	}
 }
 
@@ -177,8 +177,8 @@ static unsigned note_success(struct account *a, size_t d, uint64_t t_ns)
 	b->failing_since_ns = 0;
 	b->lost = false;
 	b->gaps++;
-	if (a->listener.recovered)
-		a->listener.recovered(a->listener.ctx, d, t_ns - since_ns);
+	if (a->watcher.recovered)
+		a->watcher.recovered(a->watcher.ctx, d, t_ns - since_ns);
 	return FLAG_GAP;
 }
 
@@ -189,8 +189,8 @@ static void note_dispute(struct account *a, size_t d, unsigned flags)
 	if (!(flags & FLAG_DISPUTED) || b->disputed)
 		return;
 	b->disputed = true;
-	if (a->listener.disputed)
-		a->listener.disputed(a->listener.ctx, d);
+	if (a->watcher.disputed)
+		a->watcher.disputed(a->watcher.ctx, d);
 }
 
 static void enter_reading(struct account *a, const struct snapshot *s, size_t d, uint32_t n_targets)
@@ -251,8 +251,8 @@ static void enter_reading(struct account *a, const struct snapshot *s, size_t d,
 		return;
 	} else if (r->since_ns != b->point.since_ns) {
 		b->resets++;
-		if (a->listener.restarted)
-			a->listener.restarted(a->listener.ctx, d);
+		if (a->watcher.restarted)
+			a->watcher.restarted(a->watcher.ctx, d);
 		begin_at(a, d, n_targets, &now);
 		b->fresh = true;
 		return;

@@ -52,7 +52,7 @@ struct slice {
 };
 
 /* What the books tell while a snapshot is entered. Every member may be NULL. */
-struct account_listener {
+struct account_watcher {
 	void (*slice)(void *ctx, const struct slice *slice);
 	/* A domain's readings begin to fail, its counter restarted, it is lost, it is back. */
 	void (*failing)(void *ctx, size_t domain, int error);
@@ -74,7 +74,7 @@ struct account_mark; /* a state of the books that later ones are compared with *
 
 /* domains[0 .. n_domains) must live as long as the books. Returns 0 or -ENOMEM. */
 int account_create(struct account **ret, const struct domain *const *domains, size_t n_domains,
-	const struct account_options *options, const struct account_listener *listener);
+	const struct account_options *options, const struct account_watcher *watcher);
 void account_destroy(struct account *a);
 
 /* Makes room for a target; its books begin with the first snapshot that has it. -ENOMEM. */

@@ -101,7 +101,7 @@ static void tell_slice(struct account *a, size_t d, const struct point *now,
 		add_part(a, &slice, SLICE_REST, ACCOUNT_NO_SLOT,
 			account_part_range(domain, rest->other_uj), flags);
 	}
-	a->listener.slice(a->listener.ctx, &slice);
+	a->watcher.slice(a->watcher.ctx, &slice);
 }
 
 /* ---- by use --------------------------------------------------------------------------------- */
@@ -142,7 +142,7 @@ static void settle_held(struct account *a, size_t d, uint32_t n_targets)
 	rest.other_uj -= rest.idle_uj;
 	b->idle_uj += rest.idle_uj;
 	b->other_uj += rest.other_uj;
-	if (a->listener.slice)
+	if (a->watcher.slice)
 		tell_slice(a, d, &b->point, &interval, held.ns, held.t_err_ns + b->point.t_err_ns,
 			n_targets, &rest, held.flags);
 }
@@ -262,7 +262,7 @@ void account_advance(
 		book->base_cpu_ns = a->targets[a->slots[i]]->cpu_ns;
 	}
 	rest = split_rest(b, &interval, rest_uj, interval_ns);
-	if (a->listener.slice)
+	if (a->watcher.slice)
 		tell_slice(a, d, now, &interval, interval_ns, t_err_ns, n_targets, &rest, flags);
 	b->point = *now;
 }

@@ -88,7 +88,7 @@ struct account_target {
 struct account {
 	size_t n_domains;
 	struct account_options options;
-	struct account_listener listener;
+	struct account_watcher watcher;
 	struct domain_book *books;
 	struct account_target **targets; /* by slot; NULL: none */
 	uint32_t n_slots;

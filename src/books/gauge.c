@@ -57,7 +57,7 @@ int gauge_create(
 	g->kinds = o->kinds;
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		domains[i] = rig_domain(rig, i);
-	r = account_create(&g->account, domains, rig_n_domains(rig), &options, o->listener);
+	r = account_create(&g->account, domains, rig_n_domains(rig), &options, o->watcher);
 	if (r == 0)
 		r = make_room(g);
 	if (r < 0) {

@@ -21,7 +21,7 @@ struct gauge;
 struct gauge_options {
 	uint32_t kinds; /* KIND_BITs of what is read; others are not known */
 	enum idle_policy idle;
-	const struct account_listener *listener; /* of what goes wrong; NULL: nobody */
+	const struct account_watcher *watcher; /* of what goes wrong; NULL: nobody */
 };
 
 /* host and rig must live as long as the gauge. Returns 0 or -ENOMEM. */

@@ -27,9 +27,9 @@ static int need_domains(
 
 /* What the tool itself used is its own column. */
 static int open_gauge(
-	struct instrument *e, const char *command, const struct account_listener *listener)
+	struct instrument *e, const char *command, const struct account_watcher *watcher)
 {
-	const struct gauge_options options = { .kinds = rig_kinds(e->rig), .listener = listener };
+	const struct gauge_options options = { .kinds = rig_kinds(e->rig), .watcher = watcher };
 	struct target self;
 	int r = gauge_create(&e->gauge, e->host, e->rig, &options);
 
@@ -64,7 +64,7 @@ int instrument_open_sensors(struct instrument *e, const char *command, struct cl
 }
 
 int instrument_open_told(struct instrument *e, const char *command, struct cli_sensors *sensors,
-	const struct account_listener *listener)
+	const struct account_watcher *watcher)
 {
 	int r = instrument_open_sensors(e, command, sensors);
 
@@ -72,7 +72,7 @@ int instrument_open_told(struct instrument *e, const char *command, struct cli_s
 		return r;
 	r = need_domains(e, command, sensors);
 	if (r == CLI_DONE)
-		r = open_gauge(e, command, listener);
+		r = open_gauge(e, command, watcher);
 	if (r != CLI_DONE)
 		instrument_close(e);
 	return r;

@@ -21,9 +21,9 @@ int instrument_open_sensors(struct instrument *e, const char *command, struct cl
 /* Opens all of it. Returns CLI_DONE; or CLI_FAILED or CLI_USAGE after saying what is wrong. */
 int instrument_open(struct instrument *e, const char *command, struct cli_sensors *sensors);
 
-/* The same; the books tell the listener what goes on. */
+/* The same; the books tell the watcher what goes on. */
 int instrument_open_told(struct instrument *e, const char *command, struct cli_sensors *sensors,
-	const struct account_listener *listener);
+	const struct account_watcher *watcher);
 
 /* Reads, and again until every sensor has something to tell, but not for long. */
 void instrument_read_ready(const struct instrument *e);

@@ -208,7 +208,7 @@ int sessions_create(struct sessions **ret, const struct session_options *options
 	const struct session_hooks *hooks)
 {
 	struct sessions *ss = calloc(1, sizeof(*ss));
-	struct account_listener listener = { .failing = on_failing,
+	struct account_watcher watcher = { .failing = on_failing,
 		.restarted = on_restarted,
 		.disputed = on_disputed,
 		.lost = on_lost,
@@ -222,7 +222,7 @@ int sessions_create(struct sessions **ret, const struct session_options *options
 	ss->options = *options;
 	ss->hooks = *hooks;
 	r = account_create(
-		&ss->account, options->domains, options->n_domains, &options->account, &listener);
+		&ss->account, options->domains, options->n_domains, &options->account, &watcher);
 	if (r < 0) {
 		free(ss);
 		return r;

@@ -96,10 +96,10 @@ static void enter(struct account *a, struct story *s, unsigned flags)
 static struct account *open_books(const struct story *s, enum idle_policy idle, struct sums *sums)
 {
 	const struct account_options options = { .idle = idle, .tick_ns = 4 * NS_PER_MS };
-	const struct account_listener listener = { .slice = on_slice, .ctx = sums };
+	const struct account_watcher watcher = { .slice = on_slice, .ctx = sums };
 	struct account *a;
 
-	assert_int_equal(account_create(&a, s->m.list, s->m.n_domains, &options, &listener), 0);
+	assert_int_equal(account_create(&a, s->m.list, s->m.n_domains, &options, &watcher), 0);
 	return a;
 }
 

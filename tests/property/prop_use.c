@@ -65,7 +65,7 @@ static void check_case(uint64_t seed, uint64_t number)
 	struct sums sums = { .seed = seed, .number = number };
 	const struct account_options options = { .tick_ns = 4 * NS_PER_MS,
 		.idle = rng_one_in(&r, 2) ? IDLE_SEPARATE : IDLE_PROPORTIONAL };
-	const struct account_listener listener = { .slice = on_slice, .ctx = &sums };
+	const struct account_watcher watcher = { .slice = on_slice, .ctx = &sums };
 	bool odd = rng_one_in(&r, 2);
 	uint64_t drawn_uj[2] = { 0 }, begun_ns;
 	static struct machine m;
@@ -77,7 +77,7 @@ static void check_case(uint64_t seed, uint64_t number)
 		machine_add_domain(&m, "gpu", KIND_GPU);
 		m.domains[d].tells_users = true;
 	}
-	assert_int_equal(account_create(&a, m.list, m.n_domains, &options, &listener), 0);
+	assert_int_equal(account_create(&a, m.list, m.n_domains, &options, &watcher), 0);
 	for (uint32_t slot = 0; slot < N_TARGETS; slot++) {
 		assert_int_equal(account_add_target(a, slot), 0);
 		machine_add_target(&m, slot);

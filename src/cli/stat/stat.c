@@ -253,7 +253,7 @@ static int stat_with(struct stat_state *s)
 int stat_measure(struct stat_plan *p)
 {
 	struct stat_state s = { .plan = p, .out = stderr };
-	const struct account_listener listener = { .slice = stat_record_slice, .ctx = &s };
+	const struct account_watcher watcher = { .slice = stat_record_slice, .ctx = &s };
 	int r;
 
 	if (p->output) {
@@ -264,7 +264,7 @@ int stat_measure(struct stat_plan *p)
 	r = stat_record_open(&s);
 	if (r == CLI_DONE)
 		r = instrument_open_told(
-			&s.instrument, "stat", &p->sensors, p->record ? &listener : NULL);
+			&s.instrument, "stat", &p->sensors, p->record ? &watcher : NULL);
 	if (r == CLI_DONE && p->output && cli_empty_file(p->output, s.out) < 0)
 		r = cli_fail("stat", "-o %s: %s", p->output, strerror(errno));
 	if (r == CLI_DONE)

@@ -202,8 +202,8 @@ static int make_domains(struct top_model *m)
 static int make_books(struct top_model *m)
 {
 	const struct account_options options = { .tick_ns = m->host->tick_ns };
-	const struct account_listener listener = { .slice = take_slice, .ctx = m };
-	int r = account_create(&m->account, rig_domains(m->rig), m->n_domains, &options, &listener);
+	const struct account_watcher watcher = { .slice = take_slice, .ctx = m };
+	int r = account_create(&m->account, rig_domains(m->rig), m->n_domains, &options, &watcher);
 
 	for (size_t i = 0; r == 0 && i < m->n_domains; i++) {
 		m->domains[i].mark = account_mark_new(m->account, ACCOUNT_NO_SLOT);

@@ -66,7 +66,7 @@ static void describe(struct domain *d, const struct gpu *g)
 	if (g->module)
 		d->covers = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM);
 	d->tells_users = g->tells_users;
-	d->update_ns = g->edge.period_ns;
+	d->update_ns = g->pace.period_ns;
 	d->scale_low_ppm = d->scale_high_ppm = SCALE_PPM;
 	d->max_power_mw = g->max_power_mw;
 	if (g->source == SOURCE_COUNTER) {
@@ -185,8 +185,8 @@ static void add_domains(struct sensor *s, const struct nvml_api *api, struct gpu
 		g->tells_users = can_tell_users(s, api, g);
 		d = sensor_add_domain(s);
 		describe(d, g);
-		if (s->period_ns == 0 || g->edge.period_ns / 2 < s->period_ns)
-			s->period_ns = g->edge.period_ns / 2;
+		if (s->period_ns == 0 || g->pace.period_ns / 2 < s->period_ns)
+			s->period_ns = g->pace.period_ns / 2;
 		if (g != &gpus[s->n_domains - 1])
 			gpus[s->n_domains - 1] = *g;
 	}

@@ -148,9 +148,9 @@ bool gpu_note_value(struct gpu *g, uint64_t value, uint64_t t_ns)
 
 void gpu_follow_pace(struct gpu *g, const struct gpu_sample *sample)
 {
-	pace_step_within(&g->edge, g->value, sample->t_ns - sample->t_err_ns,
+	pace_step_within(&g->pace, g->value, sample->t_ns - sample->t_err_ns,
 		sample->t_ns + sample->t_err_ns);
-	g->live = g->edge.located && g->edge.period_ns < GPU_UPDATE_LEAST_NS;
+	g->live = g->pace.located && g->pace.period_ns < GPU_UPDATE_LEAST_NS;
 }
 
 /* ---- dating what it tells --------------------------------------------------------------- */
@@ -159,7 +159,7 @@ void gpu_follow_pace(struct gpu *g, const struct gpu_sample *sample)
 static void give_up_stamps(struct gpu *g)
 {
 	g->stamped = false;
-	pace_restart(&g->edge);
+	pace_restart(&g->pace);
 }
 
 static bool date_by_stamp(const struct host *h, struct gpu *g, const struct gpu_sample *sample,
@@ -176,8 +176,8 @@ static bool date_by_stamp(const struct host *h, struct gpu *g, const struct gpu_
 	r->t_err_ns = sample->t_err_ns;
 	/* The pace changes slowly if at all; more than one update may have come since. */
 	since_ns = r->t_ns - g->last.t_ns;
-	if (since_ns < g->edge.period_ns * 3 / 2 && since_ns > g->edge.period_ns / 2)
-		g->edge.period_ns = (7 * g->edge.period_ns + since_ns) / 8;
+	if (since_ns < g->pace.period_ns * 3 / 2 && since_ns > g->pace.period_ns / 2)
+		g->pace.period_ns = (7 * g->pace.period_ns + since_ns) / 8;
 	return true;
 }
 
@@ -185,7 +185,7 @@ static bool date_by_stamp(const struct host *h, struct gpu *g, const struct gpu_
 static bool is_asleep(const struct gpu *g, const struct gpu_sample *sample)
 {
 	return sample->has_power && sample->power_mw == 0 &&
-		sample->t_ns > g->changed_ns + 3 * g->edge.period_ns;
+		sample->t_ns > g->changed_ns + 3 * g->pace.period_ns;
 }
 
 /* When the value became true: from the driver's stamp, or from when updates are known to happen.
@@ -194,7 +194,7 @@ static bool date(const struct host *h, struct gpu *g, const struct gpu_sample *s
 	struct reading *r)
 {
 	r->t_ns = sample->t_ns;
-	r->t_err_ns = sample->t_err_ns + g->edge.period_ns;
+	r->t_err_ns = sample->t_err_ns + g->pace.period_ns;
 	if (g->source == SOURCE_POWER && sample->averaged)
 		r->t_err_ns += GPU_AVERAGE_NS;
 	if (g->source == SOURCE_POWER || is_asleep(g, sample))
@@ -206,31 +206,31 @@ static bool date(const struct host *h, struct gpu *g, const struct gpu_sample *s
 		return false;
 	if (g->live)
 		return r->t_ns > g->last.t_ns;
-	if (g->edge.located && g->edge.err_ns <= g->edge.period_ns / 2) {
-		r->t_ns = g->edge.at_ns;
-		r->t_err_ns = g->edge.err_ns;
+	if (g->pace.located && g->pace.err_ns <= g->pace.period_ns / 2) {
+		r->t_ns = g->pace.at_ns;
+		r->t_err_ns = g->pace.err_ns;
 	} else if (g->n_rough++ < LOST_MAX) {
 		return false;
 	}
 	/* What the first reading's time is off by stays in the first line. */
-	if (g->last.t_ns == 0 && r->t_err_ns > g->edge.period_ns / ROUGH_PART &&
+	if (g->last.t_ns == 0 && r->t_err_ns > g->pace.period_ns / ROUGH_PART &&
 		g->n_rough++ < ROUGH_MAX)
 		return false;
-	if (g->edge.located)
+	if (g->pace.located)
 		g->n_rough = 0;
 	return r->t_ns > g->last.t_ns;
 }
 
 static uint64_t next_due_ns(const struct gpu *g, uint64_t t_ns)
 {
-	uint64_t period_ns = g->edge.period_ns, margin_ns = period_ns / 50, due_ns;
+	uint64_t period_ns = g->pace.period_ns, margin_ns = period_ns / 50, due_ns;
 
 	if (g->source == SOURCE_POWER)
 		return t_ns + period_ns / 2;
 	if (g->live)
 		return t_ns + LIVE_EVERY_NS;
 	if (!g->stamped)
-		return pace_next_ns(&g->edge, t_ns);
+		return pace_next_ns(&g->pace, t_ns);
 	/* Shortly after the next update; if it is late, ever more rarely, up to once in a period. */
 	due_ns = g->last.t_ns + period_ns + margin_ns;
 	if (due_ns > t_ns && g->last.error == 0)
@@ -257,7 +257,7 @@ static void fail(const struct host *h, struct gpu *g, int error)
 static bool is_broken(const struct gpu *g, uint64_t value, uint64_t t_ns)
 {
 	/* 1 mW for 1 ns is 10^-9 mJ */
-	uint64_t ns = t_ns - g->changed_ns + 2 * g->edge.period_ns;
+	uint64_t ns = t_ns - g->changed_ns + 2 * g->pace.period_ns;
 
 	return g->has_value && g->source == SOURCE_COUNTER &&
 		(value < g->value || value - g->value > muldiv_u64(g->max_power_mw, ns, NS_PER_S));
@@ -276,7 +276,7 @@ void gpu_read(const struct host *h, const struct nvml_api *api, struct gpu *g)
 	}
 	g->failures = 0;
 	if (is_broken(g, gpu_value(g, &sample), sample.t_ns)) {
-		pace_restart(&g->edge);
+		pace_restart(&g->pace);
 		g->has_value = false;
 		g->n_rough = 0;
 	}
@@ -300,7 +300,7 @@ void gpu_read(const struct host *h, const struct nvml_api *api, struct gpu *g)
 
 static void forget_pace(struct gpu *g)
 {
-	pace_restart(&g->edge);
+	pace_restart(&g->pace);
 	g->has_value = false;
 	g->failures = g->n_rough = 0;
 }

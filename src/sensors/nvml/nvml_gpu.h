@@ -54,7 +54,7 @@ struct gpu {
 	bool stamped;     /* the driver tells when the value was updated */
 	bool live;        /* it is updated too fast to be followed */
 	unsigned n_odd;   /* stamps in a row that cannot be */
-	struct pace edge; /* of a counter without stamps: when it is updated; else just how often */
+	struct pace pace; /* of a counter without stamps: when it is updated; else just how often */
 	bool has_value;
 	uint64_t value;      /* as of the last read */
 	uint64_t changed_ns; /* the read that found it new */

@@ -48,7 +48,7 @@ static bool is_watched_enough(const struct gpu *g, const struct gpu_watch *w)
 {
 	if (g->source == SOURCE_POWER || has_stamps(w))
 		return w->n_updates >= WATCH_UPDATES;
-	return g->edge.located && g->edge.pace_err_ns <= g->edge.period_ns / WATCH_PACE_PART;
+	return g->pace.located && g->pace.pace_err_ns <= g->pace.period_ns / WATCH_PACE_PART;
 }
 
 static void watch_once(const struct host *h, const struct nvml_api *api, struct gpu *g)
@@ -82,7 +82,7 @@ static void watch_once(const struct host *h, const struct nvml_api *api, struct 
 	w->due_ns = sample.t_ns + WATCH_EVERY_NS;
 	if (g->source == SOURCE_COUNTER) {
 		gpu_follow_pace(g, &sample);
-		w->due_ns = pace_next_ns(&g->edge, sample.t_ns + sample.t_err_ns);
+		w->due_ns = pace_next_ns(&g->pace, sample.t_ns + sample.t_err_ns);
 	}
 	w->done = is_watched_enough(g, w);
 }
@@ -93,8 +93,8 @@ static void begin_watching(struct gpu *g, enum gpu_source source, bool module)
 	g->module = module;
 	g->watch = (struct gpu_watch) { 0 };
 	g->has_value = false;
-	pace_init(&g->edge, GPU_UPDATE_DEFAULT_NS);
-	g->edge.measuring = true;
+	pace_init(&g->pace, GPU_UPDATE_DEFAULT_NS);
+	g->pace.measuring = true;
 }
 
 /* Watches the GPUs' values move, all at the same time: whether they do, how often, and whether the
@@ -162,8 +162,8 @@ void gpus_watch(const struct host *h, const struct nvml_api *api, struct gpu *gp
 void gpu_settle_pace(struct gpu *g)
 {
 	const struct gpu_watch *w = &g->watch;
-	bool located = g->edge.located;
-	uint64_t period_ns = g->edge.period_ns;
+	bool located = g->pace.located;
+	uint64_t period_ns = g->pace.period_ns;
 
 	g->stamped = g->source == SOURCE_COUNTER && has_stamps(w);
 	if (g->stamped && w->n_updates > 1)
@@ -177,11 +177,11 @@ void gpu_settle_pace(struct gpu *g)
 	g->live = g->source == SOURCE_COUNTER && !g->stamped && period_ns < GPU_UPDATE_LEAST_NS;
 	if (period_ns < GPU_UPDATE_LEAST_NS)
 		period_ns = GPU_UPDATE_LEAST_NS;
-	if (period_ns != g->edge.period_ns)
-		pace_init(&g->edge, period_ns);
+	if (period_ns != g->pace.period_ns)
+		pace_init(&g->pace, period_ns);
 	else
-		pace_restart(&g->edge);
-	g->edge.measuring = g->source == SOURCE_COUNTER && !located;
+		pace_restart(&g->pace);
+	g->pace.measuring = g->source == SOURCE_COUNTER && !located;
 	g->watch.done = true;
 	g->has_value = false;
 }

@@ -75,7 +75,7 @@ static void on_recovered(void *ctx, size_t domain, uint64_t gap_ns)
 
 static void make_books(struct fixture *x, const struct account_options *options)
 {
-	const struct account_listener listener = { .slice = on_slice,
+	const struct account_watcher listener = { .slice = on_slice,
 		.failing = on_failing,
 		.restarted = on_restarted,
 		.lost = on_lost,
