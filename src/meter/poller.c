@@ -21,7 +21,7 @@
 /* Power is added up across a failed read only if the gap is short; see integrate(). */
 #define GAP_MAX_NS NS_PER_S
 
-enum phase { PHASE_OPENING, PHASE_RUNNING, PHASE_FAILED, PHASE_DONE };
+enum stage { STAGE_OPENING, STAGE_RUNNING, STAGE_FAILED, STAGE_DONE };
 
 /* What turns one domain's raw readings into energy; the thread's own. */
 struct track {
@@ -38,7 +38,7 @@ struct poller {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	/* Under the lock: */
-	enum phase phase;
+	enum stage stage;
 	int error;
 	bool stop;
 	bool abandoned; /* nobody waits any more: the thread frees everything when it comes back */
@@ -213,14 +213,14 @@ static void *thread_main(void *arg)
 	if (r == 0 && p->sensor->users)
 		p->users = calloc(p->sensor->n_domains, sizeof(*p->users));
 	p->error = r;
-	p->phase = r < 0 ? PHASE_FAILED : PHASE_RUNNING;
+	p->stage = r < 0 ? STAGE_FAILED : STAGE_RUNNING;
 	pthread_cond_broadcast(&p->changed);
 	if (r == 0) {
 		run(p);
 		pthread_mutex_unlock(&p->lock);
 		p->sensor->ops->close(p->sensor);
 		pthread_mutex_lock(&p->lock);
-		p->phase = PHASE_DONE;
+		p->stage = STAGE_DONE;
 	}
 	abandoned = p->abandoned;
 	pthread_cond_broadcast(&p->changed);
@@ -238,14 +238,14 @@ static int start_thread(struct poller *p)
 	return thread_start(&p->thread, thread_main, p, name);
 }
 
-/* Waits for the phase to leave `phase`, for at most timeout_ns. With the lock held. */
-static bool wait_phase(struct poller *p, enum phase phase, uint64_t timeout_ns)
+/* Waits for the thread to leave `stage`, for at most timeout_ns. With the lock held. */
+static bool wait_stage(struct poller *p, enum stage stage, uint64_t timeout_ns)
 {
 	struct timespec ts = to_timespec(clock_mono_ns(&clock_system) + timeout_ns);
 
-	while (p->phase == phase)
+	while (p->stage == stage)
 		if (pthread_cond_timedwait(&p->changed, &p->lock, &ts) == ETIMEDOUT)
-			return p->phase != phase;
+			return p->stage != stage;
 	return true;
 }
 
@@ -278,7 +278,7 @@ int poller_create(
 		return r;
 	}
 	pthread_mutex_lock(&p->lock);
-	answered = wait_phase(p, PHASE_OPENING, timeout_ns);
+	answered = wait_stage(p, STAGE_OPENING, timeout_ns);
 	r = p->error;
 	if (!answered)
 		p->abandoned = true;
@@ -344,7 +344,7 @@ bool poller_destroy(struct poller *p, uint64_t timeout_ns)
 	pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	pthread_cond_broadcast(&p->changed);
-	done = wait_phase(p, PHASE_RUNNING, timeout_ns);
+	done = wait_stage(p, STAGE_RUNNING, timeout_ns);
 	if (!done)
 		p->abandoned = true;
 	pthread_mutex_unlock(&p->lock);
