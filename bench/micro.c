@@ -110,7 +110,7 @@ static double line_ns(struct rig *rig, struct series *series, struct snapshot *s
 		.n_domains = rig_n_domains(rig),
 		.account = { .tick_ns = 4 * NS_PER_MS } };
 	static struct request event = { .kind = REQUEST_START, .start_now = true, .n_pids = 1 };
-	struct sessions *ss;
+	struct session_set *ss;
 	char why[256];
 	size_t n_accepted;
 	double rounds[ROUNDS];
@@ -122,15 +122,15 @@ static double line_ns(struct rig *rig, struct series *series, struct snapshot *s
 	event.pids[0] = getpid();
 	event.kinds = KIND_BIT(KIND_CPU);
 	if (b.sink.ops->open(&b.sink, why, sizeof(why)) < 0 ||
-		sessions_create(&ss, &options, &hooks) < 0 ||
-		sessions_start(ss, &event, &n_accepted, why, sizeof(why)) < 0) {
+		session_set_create(&ss, &options, &hooks) < 0 ||
+		session_set_start(ss, &event, &n_accepted, why, sizeof(why)) < 0) {
 		fprintf(stderr, "%s\n", why);
 		exit(1);
 	}
 	snapshot_take(series, KIND_ALL, &b.target, 1, SNAPSHOT_EDGE, snapshot);
 	snapshot->ordinal = b.edges;
 	snapshot->flags |= SNAPSHOT_FIRST;
-	sessions_enter(ss, snapshot);
+	session_set_enter(ss, snapshot);
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t spent_ns = 0;
 
@@ -146,13 +146,13 @@ static double line_ns(struct rig *rig, struct series *series, struct snapshot *s
 				snapshot_readings(snapshot)[d].energy_uj += 20000;
 			}
 			begun_ns = clock_mono_ns(&clock_system);
-			sessions_enter(ss, snapshot);
+			session_set_enter(ss, snapshot);
 			b.sink.ops->flush(&b.sink, false);
 			spent_ns += clock_mono_ns(&clock_system) - begun_ns;
 		}
 		rounds[i] = (double) spent_ns / PER_ROUND;
 	}
-	sessions_destroy(ss);
+	session_set_destroy(ss);
 	b.sink.ops->close(&b.sink);
 	target_close(b.target);
 	free(b.target);

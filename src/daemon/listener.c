@@ -38,7 +38,7 @@ struct ending {
 
 struct listener {
 	struct listener_options options;
-	struct sessions *sessions;
+	struct session_set *sessions;
 	struct source source;
 	int epoll_fd;
 	int start_fd; /* wall-clock timer: the next scheduled session */
@@ -188,7 +188,7 @@ static void on_refused(void *ctx, const char *create_ts, const char *why)
 static int start_session(struct listener *l, const struct request *event, char *ret_why, size_t n)
 {
 	size_t n_accepted = 0;
-	int r = sessions_start(l->sessions, event, &n_accepted, ret_why, n);
+	int r = session_set_start(l->sessions, event, &n_accepted, ret_why, n);
 
 	if (r < 0) {
 		on_refused(l, event->create_ts, ret_why);
@@ -206,7 +206,7 @@ static int on_take(void *ctx, const struct request *event, char *ret_why, size_t
 	case REQUEST_START:
 		return start_session(l, event, ret_why, n);
 	case REQUEST_STOP:
-		sessions_stop(l->sessions, event->pids, event->n_pids);
+		session_set_stop(l->sessions, event->pids, event->n_pids);
 		return 0;
 	case REQUEST_TERMINATE:
 		l->leaving = "terminated by an event";
@@ -234,7 +234,7 @@ static int start_self_test(struct listener *l)
 		.n_pids = 1 };
 	event.pids[0] = (int32_t) getpid();
 	log_info("self-test: measuring this program's own power for %d s", SELF_TEST_SECONDS);
-	return sessions_start(l->sessions, &event, &n_accepted, why, sizeof(why));
+	return session_set_start(l->sessions, &event, &n_accepted, why, sizeof(why));
 }
 
 /* ---- the loop --------------------------------------------------------------------------- */
@@ -245,7 +245,7 @@ static void take_snapshots(struct listener *l)
 	uint64_t lost;
 
 	while ((s = sampler_next(l->options.sampler))) {
-		sessions_enter(l->sessions, s);
+		session_set_enter(l->sessions, s);
 		sampler_done(l->options.sampler);
 	}
 	lost = sampler_lost_ticks(l->options.sampler);
@@ -286,7 +286,7 @@ static void arm_start(struct listener *l)
 {
 	int64_t wall_ns;
 
-	if (!sessions_next_start(l->sessions, &wall_ns))
+	if (!session_set_next_start(l->sessions, &wall_ns))
 		wall_ns = INT64_MAX;
 	if (wall_ns == l->start_armed_ns)
 		return;
@@ -323,7 +323,7 @@ static void work(struct listener *l, int timeout_ms)
 		} else if (who == &token_start) {
 			drain(l->start_fd);
 			l->start_armed_ns = INT64_MAX;
-			sessions_begin_due(l->sessions);
+			session_set_begin_due(l->sessions);
 		} else if (who == &token_flush) {
 			drain(l->flush_fd);
 		}
@@ -336,14 +336,14 @@ static void end_all(struct listener *l)
 {
 	uint64_t until_ns = now_ns(l) + LAST_SNAPSHOT_NS;
 
-	sessions_stop_all(l->sessions, l->leaving);
-	while (sessions_active(l->sessions) > 0) {
+	session_set_stop_all(l->sessions, l->leaving);
+	while (session_set_active(l->sessions) > 0) {
 		uint64_t t_ns = now_ns(l);
 
 		if (t_ns >= until_ns) {
 			log_error("a sensor does not answer: it is left behind, and the totals go "
 				  "as far as its last reading");
-			sessions_abandon(l->sessions, l->leaving);
+			session_set_abandon(l->sessions, l->leaving);
 			return;
 		}
 		epoll_wait(l->epoll_fd, &(struct epoll_event) { 0 }, 1,
@@ -412,7 +412,7 @@ static int make_sessions(struct listener *l)
 		.ctx = l };
 
 	memcpy(options.period_ns, config->period_ns, sizeof(options.period_ns));
-	return sessions_create(&l->sessions, &options, &hooks);
+	return session_set_create(&l->sessions, &options, &hooks);
 }
 
 static int open_source(struct listener *l)
@@ -486,7 +486,7 @@ void listener_destroy(struct listener *l)
 		return;
 	if (l->source.ops)
 		l->source.ops->close(&l->source);
-	sessions_destroy(l->sessions);
+	session_set_destroy(l->sessions);
 	close_fd(&l->epoll_fd);
 	close_fd(&l->start_fd);
 	close_fd(&l->flush_fd);

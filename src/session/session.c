@@ -17,8 +17,8 @@
 
 /* ---- saying ----------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) void sessions_say(
-	struct sessions *ss, enum session_severity severity, const char *format, ...)
+__attribute__((format(printf, 3, 4))) void session_set_say(
+	struct session_set *ss, enum session_severity severity, const char *format, ...)
 {
 	char text[512];
 	va_list args;
@@ -31,37 +31,38 @@ __attribute__((format(printf, 3, 4))) void sessions_say(
 
 static void on_failing(void *ctx, size_t d, int error)
 {
-	struct sessions *ss = ctx;
+	struct session_set *ss = ctx;
 
-	sessions_say(ss, SESSION_WARNING,
+	session_set_say(ss, SESSION_WARNING,
 		"%s %s cannot be read: %s; it is tried again, nothing is made up",
-		sessions_domain(ss, d)->sensor, sessions_domain(ss, d)->name, strerror(-error));
+		session_set_domain(ss, d)->sensor, session_set_domain(ss, d)->name,
+		strerror(-error));
 }
 
 static void on_lost(void *ctx, size_t d)
 {
-	struct sessions *ss = ctx;
+	struct session_set *ss = ctx;
 
-	sessions_say(ss, SESSION_WARNING,
+	session_set_say(ss, SESSION_WARNING,
 		"%s %s has not answered for %" PRIu64 " s: sums go on without it until it is back",
-		sessions_domain(ss, d)->sensor, sessions_domain(ss, d)->name,
+		session_set_domain(ss, d)->sensor, session_set_domain(ss, d)->name,
 		ACCOUNT_LOST_NS / NS_PER_S);
 }
 
 static void on_recovered(void *ctx, size_t d, uint64_t gap_ns)
 {
-	struct sessions *ss = ctx;
+	struct session_set *ss = ctx;
 
-	sessions_say(ss, SESSION_INFO, "%s %s can be read again, after %.1f s",
-		sessions_domain(ss, d)->sensor, sessions_domain(ss, d)->name,
+	session_set_say(ss, SESSION_INFO, "%s %s can be read again, after %.1f s",
+		session_set_domain(ss, d)->sensor, session_set_domain(ss, d)->name,
 		(double) gap_ns / 1e9);
 }
 
 static void on_disputed(void *ctx, size_t d)
 {
-	const struct domain *domain = sessions_domain(ctx, d);
+	const struct domain *domain = session_set_domain(ctx, d);
 
-	sessions_say(ctx, SESSION_WARNING,
+	session_set_say(ctx, SESSION_WARNING,
 		"%s %s: its energy counter and its power disagree by more than 5 %%: the "
 		"counter is used, and flagged",
 		domain->sensor, domain->name);
@@ -69,18 +70,18 @@ static void on_disputed(void *ctx, size_t d)
 
 static void on_restarted(void *ctx, size_t d)
 {
-	struct sessions *ss = ctx;
+	struct session_set *ss = ctx;
 
-	sessions_say(ss, SESSION_WARNING,
+	session_set_say(ss, SESSION_WARNING,
 		"%s %s: the counter fell or jumped by more than is possible; "
 		"the energy since its last reading is not known",
-		sessions_domain(ss, d)->sensor, sessions_domain(ss, d)->name);
+		session_set_domain(ss, d)->sensor, session_set_domain(ss, d)->name);
 }
 
 /* ---- what is under way ------------------------------------------------------------------ */
 
 /* The kinds that sessions under way need. */
-static uint32_t kinds_needed(const struct sessions *ss)
+static uint32_t kinds_needed(const struct session_set *ss)
 {
 	uint32_t kinds = 0;
 
@@ -90,7 +91,7 @@ static uint32_t kinds_needed(const struct sessions *ss)
 	return kinds & ss->have;
 }
 
-void sessions_update_wanted(struct sessions *ss)
+void session_set_update_wanted(struct session_set *ss)
 {
 	uint32_t kinds = kinds_needed(ss);
 
@@ -101,7 +102,7 @@ void sessions_update_wanted(struct sessions *ss)
 	ss->hooks.sampling.want(ss->hooks.ctx, kinds);
 }
 
-void sessions_order_edge(struct sessions *ss)
+void session_set_order_edge(struct session_set *ss)
 {
 	ss->last_edge = ss->hooks.sampling.edge(ss->hooks.ctx);
 }
@@ -114,7 +115,7 @@ bool session_is_live(const struct session *s)
 	return false;
 }
 
-size_t sessions_active(const struct sessions *ss)
+size_t session_set_active(const struct session_set *ss)
 {
 	size_t n = 0;
 
@@ -125,7 +126,7 @@ size_t sessions_active(const struct sessions *ss)
 
 /* ---- ending ----------------------------------------------------------------------------- */
 
-static void free_session(struct sessions *ss, struct session *s)
+static void free_session(struct session_set *ss, struct session *s)
 {
 	for (size_t i = 0; i < s->n_members; i++) {
 		account_mark_free(s->members[i].mark);
@@ -136,7 +137,7 @@ static void free_session(struct sessions *ss, struct session *s)
 	free(s);
 }
 
-void sessions_remove(struct sessions *ss, size_t index)
+void session_set_remove(struct session_set *ss, size_t index)
 {
 	struct session *s = ss->list[index];
 
@@ -155,7 +156,8 @@ static void mark_for_stop(struct member *m, const char *why)
 }
 
 /* Ends the members that match: scheduled ones at once, the others with the next edge. */
-static void stop_matching(struct sessions *ss, const int32_t *pids, size_t n_pids, const char *why)
+static void stop_matching(
+	struct session_set *ss, const int32_t *pids, size_t n_pids, const char *why)
 {
 	bool any = false;
 
@@ -175,39 +177,39 @@ static void stop_matching(struct sessions *ss, const int32_t *pids, size_t n_pid
 				any = true;
 				continue;
 			}
-			sessions_say(ss, SESSION_INFO, "pid %d (%s): %s before it began",
+			session_set_say(ss, SESSION_INFO, "pid %d (%s): %s before it began",
 				(int) m->watched->pid, m->watched->name, why);
 			watched_release(ss, take_ptr(m->watched));
 		}
 		if (s->state == SESSION_SCHEDULED && !session_is_live(s))
-			sessions_remove(ss, i);
+			session_set_remove(ss, i);
 	}
 	if (!any)
 		return;
-	sessions_order_edge(ss);
+	session_set_order_edge(ss);
 	for (size_t i = 0; i < ss->n; i++)
 		for (size_t k = 0; k < ss->list[i]->n_members; k++)
 			if (ss->list[i]->members[k].stop_ordinal == UINT64_MAX)
 				ss->list[i]->members[k].stop_ordinal = ss->last_edge;
 }
 
-void sessions_stop(struct sessions *ss, const int32_t *pids, size_t n_pids)
+void session_set_stop(struct session_set *ss, const int32_t *pids, size_t n_pids)
 {
 	if (n_pids > 0)
 		stop_matching(ss, pids, n_pids, "stopped");
 }
 
-void sessions_stop_all(struct sessions *ss, const char *why)
+void session_set_stop_all(struct session_set *ss, const char *why)
 {
 	stop_matching(ss, NULL, 0, why);
 }
 
 /* ---- making and freeing ----------------------------------------------------------------- */
 
-int sessions_create(struct sessions **ret, const struct session_options *options,
+int session_set_create(struct session_set **ret, const struct session_options *options,
 	const struct session_hooks *hooks)
 {
-	struct sessions *ss = calloc(1, sizeof(*ss));
+	struct session_set *ss = calloc(1, sizeof(*ss));
 	struct account_watcher watcher = { .failing = on_failing,
 		.restarted = on_restarted,
 		.disputed = on_disputed,
@@ -228,18 +230,18 @@ int sessions_create(struct sessions **ret, const struct session_options *options
 		return r;
 	}
 	for (size_t d = 0; d < options->n_domains; d++)
-		if (sessions_domain(ss, d)->counted)
-			ss->have |= KIND_BIT(sessions_domain(ss, d)->kind);
+		if (session_set_domain(ss, d)->counted)
+			ss->have |= KIND_BIT(session_set_domain(ss, d)->kind);
 	*ret = ss;
 	return 0;
 }
 
-void sessions_destroy(struct sessions *ss)
+void session_set_destroy(struct session_set *ss)
 {
 	if (!ss)
 		return;
 	while (ss->n > 0)
-		sessions_remove(ss, ss->n - 1);
+		session_set_remove(ss, ss->n - 1);
 	for (int k = 0; k < KIND_COUNT; k++)
 		account_mark_free(ss->devices[k].mark);
 	session_forget_twins(ss);

@@ -60,38 +60,38 @@ struct session_options {
 	unsigned max_kept_threads;    /* perf clocks, for all targets together */
 };
 
-struct sessions;
+struct session_set;
 
 /* Everything in options is copied but what it points to. Returns 0 or -ENOMEM. */
-int sessions_create(struct sessions **ret, const struct session_options *options,
+int session_set_create(struct session_set **ret, const struct session_options *options,
 	const struct session_hooks *hooks);
-void sessions_destroy(struct sessions *ss);
+void session_set_destroy(struct session_set *ss);
 
 /* Takes an REQUEST_START. Returns 0 and how many processes will be measured; or -errno with the
  * reason if nothing of it can be done. Pids that cannot be measured beside good ones are only
  * said. */
-int sessions_start(struct sessions *ss, const struct request *request, size_t *ret_n_accepted,
+int session_set_start(struct session_set *ss, const struct request *request, size_t *ret_n_accepted,
 	char *ret_why, size_t n);
 
 /* Ends these pids in all their sessions. Those that nobody measures are no error. */
-void sessions_stop(struct sessions *ss, const int32_t *pids, size_t n_pids);
+void session_set_stop(struct session_set *ss, const int32_t *pids, size_t n_pids);
 
 /* Ends everything, scheduled sessions too; why is told in the reports. */
-void sessions_stop_all(struct sessions *ss, const char *why);
+void session_set_stop_all(struct session_set *ss, const char *why);
 
 /* The earliest time that a session is scheduled for, in wall-clock nanoseconds; false: none. */
-bool sessions_next_start(const struct sessions *ss, int64_t *ret_wall_ns);
+bool session_set_next_start(const struct session_set *ss, int64_t *ret_wall_ns);
 
 /* Begins the sessions whose time has come. */
-void sessions_begin_due(struct sessions *ss);
+void session_set_begin_due(struct session_set *ss);
 
 /* Takes a snapshot: writes lines, begins and ends sessions. The block is changed. */
-void sessions_enter(struct sessions *ss, struct snapshot *s);
+void session_set_enter(struct session_set *ss, struct snapshot *s);
 
 /* Ends everything at once with what the books have: for a sampler that does not answer. */
-void sessions_abandon(struct sessions *ss, const char *why);
+void session_set_abandon(struct session_set *ss, const char *why);
 
 /* Sessions that are being measured or about to be; scheduled ones do not count. */
-size_t sessions_active(const struct sessions *ss);
+size_t session_set_active(const struct session_set *ss);
 
 #endif

@@ -11,7 +11,7 @@
 #include "session/session_twins.h"
 #include "util/cleanup.h"
 
-static void begin_sessions(struct sessions *ss, const struct snapshot *snapshot)
+static void begin_sessions(struct session_set *ss, const struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < ss->n; i++) {
 		struct session *s = ss->list[i];
@@ -20,7 +20,7 @@ static void begin_sessions(struct sessions *ss, const struct snapshot *snapshot)
 			continue;
 		s->state = SESSION_ACTIVE;
 		s->start_ns = snapshot->t_ns;
-		s->start_wall_ns = sessions_wall_ns(ss, snapshot->t_ns);
+		s->start_wall_ns = session_set_wall_ns(ss, snapshot->t_ns);
 		if (s->duration_ns) {
 			s->end_ns = s->start_ns + s->duration_ns;
 			ss->hooks.sampling.until(ss->hooks.ctx, s->id, s->end_ns);
@@ -32,8 +32,8 @@ static void begin_sessions(struct sessions *ss, const struct snapshot *snapshot)
 				continue;
 			m->mark = account_mark_new(ss->account, m->watched->slot);
 			if (!m->mark)
-				sessions_say(ss, SESSION_ERROR, "pid %d: no totals: out of memory",
-					(int) m->watched->pid);
+				session_set_say(ss, SESSION_ERROR,
+					"pid %d: no totals: out of memory", (int) m->watched->pid);
 			if (s->kinds & KIND_BIT(KIND_CPU))
 				session_begin_line(ss, m->watched, KIND_CPU, snapshot->t_ns);
 			session_begin_phases(ss, m, snapshot->t_ns);
@@ -46,7 +46,7 @@ static void begin_sessions(struct sessions *ss, const struct snapshot *snapshot)
 }
 
 /* Finds out which members end with this snapshot. */
-static void find_endings(struct sessions *ss, const struct snapshot *snapshot)
+static void find_endings(struct session_set *ss, const struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < ss->n; i++) {
 		struct session *s = ss->list[i];
@@ -66,7 +66,7 @@ static void find_endings(struct sessions *ss, const struct snapshot *snapshot)
 	}
 }
 
-static bool any_ends(const struct sessions *ss)
+static bool any_ends(const struct session_set *ss)
 {
 	for (size_t i = 0; i < ss->n; i++)
 		for (size_t k = 0; k < ss->list[i]->n_members; k++)
@@ -75,7 +75,7 @@ static bool any_ends(const struct sessions *ss)
 	return false;
 }
 
-static void end_sessions(struct sessions *ss, uint64_t t_ns)
+static void end_sessions(struct session_set *ss, uint64_t t_ns)
 {
 	if (any_ends(ss))
 		account_settle_uses(ss->account);
@@ -97,13 +97,13 @@ static void end_sessions(struct sessions *ss, uint64_t t_ns)
 			watched_release(ss, take_ptr(m->watched));
 		}
 		if (!session_is_live(s))
-			sessions_remove(ss, i);
+			session_set_remove(ss, i);
 	}
-	sessions_update_wanted(ss);
+	session_set_update_wanted(ss);
 }
 
 /* Usages of a slot's earlier target are taken out; targets that ended are noted. */
-static void note_usages(struct sessions *ss, struct snapshot *snapshot)
+static void note_usages(struct session_set *ss, struct snapshot *snapshot)
 {
 	struct usage *usages = snapshot_usages(snapshot);
 
@@ -118,7 +118,7 @@ static void note_usages(struct sessions *ss, struct snapshot *snapshot)
 	}
 }
 
-void sessions_enter(struct sessions *ss, struct snapshot *snapshot)
+void session_set_enter(struct session_set *ss, struct snapshot *snapshot)
 {
 	const struct clock *clock = ss->options.clock;
 
@@ -133,7 +133,7 @@ void sessions_enter(struct sessions *ss, struct snapshot *snapshot)
 	end_sessions(ss, snapshot->t_ns);
 }
 
-void sessions_abandon(struct sessions *ss, const char *why)
+void session_set_abandon(struct session_set *ss, const char *why)
 {
 	uint64_t now_ns = clock_mono_ns(ss->options.clock);
 
@@ -144,7 +144,7 @@ void sessions_abandon(struct sessions *ss, const char *why)
 			if (s->members[k].watched)
 				s->members[k].ending = why;
 		if (s->state != SESSION_ACTIVE)
-			sessions_remove(ss, i);
+			session_set_remove(ss, i);
 	}
 	end_sessions(ss, now_ns);
 }

@@ -6,7 +6,7 @@
 #include "session/session_records.h"
 #include "session/session_targets.h"
 
-static void begin_line(struct sessions *ss, struct account_mark **mark, struct line_clock *line,
+static void begin_line(struct session_set *ss, struct account_mark **mark, struct line_clock *line,
 	uint32_t slot, enum kind kind, uint64_t t_ns)
 {
 	if (*mark || !(ss->have & KIND_BIT(kind)))
@@ -15,7 +15,7 @@ static void begin_line(struct sessions *ss, struct account_mark **mark, struct l
 	*line = (struct line_clock) { .period_ns = ss->options.period_ns[kind], .last_ns = t_ns };
 }
 
-void session_begin_line(struct sessions *ss, struct watched *w, enum kind kind, uint64_t t_ns)
+void session_begin_line(struct session_set *ss, struct watched *w, enum kind kind, uint64_t t_ns)
 {
 	if (w)
 		begin_line(ss, &w->line_mark, &w->line, w->slot, kind, t_ns);
@@ -34,7 +34,8 @@ struct outlook {
 };
 
 /* w: the process whose line it is, or NULL for a device's line of that kind. */
-static struct outlook look_ahead(const struct sessions *ss, const struct watched *w, enum kind kind)
+static struct outlook look_ahead(
+	const struct session_set *ss, const struct watched *w, enum kind kind)
 {
 	struct outlook o = { .end_is_known = true };
 
@@ -63,8 +64,9 @@ static struct outlook look_ahead(const struct sessions *ss, const struct watched
 	return o;
 }
 
-static void work_on_line(struct sessions *ss, struct account_mark **mark, struct line_clock *line,
-	const struct watched *w, enum kind kind, const struct snapshot *snapshot)
+static void work_on_line(struct session_set *ss, struct account_mark **mark,
+	struct line_clock *line, const struct watched *w, enum kind kind,
+	const struct snapshot *snapshot)
 {
 	struct outlook o;
 	enum line_end end = LINE_GOES_ON;
@@ -86,7 +88,7 @@ static void work_on_line(struct sessions *ss, struct account_mark **mark, struct
 	}
 }
 
-void session_write_lines(struct sessions *ss, const struct snapshot *snapshot)
+void session_write_lines(struct session_set *ss, const struct snapshot *snapshot)
 {
 	for (uint32_t i = 0; i < ss->n_slots; i++) {
 		struct watched *w = ss->watched[i];

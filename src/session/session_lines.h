@@ -10,10 +10,10 @@
 
 /* Starts a process's line of CPU power, or (w is NULL) that of a kind's devices, if none is written
  * yet. */
-void session_begin_line(struct sessions *ss, struct watched *w, enum kind kind, uint64_t t_ns);
+void session_begin_line(struct session_set *ss, struct watched *w, enum kind kind, uint64_t t_ns);
 
 /* Writes the lines that are due with this snapshot, and ends those that nobody wants any longer. The
  * members that end with it are marked already. */
-void session_write_lines(struct sessions *ss, const struct snapshot *snapshot);
+void session_write_lines(struct session_set *ss, const struct snapshot *snapshot);
 
 #endif

@@ -31,7 +31,7 @@ static void note_open(struct open_phases *open, const struct phase_marker *m)
 	}
 }
 
-static struct watched *find_pid(const struct sessions *ss, pid_t pid)
+static struct watched *find_pid(const struct session_set *ss, pid_t pid)
 {
 	for (uint32_t i = 0; i < ss->n_slots; i++)
 		if (ss->watched[i] && ss->watched[i]->pid == pid)
@@ -40,7 +40,7 @@ static struct watched *find_pid(const struct sessions *ss, pid_t pid)
 }
 
 /* Whose a process is: its own, or, where pids stand for trees, its nearest ancestor's. */
-static struct watched *find_owner(const struct sessions *ss, pid_t pid)
+static struct watched *find_owner(const struct session_set *ss, pid_t pid)
 {
 	struct watched *w = find_pid(ss, pid);
 	struct procstat stat;
@@ -55,7 +55,7 @@ static struct watched *find_owner(const struct sessions *ss, pid_t pid)
 }
 
 /* What is on already was marked before. */
-static void begin_open_ones(struct sessions *ss, const struct member *m)
+static void begin_open_ones(struct session_set *ss, const struct member *m)
 {
 	for (uint32_t i = 0; i < PHASES_MAX_THREADS; i++) {
 		const struct open_phases *open = &ss->open_phases[i];
@@ -67,13 +67,13 @@ static void begin_open_ones(struct sessions *ss, const struct member *m)
 	}
 }
 
-void session_begin_phases(struct sessions *ss, struct member *m, uint64_t t_ns)
+void session_begin_phases(struct session_set *ss, struct member *m, uint64_t t_ns)
 {
 	if (!ss->options.phases)
 		return;
 	if (phase_meter_create(&m->phases, ss->account, ss->options.domains, ss->options.n_domains,
 		    &m->watched->slot, 1, ss->options.account.tick_ns, t_ns) < 0) {
-		sessions_say(ss, SESSION_ERROR, "pid %d: no phases: out of memory",
+		session_set_say(ss, SESSION_ERROR, "pid %d: no phases: out of memory",
 			(int) m->watched->pid);
 		return;
 	}
@@ -85,7 +85,7 @@ void session_begin_phases(struct sessions *ss, struct member *m, uint64_t t_ns)
 
 static void take_marker(void *ctx, const struct phase_marker *marker)
 {
-	struct sessions *ss = ctx;
+	struct session_set *ss = ctx;
 	struct watched **owner = &ss->phase_owners[marker->thread];
 	const struct watched *w;
 
@@ -104,7 +104,7 @@ static void take_marker(void *ctx, const struct phase_marker *marker)
 	}
 }
 
-void session_look_at_phases(struct sessions *ss, uint64_t t_ns)
+void session_look_at_phases(struct session_set *ss, uint64_t t_ns)
 {
 	if (ss->phases_since_ns == 0)
 		return;
@@ -116,7 +116,7 @@ void session_look_at_phases(struct sessions *ss, uint64_t t_ns)
 }
 
 /* Without anybody to ask for them markers are not read; what passes is no loss then. */
-static void note_end(struct sessions *ss)
+static void note_end(struct session_set *ss)
 {
 	for (size_t i = 0; i < ss->n; i++)
 		for (size_t k = 0; k < ss->list[i]->n_members; k++)
@@ -126,7 +126,7 @@ static void note_end(struct sessions *ss)
 }
 
 void session_end_phases(
-	struct sessions *ss, const struct session *s, struct member *m, uint64_t t_ns)
+	struct session_set *ss, const struct session *s, struct member *m, uint64_t t_ns)
 {
 	struct phase_table report;
 
@@ -134,14 +134,14 @@ void session_end_phases(
 		return;
 	phase_meter_finish(m->phases, t_ns);
 	if (phase_table_take(&report, m->phases, ss->options.phases, &m->troubles_before) < 0) {
-		sessions_say(ss, SESSION_ERROR, "pid %d: no phases: out of memory",
+		session_set_say(ss, SESSION_ERROR, "pid %d: no phases: out of memory",
 			(int) m->watched->pid);
 	} else {
 		char sentences[PHASE_TABLE_SENTENCES][256];
 		size_t n = phase_table_troubles(&report, sentences);
 
 		for (size_t i = 0; i < n; i++)
-			sessions_say(ss, SESSION_WARNING, "pid %d: %s", (int) m->watched->pid,
+			session_set_say(ss, SESSION_WARNING, "pid %d: %s", (int) m->watched->pid,
 				sentences[i]);
 		session_write_phases(ss, s, m, &report, t_ns);
 		phase_table_finish(&report);

@@ -3,14 +3,14 @@
 
 #include "session/slices.h"
 
-int64_t sessions_wall_ns(const struct sessions *ss, uint64_t t_ns)
+int64_t session_set_wall_ns(const struct session_set *ss, uint64_t t_ns)
 {
 	return (int64_t) t_ns + ss->wall_offset_ns;
 }
 
 static void name_watched(void *ctx, uint32_t slot, pid_t *ret_pid, const char **ret_name)
 {
-	const struct sessions *ss = ctx;
+	const struct session_set *ss = ctx;
 
 	*ret_pid = ss->watched[slot]->pid;
 	*ret_name = ss->watched[slot]->name;
@@ -18,12 +18,12 @@ static void name_watched(void *ctx, uint32_t slot, pid_t *ret_pid, const char **
 
 static void hand_over(void *ctx, const struct record *r)
 {
-	const struct sessions *ss = ctx;
+	const struct session_set *ss = ctx;
 
 	ss->hooks.record(ss->hooks.ctx, r);
 }
 
-static struct slice_owner owner_of(struct sessions *ss)
+static struct slice_owner owner_of(struct session_set *ss)
 {
 	return (struct slice_owner) { .domains = ss->options.domains,
 		.n_domains = ss->options.n_domains,
@@ -36,13 +36,13 @@ static struct slice_owner owner_of(struct sessions *ss)
 
 void session_write_slice(void *ctx, const struct slice *slice)
 {
-	struct sessions *ss = ctx;
+	struct session_set *ss = ctx;
 	struct slice_owner owner = owner_of(ss);
 
 	slice_write(&owner, slice);
 }
 
-bool session_write_line(struct sessions *ss, const struct account_mark *mark,
+bool session_write_line(struct session_set *ss, const struct account_mark *mark,
 	const struct watched *w, enum kind kind, uint64_t t_ns)
 {
 	struct slice_owner owner = owner_of(ss);
@@ -56,7 +56,7 @@ bool session_write_line(struct sessions *ss, const struct account_mark *mark,
 		return false;
 	r = (struct record) { .type = RECORD_LINE,
 		.who = w ? WHO_PROCESS : WHO_DEVICE,
-		.wall_ns = sessions_wall_ns(ss, t_ns),
+		.wall_ns = session_set_wall_ns(ss, t_ns),
 		.t_ns = t_ns,
 		.interval_ns = span.interval_ns,
 		.kind = kind,
@@ -82,21 +82,21 @@ static struct session_report begin_report(const struct session *s, const struct 
 		.start_wall_ns = s->start_wall_ns };
 }
 
-void session_write_report(struct sessions *ss, const struct session *s, const struct member *m,
+void session_write_report(struct session_set *ss, const struct session *s, const struct member *m,
 	enum record_type type, uint64_t t_ns)
 {
 	const struct watched *w = m->watched;
 	struct session_report report = begin_report(s, w);
 	struct record r = { .type = type,
 		.who = WHO_PROCESS,
-		.wall_ns = sessions_wall_ns(ss, t_ns),
+		.wall_ns = session_set_wall_ns(ss, t_ns),
 		.t_ns = t_ns,
 		.pid = w->pid,
 		.name = w->name,
 		.session = &report };
 
 	if (type == RECORD_END) {
-		report.end_wall_ns = sessions_wall_ns(ss, t_ns);
+		report.end_wall_ns = session_set_wall_ns(ss, t_ns);
 		report.seconds_ns = r.interval_ns = t_ns - s->start_ns;
 		report.ending = m->ending;
 		report.cpu_ns = account_cpu_since(ss->account, m->mark, w->slot);
@@ -124,14 +124,14 @@ void session_write_report(struct sessions *ss, const struct session *s, const st
 	ss->hooks.record(ss->hooks.ctx, &r);
 }
 
-void session_write_phases(struct sessions *ss, const struct session *s, const struct member *m,
+void session_write_phases(struct session_set *ss, const struct session *s, const struct member *m,
 	const struct phase_table *phases, uint64_t t_ns)
 {
 	const struct watched *w = m->watched;
 	struct session_report report = begin_report(s, w);
 	const struct record r = { .type = RECORD_PHASES,
 		.who = WHO_PROCESS,
-		.wall_ns = sessions_wall_ns(ss, t_ns),
+		.wall_ns = session_set_wall_ns(ss, t_ns),
 		.t_ns = t_ns,
 		.interval_ns = t_ns - s->start_ns,
 		.pid = w->pid,
@@ -139,7 +139,7 @@ void session_write_phases(struct sessions *ss, const struct session *s, const st
 		.session = &report,
 		.phases = phases };
 
-	report.end_wall_ns = sessions_wall_ns(ss, t_ns);
+	report.end_wall_ns = session_set_wall_ns(ss, t_ns);
 	report.seconds_ns = t_ns - s->start_ns;
 	report.ending = m->ending;
 	ss->hooks.record(ss->hooks.ctx, &r);

@@ -14,7 +14,7 @@
 #include "util/cleanup.h"
 
 /* Hands the session's processes to the sampling and asks for its first snapshot. */
-static void begin(struct sessions *ss, struct session *s)
+static void begin(struct session_set *ss, struct session *s)
 {
 	for (size_t i = 0; i < s->n_members; i++) {
 		struct watched *w = s->members[i].watched;
@@ -22,7 +22,7 @@ static void begin(struct sessions *ss, struct session *s)
 		if (!w || !w->target)
 			continue;
 		if (account_add_target(ss->account, w->slot) < 0) {
-			sessions_say(ss, SESSION_ERROR, "pid %d is not measured: out of memory",
+			session_set_say(ss, SESSION_ERROR, "pid %d is not measured: out of memory",
 				(int) w->pid);
 			s->members[i].watched = NULL;
 			watched_release(ss, w);
@@ -32,8 +32,8 @@ static void begin(struct sessions *ss, struct session *s)
 		w->ordinal = UINT64_MAX; /* until the edge below is ordered */
 	}
 	s->state = SESSION_BEGINNING;
-	sessions_update_wanted(ss);
-	sessions_order_edge(ss);
+	session_set_update_wanted(ss);
+	session_set_order_edge(ss);
 	s->begin_ordinal = ss->last_edge;
 	for (size_t i = 0; i < s->n_members; i++) {
 		struct watched *w = s->members[i].watched;
@@ -47,7 +47,7 @@ static void begin(struct sessions *ss, struct session *s)
 }
 
 /* Lines (or at least readings) a second with so many more processes. */
-static uint64_t lines_per_s(const struct sessions *ss, size_t n_more, uint32_t kinds)
+static uint64_t lines_per_s(const struct session_set *ss, size_t n_more, uint32_t kinds)
 {
 	uint64_t shortest_ns = UINT64_MAX;
 
@@ -78,7 +78,7 @@ static struct member *member_of(struct session *s, const struct watched *w)
 
 /* Opens the pids of a request as members. Returns how many are good; ret_why tells about the first
  * that is not. */
-static size_t add_members(struct sessions *ss, struct session *s, const struct request *request,
+static size_t add_members(struct session_set *ss, struct session *s, const struct request *request,
 	char *ret_why, size_t n)
 {
 	*ret_why = '\0';
@@ -105,14 +105,14 @@ static size_t add_members(struct sessions *ss, struct session *s, const struct r
 		else
 			snprintf(why, sizeof(why), "pid %d cannot be watched: %s",
 				(int) request->pids[i], strerror(-r));
-		sessions_say(ss, SESSION_WARNING, "%s", why);
+		session_set_say(ss, SESSION_WARNING, "%s", why);
 		if (*ret_why == '\0')
 			snprintf(ret_why, n, "%s", why);
 	}
 	return s->n_members;
 }
 
-int sessions_start(struct sessions *ss, const struct request *request, size_t *ret_n_accepted,
+int session_set_start(struct session_set *ss, const struct request *request, size_t *ret_n_accepted,
 	char *ret_why, size_t n)
 {
 	uint32_t missing = request->kinds & ~ss->have;
@@ -131,7 +131,7 @@ int sessions_start(struct sessions *ss, const struct request *request, size_t *r
 	}
 	if (missing == request->kinds) {
 		snprintf(ret_why, n, "no sensor for %s on this machine", names);
-		sessions_say(ss, SESSION_WARNING,
+		session_set_say(ss, SESSION_WARNING,
 			"nothing can be measured: %s; see `powermeasure list`", ret_why);
 		return -ENODEV;
 	}
@@ -158,7 +158,7 @@ int sessions_start(struct sessions *ss, const struct request *request, size_t *r
 		return -ESRCH;
 	}
 	if (missing)
-		sessions_say(ss, SESSION_WARNING,
+		session_set_say(ss, SESSION_WARNING,
 			"no sensor for %s on this machine: the rest is measured", names);
 	*ret_n_accepted = s->n_members;
 	ss->list[ss->n++] = s;
@@ -167,7 +167,7 @@ int sessions_start(struct sessions *ss, const struct request *request, size_t *r
 	return 0;
 }
 
-bool sessions_next_start(const struct sessions *ss, int64_t *ret_wall_ns)
+bool session_set_next_start(const struct session_set *ss, int64_t *ret_wall_ns)
 {
 	bool any = false;
 
@@ -182,7 +182,7 @@ bool sessions_next_start(const struct sessions *ss, int64_t *ret_wall_ns)
 	return any;
 }
 
-void sessions_begin_due(struct sessions *ss)
+void session_set_begin_due(struct session_set *ss)
 {
 	int64_t now_ns = clock_wall_ns(ss->options.clock);
 

@@ -69,7 +69,7 @@ struct device_line {
 	struct line_clock line;
 };
 
-struct sessions {
+struct session_set {
 	struct session_options options;
 	struct session_hooks hooks;
 	struct account *account;
@@ -99,24 +99,24 @@ struct sessions {
 };
 
 /* Tells the user. */
-__attribute__((format(printf, 3, 4))) void sessions_say(
-	struct sessions *ss, enum session_severity severity, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void session_set_say(
+	struct session_set *ss, enum session_severity severity, const char *format, ...);
 
-static inline const struct domain *sessions_domain(const struct sessions *ss, size_t d)
+static inline const struct domain *session_set_domain(const struct session_set *ss, size_t d)
 {
 	return ss->options.domains[d];
 }
 
 /* Asks the sampling for a snapshot now; it is the one with ss->last_edge behind it. */
-void sessions_order_edge(struct sessions *ss);
+void session_set_order_edge(struct session_set *ss);
 
 /* Tells the sampling which kinds are needed, if that has changed. */
-void sessions_update_wanted(struct sessions *ss);
+void session_set_update_wanted(struct session_set *ss);
 
 /* Whether one of its processes is still to end. */
 bool session_is_live(const struct session *s);
 
 /* Takes ss->list[index] out and frees it, without a word. */
-void sessions_remove(struct sessions *ss, size_t index);
+void session_set_remove(struct session_set *ss, size_t index);
 
 #endif

@@ -9,7 +9,7 @@
 #include "util/cleanup.h"
 #include "target/procstat.h"
 
-static struct watched *find_watched(const struct sessions *ss, pid_t pid, uint64_t start_ticks)
+static struct watched *find_watched(const struct session_set *ss, pid_t pid, uint64_t start_ticks)
 {
 	for (uint32_t i = 0; i < ss->n_slots; i++) {
 		struct watched *w = ss->watched[i];
@@ -20,7 +20,7 @@ static struct watched *find_watched(const struct sessions *ss, pid_t pid, uint64
 	return NULL;
 }
 
-static int free_slot(struct sessions *ss, uint32_t *ret)
+static int free_slot(struct session_set *ss, uint32_t *ret)
 {
 	struct watched **grown;
 	uint32_t n;
@@ -44,7 +44,7 @@ static int free_slot(struct sessions *ss, uint32_t *ret)
 	return 0;
 }
 
-int watched_open(struct sessions *ss, pid_t pid, struct watched **ret)
+int watched_open(struct session_set *ss, pid_t pid, struct watched **ret)
 {
 	CLEANUP_FREE struct target *t = NULL;
 	CLEANUP_FREE struct watched *w = NULL;
@@ -70,7 +70,7 @@ int watched_open(struct sessions *ss, pid_t pid, struct watched **ret)
 		return r;
 	if (!exact && !ss->told_inexact) {
 		ss->told_inexact = true;
-		sessions_say(ss, SESSION_WARNING,
+		session_set_say(ss, SESSION_WARNING,
 			"--tree: descendants are counted from /proc, for perf events are refused: "
 			"short-lived ones only if somebody waits for them; sudo sysctl "
 			"kernel.perf_event_paranoid=2 helps");
@@ -86,7 +86,7 @@ int watched_open(struct sessions *ss, pid_t pid, struct watched **ret)
 	return 0;
 }
 
-static void unwatch(struct sessions *ss, struct watched *w)
+static void unwatch(struct session_set *ss, struct watched *w)
 {
 	if (w->target) { /* never sampled */
 		target_close(w->target);
@@ -105,7 +105,7 @@ static void unwatch(struct sessions *ss, struct watched *w)
 	free(w);
 }
 
-void watched_release(struct sessions *ss, struct watched *w)
+void watched_release(struct session_set *ss, struct watched *w)
 {
 	if (--w->n_members == 0)
 		unwatch(ss, w);
@@ -119,7 +119,7 @@ void watched_refresh_name(struct watched *w)
 		snprintf(w->name, sizeof(w->name), "%s", stat.comm);
 }
 
-void watched_keep_last_time(struct sessions *ss, struct watched *w)
+void watched_keep_last_time(struct session_set *ss, struct watched *w)
 {
 	struct taskclock clock;
 	struct procstat stat;

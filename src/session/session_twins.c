@@ -13,16 +13,16 @@
 /* Slow sensors have told several times by then. */
 #define COMPARE_NS (10 * NS_PER_S)
 
-static bool has_twins(const struct sessions *ss)
+static bool has_twins(const struct session_set *ss)
 {
 	for (size_t i = 0; i < ss->options.n_domains; i++)
-		if (sessions_domain(ss, i)->twin &&
-			(ss->wanted & KIND_BIT(sessions_domain(ss, i)->kind)))
+		if (session_set_domain(ss, i)->twin &&
+			(ss->wanted & KIND_BIT(session_set_domain(ss, i)->kind)))
 			return true;
 	return false;
 }
 
-static void say_differences(struct sessions *ss)
+static void say_differences(struct session_set *ss)
 {
 	uint64_t power_uw[RIG_MAX_DOMAINS];
 	struct twins twins[KIND_COUNT * RIG_MAX_SENSORS];
@@ -37,7 +37,7 @@ static void say_differences(struct sessions *ss)
 	n = twins_find(
 		ss->options.domains, ss->options.n_domains, power_uw, twins, ARRAY_SIZE(twins));
 	for (size_t i = 0; i < n; i++)
-		sessions_say(ss, SESSION_WARNING,
+		session_set_say(ss, SESSION_WARNING,
 			"%s: %s tells %.3f W and %s tells %.3f W of the same thing, a difference of "
 			"more than %d %%; %s is counted (--sensors chooses)",
 			kind_title(twins[i].kind), twins[i].counted,
@@ -45,7 +45,7 @@ static void say_differences(struct sessions *ss)
 			(double) twins[i].other_figure / 1e6, TWINS_PERCENT, twins[i].counted);
 }
 
-void session_compare_twins(struct sessions *ss, uint64_t t_ns)
+void session_compare_twins(struct session_set *ss, uint64_t t_ns)
 {
 	if (ss->twins_compared)
 		return;
@@ -61,7 +61,7 @@ void session_compare_twins(struct sessions *ss, uint64_t t_ns)
 	}
 }
 
-void session_forget_twins(struct sessions *ss)
+void session_forget_twins(struct session_set *ss)
 {
 	account_mark_free(take_ptr(ss->twins_mark));
 }

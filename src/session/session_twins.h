@@ -6,9 +6,9 @@
 
 /* After each snapshot: says once, when both were read for a while, which sensors of the same thing
  * differ. */
-void session_compare_twins(struct sessions *ss, uint64_t t_ns);
+void session_compare_twins(struct session_set *ss, uint64_t t_ns);
 
 /* What was seen so far is not gone on with. */
-void session_forget_twins(struct sessions *ss);
+void session_forget_twins(struct session_set *ss);
 
 #endif

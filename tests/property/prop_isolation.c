@@ -97,7 +97,7 @@ static void run(struct rng life, struct rng *company, struct outcome *ret)
 					studio_start_one(
 						&s, pid, CPU, (uint32_t) rng_below(company, 4));
 				else
-					sessions_stop(s.ss, &pid, 1);
+					session_set_stop(s.ss, &pid, 1);
 			}
 			for (uint32_t slot = 0; slot < MACHINE_TARGETS; slot++)
 				s.load_percent[slot] = !s.targets[slot] ? 0

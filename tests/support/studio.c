@@ -89,7 +89,7 @@ static void enter(struct studio *s, uint32_t ticks, unsigned flags)
 	s->m.ordinal = s->answered = s->edges;
 	if (s->next_tick_ns == 0 && s->kinds)
 		s->next_tick_ns = s->m.t_ns + s->grid_ns;
-	sessions_enter(s->ss, machine_snapshot(&s->m, flags));
+	session_set_enter(s->ss, machine_snapshot(&s->m, flags));
 }
 
 static void pass_to(struct studio *s, uint64_t t_ns)
@@ -237,12 +237,12 @@ void studio_open(struct studio *s)
 	for (int k = 0; k < KIND_COUNT; k++)
 		if (s->options.period_ns[k] < s->grid_ns)
 			s->grid_ns = s->options.period_ns[k];
-	assert_int_equal(sessions_create(&s->ss, &s->options, &hooks), 0);
+	assert_int_equal(session_set_create(&s->ss, &s->options, &hooks), 0);
 }
 
 void studio_close(struct studio *s)
 {
-	sessions_destroy(s->ss);
+	session_set_destroy(s->ss);
 	s->ss = NULL;
 	/* The sessions gave back all that they had ordered. */
 	for (uint32_t slot = 0; slot < MACHINE_TARGETS; slot++)
@@ -266,7 +266,7 @@ int studio_start(struct studio *s, const int32_t *pids, size_t n_pids, uint32_t 
 	e->seconds = seconds;
 	e->start_now = true;
 	snprintf(e->create_ts, sizeof(e->create_ts), "2026-11-22T10:00:00.000000");
-	r = sessions_start(s->ss, e, ret_n, ret_why, REQUEST_WHY_MAX);
+	r = session_set_start(s->ss, e, ret_n, ret_why, REQUEST_WHY_MAX);
 	free(e);
 	return r;
 }

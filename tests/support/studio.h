@@ -27,7 +27,7 @@ struct studio {
 	struct machine m;
 	struct fakeclock clock;
 	struct session_options options;
-	struct sessions *ss;
+	struct session_set *ss;
 
 	/* The sampler. */
 	struct target *targets[MACHINE_TARGETS]; /* by slot */
@@ -61,7 +61,7 @@ void studio_init(struct studio *s);
 void studio_open(struct studio *s);
 void studio_close(struct studio *s);
 
-/* A start event for these pids; returns what sessions_start() does, with the reason. */
+/* A start event for these pids; returns what session_set_start() does, with the reason. */
 int studio_start(struct studio *s, const int32_t *pids, size_t n_pids, uint32_t kinds,
 	uint32_t seconds, size_t *ret_n, char ret_why[REQUEST_WHY_MAX]);
 

@@ -101,7 +101,7 @@ static void test_ten_seconds(void **state)
 	assert_int_equal(s.adds, 1);
 	assert_int_equal(s.kinds, CPU);
 	assert_int_equal(s.edges, 1);
-	assert_int_equal(sessions_active(s.ss), 1);
+	assert_int_equal(session_set_active(s.ss), 1);
 	assert_int_equal(s.n_records, 0);
 	s.load_percent[slot_of(pids[0])] = 50;
 	studio_run(&s, 11 * NS_PER_S);
@@ -138,7 +138,7 @@ static void test_ten_seconds(void **state)
 	assert_int_equal(s.drops, 1);
 	assert_int_equal(s.kinds, 0);
 	assert_int_equal(s.n_deadlines, 0);
-	assert_int_equal(sessions_active(s.ss), 0);
+	assert_int_equal(session_set_active(s.ss), 0);
 	assert_int_equal(s.n_sayings, 0);
 }
 
@@ -182,12 +182,12 @@ static void test_until_stopped(void **state)
 	assert_int_equal(s.n_deadlines, 0);
 	/* 200 ms later: long enough for a line of its own. */
 	studio_run(&s, 200 * MS);
-	sessions_stop(s.ss, pids, 1);
+	session_set_stop(s.ss, pids, 1);
 	studio_answer(&s);
 	assert_int_equal(lines_of(pids[0]), 121);
 	assert_string_equal(ending_of(pids[0], 0), "stopped");
 	assert_int_equal(end_of(pids[0], 0)->seconds_ns, 60200 * MS);
-	assert_int_equal(sessions_active(s.ss), 0);
+	assert_int_equal(session_set_active(s.ss), 0);
 }
 
 /* A rest too short for a line is in the totals all the same. */
@@ -197,7 +197,7 @@ static void test_short_rest(void **state)
 	studio_start_one(&s, pids[0], CPU, 0);
 	s.load_percent[slot_of(pids[0])] = 100;
 	studio_run(&s, 600 * MS);
-	sessions_stop(s.ss, pids, 1);
+	session_set_stop(s.ss, pids, 1);
 	studio_answer(&s);
 	assert_int_equal(lines_of(pids[0]), 1);
 	assert_int_equal(end_of(pids[0], 0)->totals[KIND_CPU].energy.uj, 6 * J);
@@ -207,7 +207,7 @@ static void test_stopped_before_first_snapshot(void **state)
 {
 	(void) state;
 	studio_start_one(&s, pids[0], CPU, 10);
-	sessions_stop(s.ss, pids, 1);
+	session_set_stop(s.ss, pids, 1);
 	assert_int_equal(s.n_records, 0);
 	studio_run(&s, 2 * NS_PER_S);
 	assert_int_equal(studio_count(&s, RECORD_BEGIN, pids[0]), 1);
@@ -236,7 +236,7 @@ static void test_process_ends(void **state)
 	assert_true(studio_record(&s, RECORD_LINE, pids[0], 2)->r.flags & FLAG_TAIL);
 	assert_true(end_of(pids[0], 0)->totals[KIND_CPU].flags & FLAG_TAIL);
 	/* The other one goes on. */
-	assert_int_equal(sessions_active(s.ss), 1);
+	assert_int_equal(session_set_active(s.ss), 1);
 	studio_run(&s, 9 * NS_PER_S);
 	assert_int_equal(lines_of(pids[1]), 20);
 	assert_string_equal(ending_of(pids[1], 0), "time is up");
@@ -253,7 +253,7 @@ static void test_overlapping(void **state)
 	studio_run(&s, 5 * NS_PER_S);
 	studio_start_one(&s, pids[0], CPU | GPU, 10);
 	assert_int_equal(s.adds, 1);
-	assert_int_equal(sessions_active(s.ss), 2);
+	assert_int_equal(session_set_active(s.ss), 2);
 	studio_run(&s, 11 * NS_PER_S);
 	assert_int_equal(lines_of(pids[0]), 30);
 	assert_int_equal(studio_count(&s, RECORD_BEGIN, pids[0]), 2);
@@ -294,7 +294,7 @@ static void test_several_pids(void **state)
 	assert_int_equal(s.adds, 3);
 	studio_run(&s, 3 * NS_PER_S);
 	/* One is stopped, the session goes on with the others. */
-	sessions_stop(s.ss, &pids[1], 1);
+	session_set_stop(s.ss, &pids[1], 1);
 	studio_run(&s, 8 * NS_PER_S);
 	assert_int_equal(lines_of(pids[0]), 20);
 	assert_int_equal(lines_of(pids[1]), 6);
@@ -317,25 +317,25 @@ static void test_stop(void **state)
 	studio_start_one(&s, pids[1], CPU, 30);
 	studio_start_one(&s, pids[2], CPU, 30);
 	studio_run(&s, 2 * NS_PER_S);
-	sessions_stop(s.ss, list, 4);
+	session_set_stop(s.ss, list, 4);
 	/* Nothing of a session ends before there is a snapshot of its end. */
 	assert_int_equal(studio_count(&s, RECORD_END, pids[1]), 0);
-	sessions_stop(s.ss, list, 4); /* again, while the first is on its way */
+	session_set_stop(s.ss, list, 4); /* again, while the first is on its way */
 	studio_answer(&s);
 	assert_int_equal(studio_count(&s, RECORD_END, pids[1]), 2);
 	assert_int_equal(studio_count(&s, RECORD_END, pids[0]), 0);
 	assert_int_equal(studio_count(&s, RECORD_END, pids[2]), 0);
-	assert_int_equal(sessions_active(s.ss), 2);
+	assert_int_equal(session_set_active(s.ss), 2);
 	assert_int_equal(s.drops, 1);
-	sessions_stop(s.ss, list, 0);
-	sessions_stop(s.ss, list + 1, 3);
-	assert_int_equal(sessions_active(s.ss), 2);
+	session_set_stop(s.ss, list, 0);
+	session_set_stop(s.ss, list + 1, 3);
+	assert_int_equal(session_set_active(s.ss), 2);
 	/* All that is left. */
-	sessions_stop_all(s.ss, "the plugin ends");
+	session_set_stop_all(s.ss, "the plugin ends");
 	studio_answer(&s);
 	assert_string_equal(ending_of(pids[0], 0), "the plugin ends");
 	assert_string_equal(ending_of(pids[2], 0), "the plugin ends");
-	assert_int_equal(sessions_active(s.ss), 0);
+	assert_int_equal(session_set_active(s.ss), 0);
 	assert_int_equal(s.kinds, 0);
 }
 
@@ -350,7 +350,7 @@ static void test_slot_reused(void **state)
 	studio_start_one(&s, pids[1], CPU, 0);
 	studio_run(&s, 1 * NS_PER_S);
 	slot = slot_of(pids[0]);
-	sessions_stop(s.ss, &pids[0], 1);
+	session_set_stop(s.ss, &pids[0], 1);
 	studio_answer(&s);
 	studio_start_one(&s, pids[2], CPU, 0);
 	assert_int_equal(slot_of(pids[2]), slot);
@@ -359,7 +359,7 @@ static void test_slot_reused(void **state)
 	machine_target(&s.m, slot)->cpu_ns = hours;
 	machine_target(&s.m, slot)->flags = USAGE_ENDED;
 	s.m.ordinal = s.edges - 1;
-	sessions_enter(s.ss, machine_snapshot(&s.m, 0));
+	session_set_enter(s.ss, machine_snapshot(&s.m, 0));
 	assert_int_equal(studio_count(&s, RECORD_BEGIN, pids[2]), 0);
 	machine_target(&s.m, slot)->cpu_ns = 5 * MS;
 	machine_target(&s.m, slot)->flags = 0;
@@ -386,7 +386,7 @@ static void test_refusals(void **state)
 	expect_refusal(bad, 1, CPU, -ESRCH, "pid 0 is no process");
 	expect_refusal(bad, 4, CPU, -ESRCH, "pid 0 is no process");
 	expect_refusal(bad + 3, 1, CPU, -ESRCH, "there is no process 2147483632");
-	assert_int_equal(sessions_active(s.ss), 0);
+	assert_int_equal(session_set_active(s.ss), 0);
 	assert_int_equal(s.adds + s.edges + s.wants, 0);
 	studio_forget(&s);
 	/* Good pids beside bad ones are measured, the bad ones are told. */
@@ -441,12 +441,12 @@ static void test_too_many_sessions(void **state)
 	(void) state;
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		studio_start_one(&s, pids[0], CPU, 0);
-	assert_int_equal(sessions_active(s.ss), SESSIONS_MAX);
+	assert_int_equal(session_set_active(s.ss), SESSIONS_MAX);
 	expect_refusal(&pids[0], 1, CPU, -E2BIG, "more than 1024 sessions");
 	assert_int_equal(s.adds, 1);
 	studio_run(&s, NS_PER_S);
 	assert_int_equal(lines_of(pids[0]), 2);
-	sessions_stop(s.ss, pids, 1);
+	session_set_stop(s.ss, pids, 1);
 	studio_answer(&s);
 	assert_int_equal(studio_count(&s, RECORD_END, pids[0]), SESSIONS_MAX);
 	studio_start_one(&s, pids[0], CPU, 1);
@@ -466,7 +466,7 @@ static void start_at(pid_t pid, int64_t wall_ns, uint32_t seconds)
 	e->kinds = CPU;
 	e->seconds = seconds;
 	e->start_wall_ns = wall_ns;
-	assert_int_equal(sessions_start(s.ss, e, &n, why, sizeof(why)), 0);
+	assert_int_equal(session_set_start(s.ss, e, &n, why, sizeof(why)), 0);
 	free(e);
 }
 
@@ -475,32 +475,32 @@ static void test_scheduled(void **state)
 	int64_t now_ns = s.clock.wall_ns, next_ns = 0;
 
 	(void) state;
-	assert_false(sessions_next_start(s.ss, &next_ns));
+	assert_false(session_set_next_start(s.ss, &next_ns));
 	/* A time in the past means at once. */
 	start_at(pids[2], now_ns - 5, 1);
-	assert_int_equal(sessions_active(s.ss), 1);
+	assert_int_equal(session_set_active(s.ss), 1);
 	start_at(pids[0], now_ns + 60 * (int64_t) NS_PER_S, 10);
 	start_at(pids[1], now_ns + 30 * (int64_t) NS_PER_S, 10);
-	assert_int_equal(sessions_active(s.ss), 1);
-	assert_true(sessions_next_start(s.ss, &next_ns));
+	assert_int_equal(session_set_active(s.ss), 1);
+	assert_true(session_set_next_start(s.ss, &next_ns));
 	assert_int_equal(next_ns, now_ns + 30 * (int64_t) NS_PER_S);
 	studio_run(&s, 20 * NS_PER_S);
-	assert_int_equal(sessions_active(s.ss), 0);
-	sessions_begin_due(s.ss);
+	assert_int_equal(session_set_active(s.ss), 0);
+	session_set_begin_due(s.ss);
 	assert_int_equal(s.adds, 1);
 	studio_run(&s, 10 * NS_PER_S);
-	sessions_begin_due(s.ss);
+	session_set_begin_due(s.ss);
 	assert_int_equal(s.adds, 2);
 	studio_run(&s, 30 * NS_PER_S);
 	assert_int_equal(lines_of(pids[1]), 20);
 	assert_int_equal(
 		studio_record(&s, RECORD_BEGIN, pids[1], 0)->session.start_wall_ns, next_ns);
-	assert_true(sessions_next_start(s.ss, &next_ns));
+	assert_true(session_set_next_start(s.ss, &next_ns));
 	assert_int_equal(next_ns, now_ns + 60 * (int64_t) NS_PER_S);
-	sessions_begin_due(s.ss);
+	session_set_begin_due(s.ss);
 	studio_run(&s, 11 * NS_PER_S);
 	assert_int_equal(lines_of(pids[0]), 20);
-	assert_false(sessions_next_start(s.ss, &next_ns));
+	assert_false(session_set_next_start(s.ss, &next_ns));
 }
 
 /* Lengths are monotonic time: that the clock is set does not change them. */
@@ -513,7 +513,7 @@ static void test_clock_set(void **state)
 	start_at(pids[1], now_ns + 3600 * (int64_t) NS_PER_S, 10);
 	studio_run(&s, 2 * NS_PER_S);
 	s.clock.wall_ns += 7200 * (int64_t) NS_PER_S;
-	sessions_begin_due(s.ss);
+	session_set_begin_due(s.ss);
 	studio_run(&s, 4 * NS_PER_S);
 	s.clock.wall_ns -= 100000 * (int64_t) NS_PER_S;
 	studio_run(&s, 10 * NS_PER_S);
@@ -530,12 +530,12 @@ static void test_scheduled_stopped(void **state)
 	start_at(pids[0], later_ns, 10);
 	start_at(pids[0], later_ns + 1, 10);
 	start_at(pids[1], later_ns + 2, 10);
-	sessions_stop(s.ss, pids, 1);
-	assert_true(sessions_next_start(s.ss, &next_ns));
+	session_set_stop(s.ss, pids, 1);
+	assert_true(session_set_next_start(s.ss, &next_ns));
 	assert_int_equal(next_ns, later_ns + 2);
 	assert_true(studio_said(&s, "stopped before it began"));
-	sessions_stop_all(s.ss, "ended");
-	assert_false(sessions_next_start(s.ss, &next_ns));
+	session_set_stop_all(s.ss, "ended");
+	assert_false(session_set_next_start(s.ss, &next_ns));
 	/* Nothing was ever sampled or recorded for it. */
 	assert_int_equal(s.adds + s.edges + (unsigned) s.n_records, 0);
 }
@@ -552,7 +552,7 @@ static void test_scheduled_process_gone(void **state)
 	start_at(pid, s.clock.wall_ns + 5 * (int64_t) NS_PER_S, 10);
 	child_end(pid);
 	studio_run(&s, 5 * NS_PER_S);
-	sessions_begin_due(s.ss);
+	session_set_begin_due(s.ss);
 	slot = slot_of(pid);
 	s.targets[slot]->ops->read(s.targets[slot], 0, &usage);
 	assert_true(usage.flags & USAGE_ENDED);
@@ -561,7 +561,7 @@ static void test_scheduled_process_gone(void **state)
 	assert_string_equal(ending_of(pid, 0), "the process ended");
 	assert_int_equal(end_of(pid, 0)->seconds_ns, 0);
 	assert_int_equal(lines_of(pid), 0);
-	assert_int_equal(sessions_active(s.ss), 0);
+	assert_int_equal(session_set_active(s.ss), 0);
 }
 
 /* ---- trouble ---------------------------------------------------------------------------- */
@@ -623,12 +623,12 @@ static void test_abandoned(void **state)
 	studio_run(&s, 3 * NS_PER_S);
 	start_at(pids[1], s.clock.wall_ns + 3600 * (int64_t) NS_PER_S, 1);
 	studio_start_one(&s, pids[2], CPU, 0); /* its first snapshot never comes */
-	sessions_abandon(s.ss, "the sampler does not answer");
+	session_set_abandon(s.ss, "the sampler does not answer");
 	assert_string_equal(ending_of(pids[0], 0), "the sampler does not answer");
 	assert_int_equal(end_of(pids[0], 0)->seconds_ns, 3 * NS_PER_S);
 	assert_int_equal(studio_count(&s, RECORD_END, pids[1]), 0);
 	assert_int_equal(studio_count(&s, RECORD_END, pids[2]), 0);
-	assert_int_equal(sessions_active(s.ss), 0);
+	assert_int_equal(session_set_active(s.ss), 0);
 	assert_int_equal(s.drops, 2);
 	assert_int_equal(s.kinds, 0);
 }
@@ -642,7 +642,7 @@ static void test_destroyed(void **state)
 	start_at(pids[1], s.clock.wall_ns + 3600 * (int64_t) NS_PER_S, 1);
 	studio_start_one(&s, pids[2], CPU, 0);
 	studio_close(&s);
-	sessions_destroy(NULL);
+	session_set_destroy(NULL);
 }
 
 /* ---- names ------------------------------------------------------------------------------ */
