@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/compare/table.h"
+#include "cli/compare/comparison.h"
 #include "cli/compare/saved.h"
 #include "util/jw.h"
 #include "util/parse.h"
@@ -35,8 +35,8 @@ static const char help[] =
 	"2 for wrong usage.\n";
 
 struct line {
-	const struct compared *old;
-	const struct compared *new;
+	const struct side *old;
+	const struct side *new;
 	uint32_t kinds;
 	struct ratio ratio; /* new / old */
 	bool exceeds;
@@ -53,7 +53,7 @@ struct verdicts {
 
 /* ---- matching ---------------------------------------------------------------------------- */
 
-static const struct compared *find(const struct saved *s, const struct saved *in, size_t i)
+static const struct side *find(const struct saved *s, const struct saved *in, size_t i)
 {
 	/* One command here and one there are the same, whatever they are called. */
 	if (s->n == 1 && in->n == 1)
@@ -64,22 +64,22 @@ static const struct compared *find(const struct saved *s, const struct saved *in
 	return NULL;
 }
 
-static void compare_pair(struct verdicts *v, const struct compared *old, const struct compared *new)
+static void compare_pair(struct verdicts *v, const struct side *old, const struct side *new)
 {
 	struct line *line = &v->lines[v->n++];
-	struct compared pair[] = { *old, *new };
-	struct compared_how how = { 0 };
+	struct side pair[] = { *old, *new };
+	struct side_how how = { 0 };
 	uint32_t left_out;
 	char kinds[64];
 
 	*line = (struct line) { .old = old, .new = new };
-	line->kinds = how.kinds = compared_kinds(pair, 2, &left_out);
+	line->kinds = how.kinds = side_kinds(pair, 2, &left_out);
 	how.same_sensors = saved_same_sensors(&v->old, &v->new, line->kinds);
-	for (int k = 0; k < COMPARED_KINDS; k++)
+	for (int k = 0; k < SIDE_KINDS; k++)
 		if (fabs(old->scales[k].low - new->scales[k].low) > 1e-9 ||
 			fabs(old->scales[k].high - new->scales[k].high) > 1e-9)
 			how.same_sensors = false;
-	compared_ratio(old, new, &how, &line->ratio);
+	side_ratio(old, new, &how, &line->ratio);
 	comparison_kinds(left_out, kinds, sizeof(kinds));
 	if (left_out)
 		warnings_add(&v->warnings,
@@ -143,7 +143,7 @@ static int compare_documents(struct verdicts *v)
 	warn_of_status(v, &v->old);
 	warn_of_status(v, &v->new);
 	for (size_t i = 0; i < v->new.n; i++) {
-		const struct compared *old = find(&v->new, &v->old, i);
+		const struct side *old = find(&v->new, &v->old, i);
 
 		if (old)
 			compare_pair(v, old, &v->new.commands[i]);
@@ -196,9 +196,8 @@ static void print_line(const struct line *line, double limit, FILE *out)
 		else
 			fprintf(out, " (%.4g or more)", r->low);
 		fprintf(out, ", %.4g J now and %.4g J before (%s; %zu and %zu runs)",
-			compared_mean_j(line->new, line->kinds),
-			compared_mean_j(line->old, line->kinds), kinds, line->new->n_runs,
-			line->old->n_runs);
+			side_mean_j(line->new, line->kinds), side_mean_j(line->old, line->kinds),
+			kinds, line->new->n_runs, line->old->n_runs);
 	}
 	if (line->exceeds)
 		fprintf(out, ": above the limit of %.4g %%", limit * 100);
@@ -212,8 +211,8 @@ static void put_line(struct jw *j, const struct line *line)
 	jw_kv_string(j, "verdict", verdict_of(line));
 	comparison_json_ratio(j, &line->ratio);
 	comparison_json_kinds(j, line->kinds);
-	jw_kv_real(j, "old_energy_j", compared_mean_j(line->old, line->kinds));
-	jw_kv_real(j, "new_energy_j", compared_mean_j(line->new, line->kinds));
+	jw_kv_real(j, "old_energy_j", side_mean_j(line->old, line->kinds));
+	jw_kv_real(j, "new_energy_j", side_mean_j(line->new, line->kinds));
 	jw_kv_u64(j, "old_runs", line->old->n_runs);
 	jw_kv_u64(j, "new_runs", line->new->n_runs);
 	jw_kv_bool(j, "exceeds", line->exceeds);

@@ -80,7 +80,7 @@ static int read_energy(const struct place *at, const json_t *value, struct ratio
 	return 0;
 }
 
-static int read_run(const struct place *at, const json_t *run, size_t i, struct compared *c)
+static int read_run(const struct place *at, const json_t *run, size_t i, struct side *c)
 {
 	const json_t *ranges = json_object_get(run, "command_energy_range_j");
 	const json_t *whole = json_object_get(run, "other_energy_j");
@@ -88,7 +88,7 @@ static int read_run(const struct place *at, const json_t *run, size_t i, struct 
 
 	if (!json_is_object(ranges))
 		return bad(&here, "is missing");
-	for (int k = 0; k < COMPARED_KINDS; k++) {
+	for (int k = 0; k < SIDE_KINDS; k++) {
 		const char *kind = kind_name((enum kind) k);
 		const json_t *value = json_object_get(ranges, kind);
 		struct place part = below(&here, "%s", kind);
@@ -107,7 +107,7 @@ static int read_run(const struct place *at, const json_t *run, size_t i, struct 
 	return 0;
 }
 
-static int read_runs(const struct place *at, const json_t *object, struct compared *c)
+static int read_runs(const struct place *at, const json_t *object, struct side *c)
 {
 	const json_t *runs = json_object_get(object, "runs");
 	struct place here = below(at, "runs");
@@ -122,7 +122,7 @@ static int read_runs(const struct place *at, const json_t *object, struct compar
 	c->runs = calloc(c->n_runs, sizeof(*c->runs));
 	if (!c->runs)
 		return bad(&here, "no memory");
-	c->kinds = KIND_BIT(COMPARED_KINDS) - 1;
+	c->kinds = KIND_BIT(SIDE_KINDS) - 1;
 	json_array_foreach(runs, i, run)
 	{
 		struct place one = below(&here, "[%zu]", i);
@@ -154,7 +154,7 @@ static int read_name(struct saved *s, const struct place *at, const json_t *obje
 {
 	const json_t *name = json_object_get(object, "name"), *word;
 	const json_t *words = json_object_get(object, "command");
-	struct compared *c = &s->commands[s->n - 1];
+	struct side *c = &s->commands[s->n - 1];
 	size_t i;
 
 	if (json_is_string(name)) {
@@ -178,7 +178,7 @@ static int read_name(struct saved *s, const struct place *at, const json_t *obje
 
 static int read_command(struct saved *s, const struct place *at, const json_t *object)
 {
-	struct compared *c = &s->commands[s->n++];
+	struct side *c = &s->commands[s->n++];
 
 	if (!json_is_object(object))
 		return bad(at, "is no command");
@@ -269,7 +269,7 @@ static int read_scales(struct saved *s, const struct place *at)
 	struct place here = below(at, "scale_error");
 
 	s->tells_scales = json_is_object(scales);
-	for (int k = 0; k < COMPARED_KINDS; k++) {
+	for (int k = 0; k < SIDE_KINDS; k++) {
 		const json_t *one = json_object_get(scales, kind_name((enum kind) k));
 		struct place item = below(&here, "%s", kind_name((enum kind) k));
 		struct ratio_scale scale = { 0 };
@@ -293,7 +293,7 @@ bool saved_same_sensors(const struct saved *a, const struct saved *b, uint32_t k
 {
 	size_t i = 0, k = 0;
 
-	for (int kind = 0; kind < COMPARED_KINDS; kind++) {
+	for (int kind = 0; kind < SIDE_KINDS; kind++) {
 		const char *x = a->models[kind], *y = b->models[kind];
 
 		if (kinds & KIND_BIT(kind) && (x || y) && (!x || !y || strcmp(x, y) != 0))
@@ -318,7 +318,7 @@ void saved_sensor_list(const struct saved *s, char *ret, size_t n)
 	snprintf(ret, n, "no sensor");
 	for (size_t i = 0; i < s->n_sensors && at < n; i++) {
 		const struct saved_sensor *one = &s->sensors[i];
-		const char *model = one->kind < COMPARED_KINDS ? s->models[one->kind] : NULL;
+		const char *model = one->kind < SIDE_KINDS ? s->models[one->kind] : NULL;
 
 		at += (size_t) snprintf(ret + at, n - at, "%s%s (%s, %s%s%s)", at ? ", " : "",
 			one->name, kind_title(one->kind), one->quality, model ? ": " : "",
@@ -375,7 +375,7 @@ int saved_read(struct saved *ret, const char *path)
 void saved_finish(struct saved *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		compared_finish(&s->commands[i]);
+		side_finish(&s->commands[i]);
 		free(s->names[i]);
 	}
 	free(s->commands);

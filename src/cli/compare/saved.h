@@ -20,12 +20,12 @@ struct saved {
 	const char *path;
 	void *document; /* what the strings belong to */
 	long long exit_status;
-	struct compared *commands;
+	struct side *commands;
 	char **names; /* those that were put together from a command's words; else NULL */
 	size_t n;
 	struct saved_sensor sensors[SAVED_MAX_SENSORS]; /* each once, in order */
 	size_t n_sensors;
-	const char *models[COMPARED_KINDS]; /* behind an estimate; NULL: none is told */
+	const char *models[SIDE_KINDS]; /* behind an estimate; NULL: none is told */
 	bool tells_scales;
 };
 

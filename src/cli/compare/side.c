@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-_Static_assert(COMPARED_KINDS <= RATIO_MAX_PARTS, "a kind is a part");
+_Static_assert(SIDE_KINDS <= RATIO_MAX_PARTS, "a kind is a part");
 
-bool compared_scale(
+bool side_scale(
 	const struct rig *rig, enum kind kind, struct ratio_scale *ret, const char **ret_model)
 {
 	bool found = false;
@@ -36,17 +36,17 @@ static struct ratio_energy joules(struct energy e)
 		.high_j = (double) e.high_uj / 1e6 };
 }
 
-int compared_take(struct compared *ret, const struct run_report *r)
+int side_take(struct side *ret, const struct run_report *r)
 {
 	const char *model;
-	struct compared c = { .name = r->name, .n_runs = r->n_runs };
+	struct side c = { .name = r->name, .n_runs = r->n_runs };
 
 	c.runs = calloc(r->n_runs ? r->n_runs : 1, sizeof(*c.runs));
 	if (!c.runs)
 		return -ENOMEM;
-	for (int k = 0; k < COMPARED_KINDS; k++) {
+	for (int k = 0; k < SIDE_KINDS; k++) {
 		c.kinds |= KIND_BIT(k);
-		c.lasting[k] = !compared_scale(r->rig, (enum kind) k, &c.scales[k], &model);
+		c.lasting[k] = !side_scale(r->rig, (enum kind) k, &c.scales[k], &model);
 		for (size_t i = 0; i < r->n_runs; i++) {
 			const struct kind_figures *f = &r->runs[i].result.figures.kinds[k];
 
@@ -63,15 +63,15 @@ int compared_take(struct compared *ret, const struct run_report *r)
 	return 0;
 }
 
-void compared_finish(struct compared *c)
+void side_finish(struct side *c)
 {
 	free(c->runs);
 	c->runs = NULL;
 }
 
-uint32_t compared_kinds(const struct compared *list, size_t n, uint32_t *ret_left_out)
+uint32_t side_kinds(const struct side *list, size_t n, uint32_t *ret_left_out)
 {
-	uint32_t all = KIND_BIT(COMPARED_KINDS) - 1, some = 0;
+	uint32_t all = KIND_BIT(SIDE_KINDS) - 1, some = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		all &= list[i].kinds;
@@ -81,19 +81,19 @@ uint32_t compared_kinds(const struct compared *list, size_t n, uint32_t *ret_lef
 	return n ? all : 0;
 }
 
-double compared_mean_j(const struct compared *c, uint32_t kinds)
+double side_mean_j(const struct side *c, uint32_t kinds)
 {
 	double sum = 0;
 
 	for (size_t i = 0; i < c->n_runs; i++)
-		for (int k = 0; k < COMPARED_KINDS; k++)
+		for (int k = 0; k < SIDE_KINDS; k++)
 			if (kinds & KIND_BIT(k))
 				sum += c->runs[i].parts[k].j;
 	return c->n_runs ? sum / (double) c->n_runs : 0;
 }
 
 /* Only the kinds that count, as parts one after the other. Returns NULL where there is no memory. */
-static struct ratio_run *make_side(const struct compared *c, uint32_t kinds, struct ratio_side *ret)
+static struct ratio_run *make_side(const struct side *c, uint32_t kinds, struct ratio_side *ret)
 {
 	struct ratio_run *runs = calloc(c->n_runs ? c->n_runs : 1, sizeof(*runs));
 	size_t part = 0;
@@ -101,7 +101,7 @@ static struct ratio_run *make_side(const struct compared *c, uint32_t kinds, str
 	if (!runs)
 		return NULL;
 	*ret = (struct ratio_side) { .runs = runs, .n = c->n_runs };
-	for (int k = 0; k < COMPARED_KINDS; k++) {
+	for (int k = 0; k < SIDE_KINDS; k++) {
 		if (!(kinds & KIND_BIT(k)))
 			continue;
 		for (size_t i = 0; i < c->n_runs; i++)
@@ -113,14 +113,14 @@ static struct ratio_run *make_side(const struct compared *c, uint32_t kinds, str
 	return runs;
 }
 
-void compared_ratio(const struct compared *base, const struct compared *other,
-	const struct compared_how *how, struct ratio *ret)
+void side_ratio(const struct side *base, const struct side *other, const struct side_how *how,
+	struct ratio *ret)
 {
 	struct ratio_question q = { .same_scales = how->same_sensors, .in_turn = how->in_turn };
 	struct ratio_run *x = make_side(base, how->kinds, &q.base);
 	struct ratio_run *y = make_side(other, how->kinds, &q.other);
 
-	for (int k = 0; k < COMPARED_KINDS; k++)
+	for (int k = 0; k < SIDE_KINDS; k++)
 		q.n_parts += how->kinds >> k & 1;
 	*ret = (struct ratio) { 0 };
 	if (x && y)

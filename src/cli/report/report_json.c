@@ -312,12 +312,12 @@ void report_json_scales(struct jw *j, const struct rig *rig, const struct measur
 {
 	jw_key(j, "scale_error");
 	jw_open(j, '{');
-	for (int k = 0; k < COMPARED_KINDS; k++) {
+	for (int k = 0; k < SIDE_KINDS; k++) {
 		struct ratio_scale scale;
 		const char *model;
 
 		jw_key(j, kind_name((enum kind) k));
-		if (!m->kinds[k].known || !compared_scale(rig, (enum kind) k, &scale, &model)) {
+		if (!m->kinds[k].known || !side_scale(rig, (enum kind) k, &scale, &model)) {
 			jw_null(j);
 			continue;
 		}

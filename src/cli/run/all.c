@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "cli/compare/table.h"
+#include "cli/compare/comparison.h"
 #include "cli/instrument.h"
 #include "cli/report/report.h"
 #include "cli/run/once.h"
@@ -226,7 +226,7 @@ static int judge_budget(struct run_report *report, uint64_t max_uj)
 
 	if (!max_uj || report->n_runs == 0)
 		return 0;
-	for (int k = 0; k < COMPARED_KINDS; k++) {
+	for (int k = 0; k < SIDE_KINDS; k++) {
 		known |= m->kinds[k].shared;
 		uj += m->kinds[k].shared ? m->kinds[k].asked.uj : 0;
 		if (m->kinds[k].known && !m->kinds[k].shared)

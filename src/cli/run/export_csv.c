@@ -51,7 +51,7 @@ static const char *quality_of(const struct rig *rig, const struct measurement *m
 static void put_head(FILE *out)
 {
 	fputs("name,command,run,exit_status,units,elapsed_s,command_cpu_s", out);
-	for (int k = 0; k < COMPARED_KINDS; k++) {
+	for (int k = 0; k < SIDE_KINDS; k++) {
 		const char *kind = kind_name((enum kind) k);
 
 		fprintf(out,
@@ -90,7 +90,7 @@ static void put_run(const struct run_report *r, size_t i, FILE *out)
 		fprintf(out, "%.12g", result->units);
 	put_micro(true, m->elapsed_ns / 1000, out);
 	put_micro(true, m->asked_cpu_ns / 1000, out);
-	for (int k = 0; k < COMPARED_KINDS; k++) {
+	for (int k = 0; k < SIDE_KINDS; k++) {
 		const struct kind_figures *f = &m->kinds[k];
 
 		fprintf(out, ",%s", quality_of(r->rig, m, (enum kind) k));

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/compare/table.h"
+#include "cli/compare/comparison.h"
 #include "cli/run/export.h"
 #include "cli/compare/spread.h"
 
@@ -44,14 +44,14 @@ static void put_name(const struct run_report *r, FILE *out)
 /* The kinds that are known of every run of all commands. */
 static uint32_t kinds_of(const struct run_set *set, uint32_t *ret_estimated)
 {
-	uint32_t kinds = KIND_BIT(COMPARED_KINDS) - 1;
+	uint32_t kinds = KIND_BIT(SIDE_KINDS) - 1;
 
 	*ret_estimated = 0;
 	for (size_t i = 0; i < set->n; i++) {
 		const struct run_report *r = &set->reports[i];
 
 		for (size_t k = 0; k < r->n_runs; k++)
-			for (int kind = 0; kind < COMPARED_KINDS; kind++) {
+			for (int kind = 0; kind < SIDE_KINDS; kind++) {
 				const struct kind_figures *f =
 					&r->runs[k].result.figures.kinds[kind];
 
@@ -71,7 +71,7 @@ static void put_energy(const struct run_report *r, uint32_t kinds, FILE *out)
 	struct spread s;
 
 	for (size_t i = 0; values && i < r->n_runs; i++)
-		for (int k = 0; k < COMPARED_KINDS; k++)
+		for (int k = 0; k < SIDE_KINDS; k++)
 			if (kinds & KIND_BIT(k))
 				values[i] += (double) r->runs[i].result.figures.kinds[k].asked.uj /
 					1e6;

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "cli/compare/table.h"
+#include "cli/compare/comparison.h"
 #include "cli/report/report.h"
 #include "util/jw.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cli/compare/table.h"
+#include "cli/compare/comparison.h"
 #include "util/jw.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@ void comparison_kinds(uint32_t kinds, char *ret, size_t n)
 	size_t at = 0;
 
 	ret[0] = '\0';
-	for (int k = 0; k < COMPARED_KINDS && at < n; k++)
+	for (int k = 0; k < SIDE_KINDS && at < n; k++)
 		if (kinds & KIND_BIT(k))
 			at += (size_t) snprintf(ret + at, n - at, "%s%s", at ? " + " : "",
 				kind_title((enum kind) k));
@@ -61,7 +61,7 @@ static void note(struct run_set *set, const struct comparison *c, uint32_t left_
 		warnings_add(&set->warnings,
 			"the comparison's intervals are from the sensors' bounds alone: how far "
 			"runs differ is not known of one run (-r 5)");
-	for (int k = 0; k < COMPARED_KINDS; k++)
+	for (int k = 0; k < SIDE_KINDS; k++)
 		if (c->kinds & KIND_BIT(k) && set->reports[0].total.kinds[k].flags & FLAG_ESTIMATED)
 			warnings_add(&set->warnings,
 				"%s is an estimate: the ratio is one of the model's figures, and "
@@ -71,23 +71,21 @@ static void note(struct run_set *set, const struct comparison *c, uint32_t left_
 
 static void compare_all(struct comparison *c)
 {
-	const struct compared_how how = {
-		.kinds = c->kinds, .same_sensors = true, .in_turn = true
-	};
+	const struct side_how how = { .kinds = c->kinds, .same_sensors = true, .in_turn = true };
 
 	for (size_t i = 0; i < c->n; i++) {
-		double mean = compared_mean_j(&c->commands[i], c->kinds);
+		double mean = side_mean_j(&c->commands[i], c->kinds);
 
 		/* No energy at all is less than any sensor can tell. */
 		if (mean > 0 &&
-			(!c->known || mean < compared_mean_j(&c->commands[c->base], c->kinds))) {
+			(!c->known || mean < side_mean_j(&c->commands[c->base], c->kinds))) {
 			c->base = i;
 			c->known = true;
 		}
 	}
 	for (size_t i = 0; c->known && i < c->n; i++)
 		if (i != c->base)
-			compared_ratio(&c->commands[c->base], &c->commands[i], &how, &c->ratios[i]);
+			side_ratio(&c->commands[c->base], &c->commands[i], &how, &c->ratios[i]);
 }
 
 int comparison_make(struct comparison *ret, struct run_set *set)
@@ -98,12 +96,12 @@ int comparison_make(struct comparison *ret, struct run_set *set)
 	int r = c.commands && c.ratios ? 0 : -ENOMEM;
 
 	for (; r == 0 && c.n < set->n; c.n += r == 0)
-		r = compared_take(&c.commands[c.n], &set->reports[c.n]);
+		r = side_take(&c.commands[c.n], &set->reports[c.n]);
 	if (r < 0) {
 		comparison_finish(&c);
 		return r;
 	}
-	c.kinds = compared_kinds(c.commands, c.n, &left_out);
+	c.kinds = side_kinds(c.commands, c.n, &left_out);
 	note(set, &c, left_out);
 	compare_all(&c);
 	*ret = c;
@@ -113,7 +111,7 @@ int comparison_make(struct comparison *ret, struct run_set *set)
 void comparison_finish(struct comparison *c)
 {
 	for (size_t i = 0; i < c->n; i++)
-		compared_finish(&c->commands[i]);
+		side_finish(&c->commands[i]);
 	free(c->commands);
 	free(c->ratios);
 	*c = (struct comparison) { 0 };
@@ -177,7 +175,7 @@ void comparison_json_kinds(struct jw *j, uint32_t kinds)
 {
 	jw_key(j, "kinds");
 	jw_open(j, '[');
-	for (int k = 0; k < COMPARED_KINDS; k++)
+	for (int k = 0; k < SIDE_KINDS; k++)
 		if (kinds & KIND_BIT(k))
 			jw_string(j, kind_name((enum kind) k));
 	jw_close(j, ']');

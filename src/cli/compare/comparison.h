@@ -2,13 +2,13 @@
 /*
  * Several commands that were run in turn, each against the one that used the least energy.
  */
-#ifndef PM_CLI_COMPARE_TABLE_H
-#define PM_CLI_COMPARE_TABLE_H
+#ifndef PM_CLI_COMPARE_COMPARISON_H
+#define PM_CLI_COMPARE_COMPARISON_H
 
 #include "cli/compare/side.h"
 
 struct comparison {
-	struct compared *commands; /* as in the set */
+	struct side *commands; /* as in the set */
 	size_t n;
 	size_t base;          /* the command of the least energy ... */
 	bool known;           /* ... if any could be compared */
