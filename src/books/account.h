@@ -14,7 +14,7 @@
 #define PM_BOOKS_ACCOUNT_H
 
 #include "books/share.h"
-#include "meter/domain.h"
+#include "books/snapshot.h"
 
 /* A domain whose readings fail for this long is lost: sums go on without it until it is back. */
 #define ACCOUNT_LOST_NS UINT64_C(5000000000)

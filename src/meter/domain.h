@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What is metered and what a measurement is: kind, domain, reading, usage, snapshot.
+ * What is metered: kind, domain, reading, and how sure a figure is.
  *
  * Units: raw counts are the domain's own; everything above a sensor is cumulative energy in
  * microjoules. Times are CLOCK_MONOTONIC nanoseconds.
@@ -112,62 +112,5 @@ struct domain_users {
 
 /* So many domains at most, of all sensors together, have tells_users. */
 #define METER_MAX_USED 16
-
-enum usage_flag {
-	USAGE_ENDED = 1 << 0, /* the target is gone; this is its last reading */
-	USAGE_TAIL =
-		1 << 1, /* its last CPU time could not be read; tail_ns bounds what is missing */
-};
-
-/* CPU time of one target. */
-struct usage {
-	uint32_t slot;
-	unsigned flags;
-	uint64_t cpu_ns;  /* cumulative */
-	uint64_t tail_ns; /* with USAGE_TAIL: at most this much more was used */
-	/* The part that it had of the domains with tells_users, in their order, at their last looks. */
-	uint32_t used_ppm[METER_MAX_USED];
-};
-
-enum snapshot_flag {
-	SNAPSHOT_FIRST = 1 << 0, /* sampling began or resumed: nothing before it is comparable */
-	SNAPSHOT_EDGE = 1 << 1,  /* somebody waits for it: a session begins or ends */
-};
-
-/* All readings, the machine's usage and all targets' usage at one instant, cumulative. The arrays
- * follow the struct in memory, so that it can be copied as one block. */
-struct snapshot {
-	uint32_t size; /* of the whole block in bytes */
-	unsigned flags;
-	uint64_t t_ns;
-	uint64_t capacity_ns; /* CPU time that the machine could have given since sampling began */
-	uint64_t idle_ns;     /* of which idle, as of idle_t_ns */
-	uint64_t idle_t_ns;
-	uint64_t ordinal; /* the owner's: which requests this snapshot has served */
-	uint32_t n_cpu;
-	uint32_t missed_ticks; /* since the last snapshot */
-	uint32_t kinds; /* KIND_BIT of the kinds that were read; the others' readings are empty */
-	uint32_t ticks; /* of these, the kinds that were due on the grid */
-	uint32_t restarted; /* kinds whose counting began anew since the last snapshot */
-	uint32_t n_domains;
-	uint32_t n_targets;
-	uint32_t reserved;
-};
-
-static inline struct reading *snapshot_readings(const struct snapshot *s)
-{
-	return (struct reading *) (uintptr_t) (s + 1);
-}
-
-static inline struct usage *snapshot_usages(const struct snapshot *s)
-{
-	return (struct usage *) (uintptr_t) (snapshot_readings(s) + s->n_domains);
-}
-
-static inline size_t snapshot_size(size_t n_domains, size_t n_targets)
-{
-	return sizeof(struct snapshot) + n_domains * sizeof(struct reading) +
-		n_targets * sizeof(struct usage);
-}
 
 #endif

@@ -13,6 +13,22 @@
 #include "meter/domain.h"
 #include "target/taskclock.h"
 
+enum usage_flag {
+	USAGE_ENDED = 1 << 0, /* the target is gone; this is its last reading */
+	USAGE_TAIL =
+		1 << 1, /* its last CPU time could not be read; tail_ns bounds what is missing */
+};
+
+/* CPU time of one target. */
+struct usage {
+	uint32_t slot;
+	unsigned flags;
+	uint64_t cpu_ns;  /* cumulative */
+	uint64_t tail_ns; /* with USAGE_TAIL: at most this much more was used */
+	/* The part that it had of the domains with tells_users, in their order, at their last looks. */
+	uint32_t used_ppm[METER_MAX_USED];
+};
+
 struct target {
 	const struct target_ops *ops;
 	uint32_t slot; /* the owner's number for it, copied into each usage; set before reading */

@@ -6,7 +6,7 @@
 #ifndef PM_TEST_MACHINE_H
 #define PM_TEST_MACHINE_H
 
-#include "meter/domain.h"
+#include "books/snapshot.h"
 
 #define MACHINE_DOMAINS 8
 #define MACHINE_TARGETS 64
