@@ -6,7 +6,8 @@
 build_packages="gcc g++ libc6-dev meson ninja-build pkg-config libzmq3-dev libjansson-dev
     libflatbuffers-dev flatbuffers-compiler libncurses-dev"
 test_packages="libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-zmq
-    python3-flatbuffers python3-jsonschema python3-yaml procps tmux libcap2-bin"
+    python3-flatbuffers python3-jsonschema python3-yaml procps tmux libcap2-bin
+    libfuse3-dev fuse3"
 
 missing_packages() {
     for package in "$@"; do
