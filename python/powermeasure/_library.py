@@ -8,7 +8,8 @@ import os
 from ctypes import POINTER, Structure, c_char_p, c_int, c_size_t, c_uint, c_uint32, c_uint64
 from typing import Any, List
 
-SONAME = "libpowermeasure.so.1"
+# The major version of the package, which is the library's.
+SONAME = "libpowermeasure.so.0"
 
 KINDS = ("cpu", "dram", "gpu", "platform")
 

@@ -17,6 +17,18 @@ HEADER = TOP / "include" / "powermeasure.h"
 MAP = TOP / "src" / "lib" / "libpowermeasure.map"
 
 
+def project_version():
+    text = subprocess.run(["meson", "introspect", "--projectinfo", str(BUILD)], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(text)["version"]
+
+
+# One number: 0 as long as the project's version is 0.x.
+MAJOR = project_version().partition(".")[0]
+SONAME = f"libpowermeasure.so.{MAJOR}"
+NODE = f"POWERMEASURE_{MAJOR}"
+
+
 def output(*command, **keywords):
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=120 * PATIENCE, **keywords)
@@ -33,7 +45,7 @@ class Installed:
         output("meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", self.root)
         self.prefix = pathlib.Path(f"{self.root}{build_option('prefix')}")
         self.libraries = self.prefix / build_option("libdir")
-        self.library = self.libraries / "libpowermeasure.so.1"
+        self.library = self.libraries / SONAME
 
     def pkg_config(self, *args):
         env = dict(os.environ, PKG_CONFIG_PATH=str(self.libraries / "pkgconfig"),
@@ -157,7 +169,7 @@ def exported():
 def test_only_its_own_names_are_out(installed):
     names = {line.split()[-1] for line in
              output("nm", "-D", "--defined-only", installed.library).splitlines()}
-    assert names == {"POWERMEASURE_1"} | {f"{name}@@POWERMEASURE_1" for name in exported()}
+    assert names == {NODE} | {f"{name}@@{NODE}" for name in exported()}
 
 
 def test_the_header_and_the_version_script_agree():
@@ -167,17 +179,11 @@ def test_the_header_and_the_version_script_agree():
 
 def test_what_is_installed(installed):
     assert (installed.prefix / "include" / "powermeasure.h").read_text() == HEADER.read_text()
-    assert "libpowermeasure.so.1" in output("readelf", "-d", installed.library)
+    assert f"[{SONAME}]" in output("readelf", "-d", installed.library)
     assert installed.pkg_config("--modversion") == [project_version()]
     # Whoever links it needs nothing else: libraries that it uses are its own affair.
     assert [flag for flag in installed.pkg_config("--libs") if flag.startswith("-l")] \
         == ["-lpowermeasure"]
-
-
-def project_version():
-    text = subprocess.run(["meson", "introspect", "--projectinfo", str(BUILD)], check=True,
-                          stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(text)["version"]
 
 
 def test_a_cxx_program(installed):

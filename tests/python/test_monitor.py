@@ -20,7 +20,7 @@ from conftest import BUILD, PATIENCE, TOP, build_option, sim_script, threads_of,
 from fakenvml import fake_nvml, gpu  # noqa: F401 (a fixture)
 
 PACKAGE = TOP / "python"
-LIBRARY = BUILD / "src" / "lib" / "libpowermeasure.so.1"
+LIBRARY = BUILD / "src" / "lib" / "libpowermeasure.so.0"
 sys.path.insert(0, str(PACKAGE))
 
 import powermeasure  # noqa: E402

@@ -44,6 +44,8 @@ def test_python_3_8_reads_it(path):
 def test_the_version_is_the_program_s():
     version = re.search(r'__version__ = "(.*)"', (PACKAGE / "powermeasure/__init__.py").read_text())
     assert f"version: '{version.group(1)}'" in (TOP / "meson.build").read_text()
+    library = (PACKAGE / "powermeasure/_library.py").read_text()
+    assert f'"libpowermeasure.so.{version.group(1).partition(".")[0]}"' in library
 
 
 def test_the_other_client_s_names(plugin):
