@@ -14,7 +14,7 @@ struct energy account_domain_range(
 	/* Nothing was seen, and nothing could be. */
 	if (mw == 0 && interval_ns <= t_err_ns)
 		mw = d->max_power_mw;
-	doubt_uj = muldiv_u64(mw, t_err_ns, 1000000) + 2 * (d->unit_num / d->unit_den + 1);
+	doubt_uj = muldiv_u64(mw, t_err_ns, 1000000) + 2 * domain_step_uj(d);
 	low_uj = energy_uj > doubt_uj ? energy_uj - doubt_uj : 0;
 	high_uj = energy_uj + doubt_uj;
 	ret.low_uj = low_uj - muldiv_u64(low_uj, d->scale_low_ppm, 1000000);

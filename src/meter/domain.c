@@ -25,3 +25,10 @@ const char *flag_name(unsigned index)
 
 	return names[index];
 }
+
+uint64_t domain_step_uj(const struct domain *d)
+{
+	uint64_t count_uj = d->unit_num / d->unit_den + 1;
+
+	return d->step_uj > count_uj ? d->step_uj : count_uj;
+}

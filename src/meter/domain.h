@@ -71,12 +71,16 @@ struct domain {
 	uint64_t modulus;  /* raw counts start again at 0 when they reach this; 0: they do not */
 	uint64_t unit_num; /* microjoules in one raw count: unit_num / unit_den */
 	uint64_t unit_den;
-	uint64_t update_ns;      /* how often the hardware updates the value; 0: not known */
+	uint64_t step_uj;   /* the hardware's steps where they are larger than a count; else 0 */
+	uint64_t update_ns; /* how often the hardware updates the value; 0: not known */
 	uint32_t scale_low_ppm;  /* the value may be too high by this part of itself ... */
 	uint32_t scale_high_ppm; /* ... or too low by this; 0 where nobody states it */
 	uint64_t max_power_mw;   /* more than this cannot be; 0: not known */
 	unsigned quality;        /* FLAG_MEASURED, FLAG_INTEGRATED or FLAG_ESTIMATED */
 };
+
+/* The smallest change that the domain can show, in microjoules and rounded up. */
+uint64_t domain_step_uj(const struct domain *d);
 
 /* One instant of one domain. A sensor's read() fills the first part; energy_uj and since_ns are
  * made from it (meter/unwrap.h). */

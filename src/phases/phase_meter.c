@@ -137,7 +137,7 @@ static void look_at(struct phase_meter *m, size_t i, uint64_t now_ns)
 	whole = (struct phase_point) { .t_ns = stand.t_ns,
 		.t_err_ns = stand.t_err_ns,
 		.uj = stand.whole_uj,
-		.doubt_uj = d->unit_num / d->unit_den + 1,
+		.doubt_uj = domain_step_uj(d),
 		.flags = d->quality };
 	if (old->any && now.gaps != old->gaps)
 		whole.flags |= FLAG_GAP;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sensors/rapl/rapl_unit.h"
 #include "util/cpulist.h"
 
 /* 2^31 steps of the smallest unit there is, 2^-16 J, take a package of 1 kW 32 s. */
@@ -177,6 +178,7 @@ static void add_domain(struct sensor *s, struct bundle *b, enum rapl_role role)
 			continue;
 		d->unit_num = event->unit_num;
 		d->unit_den = event->unit_den;
+		d->step_uj = rapl_step_uj(&s->host->cpu, role);
 		if (b->per_core)
 			d->update_ns = RAPL_CORES_PERIOD_NS;
 		b->tallies[i].domain = (int) (d - s->domains);

@@ -3,6 +3,9 @@
 
 #include "util/cleanup.h"
 
+/* 2^-14 J, the coarsest unit but for the exceptions. */
+#define STEP_UJ 62
+
 enum quirk { ATOM_UNIT = 1, SERVER_DRAM = 2, JOULES_PSYS = 4 };
 
 static unsigned quirks_of(const struct cpuinfo *cpu)
@@ -49,4 +52,9 @@ void rapl_unit(const struct cpuinfo *cpu, uint64_t unit, enum rapl_role role, st
 		d->unit_den = 65536;
 	if ((quirks & JOULES_PSYS) && role == RAPL_PSYS)
 		d->unit_den = 1;
+}
+
+uint64_t rapl_step_uj(const struct cpuinfo *cpu, enum rapl_role role)
+{
+	return role == RAPL_PSYS && (quirks_of(cpu) & JOULES_PSYS) ? 1000000 : STEP_UJ;
 }

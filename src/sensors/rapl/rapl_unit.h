@@ -9,4 +9,7 @@
 /* Fills the domain's microjoules in one count from the processor's unit register. */
 void rapl_unit(const struct cpuinfo *cpu, uint64_t unit, enum rapl_role role, struct domain *d);
 
+/* The steps of a register whose unit the kernel has taken out of its counts, in microjoules. */
+uint64_t rapl_step_uj(const struct cpuinfo *cpu, enum rapl_role role);
+
 #endif

@@ -55,6 +55,18 @@ static void test_client(void **state)
 	}
 }
 
+/* The kernel's counts are finer than the register behind them. */
+static void test_steps(void **state)
+{
+	(void) state;
+	tree_model(&t, "GenuineIntel", 6, 0x8f);
+	tree_package(&t, "0-7", 0, 0);
+	tree_power(&t, "0", "energy-pkg energy-psys");
+	tree_expect_names(&t, "package-0 psys");
+	assert_int_equal(domain_step_uj(&t.sensor->domains[0]), 62);
+	assert_int_equal(domain_step_uj(&t.sensor->domains[1]), 1000000);
+}
+
 /* A domain is the same one whichever way it is read. */
 static void test_same_as_powercap(void **state)
 {
@@ -464,6 +476,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_client),
+		TEST(test_steps),
 		TEST(test_same_as_powercap),
 		TEST(test_packages),
 		TEST(test_dies),
