@@ -8,6 +8,8 @@ build_packages="gcc g++ libc6-dev meson ninja-build pkg-config libzmq3-dev libja
 test_packages="libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-zmq
     python3-flatbuffers python3-jsonschema python3-yaml procps tmux libcap2-bin
     libfuse3-dev fuse3"
+# For ./test --kernel: an emulated machine, and what is built for it and runs in it.
+kernel_packages="qemu-system-x86 busybox-static kmod acpica-tools make libelf1"
 
 missing_packages() {
     for package in "$@"; do

@@ -130,6 +130,21 @@ def run_pytest(build, arguments, results):
     results.add(passed, failed, skipped)
 
 
+def run_kernels(build, length, results):
+    """The tests on real kernels in emulated machines: one machine at a time."""
+    env = dict(os.environ, PM_BUILD=str(build), PM_KERNEL=length, PYTHONDONTWRITEBYTECODE="1")
+    with tempfile.TemporaryDirectory() as directory:
+        report = pathlib.Path(directory, "report.xml")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-rs", "-n", "0", "--durations=10", "-o",
+             f"cache_dir={directory}/cache", f"--junitxml={report}", str(TOP / "tests" / "kernel")],
+            env=env)
+        counts = counts_of(report) if report.exists() else (0, 1, 0)
+    results.add(*counts)
+    if done.returncode != 0 and counts[1] == 0:
+        results.add(0, 1, 0)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, required=True)
@@ -140,8 +155,14 @@ def main():
     parser.add_argument("-n", default=str(min(24, 3 * (os.cpu_count() or 1))),
                         help="how many Python tests run at a time")
     parser.add_argument("-k", default="", help="only the Python tests whose names match")
+    parser.add_argument("--kernel", nargs="?", const="short", choices=["short", "long"],
+                        help="run just the tests on real kernels, in emulated machines (docs/testing.md)")
     options = parser.parse_args()
     results = Results()
+    if options.kernel:
+        run_kernels(options.build, options.kernel, results)
+        print(f"{results.passed} passed, {results.failed} failed, {results.skipped} skipped")
+        return 1 if results.failed or not results.passed else 0
     if options.only != "python":
         for name, command, environment in programs(options.build):
             run_program(name, command, environment, results, options.wrapper.split())
@@ -150,6 +171,7 @@ def main():
         if options.k:
             arguments += ["-k", options.k]
         run_pytest(options.build, arguments, results)
+        print("left out: the tests on real kernels (./test --kernel)")
     print(f"{results.passed} passed, {results.failed} failed, {results.skipped} skipped")
     return 1 if results.failed or not results.passed else 0
 
