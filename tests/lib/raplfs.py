@@ -33,14 +33,9 @@ class Unavailable(Exception):
 
 
 def why_not():
-    """Why there is no simulated RAPL here, in a few words; None where there is."""
-    if not PROGRAM.exists():
-        return "sim/rapl-fs is not built: libfuse3-dev was missing"
-    if not os.path.exists("/dev/fuse"):
-        return "no FUSE: there is no /dev/fuse"
-    script = json.dumps({"zones": []})
+    """Why nothing can be mounted here, in a few words; None where it can."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(script)
+        file.write('{"zones": []}')
         file.flush()
         done = subprocess.run([str(STARTER), "--program", str(PROGRAM), file.name, "true"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -49,6 +44,14 @@ def why_not():
         said = done.stderr.strip().splitlines()
         return "no FUSE mount: " + (said[-1] if said else f"status {done.returncode}")
     return None
+
+
+def skip_module():
+    """Skips a module of tests at once where no simulated RAPL can be had: to be called at its top."""
+    if not PROGRAM.exists():
+        pytest.skip("sim/rapl-fs is not built: libfuse3-dev was missing", allow_module_level=True)
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("no FUSE: /dev/fuse cannot be opened", allow_module_level=True)
 
 
 _why = []
