@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: MIT
+"""Measures a simulated RAPL (raplfs) with the program's commands and holds each energy they show
+against what was really used.
+
+A figure's time is known from outside only within some milliseconds: a command is within the time that
+`run` measures. So the truth is a range, from the least to the most that was used in any time which the
+figure can be of; only a figure whose bounds lie wholly beside that range is wrong.
+"""
+
+import json
+import pathlib
+import random
+import shlex
+import subprocess
+import tempfile
+
+from conftest import BUILD, PATIENCE, POWERMEASURE, Plugin, start_event, wait_for
+from raplfs import RaplFs
+
+STAMPED = BUILD / "sim" / "stamped"
+
+# An estimate of the memory of the machine that runs the tests is no business of theirs.
+ONLY_RAPL = ("--sensors", "rapl-powercap")
+
+# Figures are printed with six decimals.
+ROUNDING_J = 2e-6
+ROUNDING_NS = 1000
+
+
+class Figure:
+    """An energy that a command showed: what it is of, its bounds, and the truth's range."""
+
+    def __init__(self, what, shown, true):
+        self.what = what
+        self.energy_j, self.low_j, self.high_j = shown
+        self.true_low_j, self.true_high_j = true
+        self.true_j = (self.true_low_j + self.true_high_j) / 2
+        self.interval_j = None  # the 95 % interval, where there is one
+        self.partial = False
+
+    def is_wrong(self):
+        """Whether its hard bounds exclude the truth. A bound that is null excludes nothing."""
+        if self.energy_j is None:
+            return False
+        low = -1e300 if self.low_j is None else self.low_j - ROUNDING_J
+        high = 1e300 if self.high_j is None else self.high_j + ROUNDING_J
+        return low > self.true_high_j or high < self.true_low_j
+
+    def __str__(self):
+        def show(v):
+            return "null" if v is None else f"{v:.6f}"
+        return (f"{self.what}: {show(self.energy_j)} J ({show(self.low_j)} to {show(self.high_j)}), "
+                f"true {self.true_low_j:.6f} to {self.true_high_j:.6f}"
+                + (" WRONG" if self.is_wrong() else ""))
+
+
+# ---- truth ---------------------------------------------------------------------------------------
+
+
+class Truth:
+    """What zones used, by the names that the program gives its domains."""
+
+    def __init__(self, fs):
+        self._fs = fs
+        self._known = {}
+        self._zones = {}
+        for zone, state in fs.truth(fs.mounted_ns)["zones"].items():
+            parent = zone.rpartition(":")[0]
+            name = state["name"]
+            if zone.count(":") == 2:
+                name = f"{fs.truth(fs.mounted_ns)['zones'][parent]['name']}-{name}"
+            self._zones.setdefault(name, zone)
+
+    def has(self, domain):
+        return domain in self._zones
+
+    def at_j(self, domain, t_ns):
+        t_ns = int(t_ns)
+        if t_ns not in self._known:
+            self._known[t_ns] = self._fs.truth(t_ns)["zones"]
+        return self._known[t_ns][self._zones[domain]]["pj"] / 1e12
+
+    def between_j(self, domains, from_ns, to_ns):
+        return sum(self.at_j(d, to_ns) - self.at_j(d, from_ns) for d in domains)
+
+    def range_j(self, domains, first_ns, last_ns, length_ns, steps=24):
+        """The least and the most that was used in length_ns which begin between the two times; None
+        where the simulation does not know one of the domains."""
+        if not all(self.has(d) for d in domains):
+            return None
+        first_ns, last_ns = first_ns - ROUNDING_NS, max(first_ns, last_ns) + ROUNDING_NS
+        begins = {first_ns + (last_ns - first_ns) * i // steps for i in range(steps + 1)}
+        return tuple(choose(self.between_j(domains, b, b + length_ns + more) for b in begins)
+                     for choose, more in ((min, -ROUNDING_NS), (max, ROUNDING_NS)))
+
+
+# ---- commands ------------------------------------------------------------------------------------
+
+
+def _shown(energy):
+    """(energy, low, high) of a document's object."""
+    return energy["energy_j"], energy["low_j"], energy["high_j"]
+
+
+def _extras(figure, energy):
+    """What later documents say besides."""
+    figure.interval_j = energy.get("interval_j")
+    figure.partial = "covered_s" in energy and "asked_s" in energy and \
+        energy["covered_s"] is not None and energy["covered_s"] < energy["asked_s"] * 0.999
+    return figure
+
+
+def _domain_figures(where, document, true_of):
+    """Of a document's domains and of the machine's sum; true_of(domains) -> range."""
+    for domain in document["domains"]:
+        if true_of([domain["name"]]):
+            yield _extras(Figure(f"{where} {domain['name']}", _shown(domain),
+                                 true_of([domain["name"]])), domain)
+    machine = document["machine_energy_j"]
+    if machine and machine["energy_j"] is not None and true_of(machine["domains"]):
+        yield _extras(Figure(f"{where} machine", _shown(machine), true_of(machine["domains"])),
+                      machine)
+
+
+def run_command(fs, seconds, cpu_s=0, options=()):
+    """`run --json` of a command of so many seconds. Returns (document, figures)."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "run.json")
+        done = fs.run(POWERMEASURE, "run", *options, "--json", "-o", path, "--", STAMPED, seconds,
+                      cpu_s, timeout=60 * PATIENCE)
+        assert path.exists(), f"status {done.returncode}: {done.stderr}"
+        document = json.loads(path.read_text())
+    stamps = [int(line) for line in done.stdout.split()]
+    assert len(stamps) == 2, f"{done.stdout!r} {done.stderr}"
+    truth = Truth(fs)
+    length_ns = round(document["elapsed_s"] * 1e9)
+    first_ns, last_ns = stamps[1] - length_ns, stamps[0]
+
+    def true_of(domains):
+        return truth.range_j(domains, first_ns, last_ns, length_ns)
+
+    return document, list(_domain_figures("run", document, true_of))
+
+
+def _rows(record):
+    """The record's lines by domain and time: {(domain, from_ns, to_ns): [line, ...]}."""
+    rows = {}
+    for text in record.read_text().splitlines():
+        line = json.loads(text)
+        if "domain" in line and line["domain"]:
+            key = (line["domain"], line["t_ns"] - line["interval_ns"], line["t_ns"])
+            rows.setdefault(key, []).append(line)
+    return rows
+
+
+def row_figures(where, record, truth):
+    """Each row of a detailed record: all of a domain in one interval."""
+    for (domain, from_ns, to_ns), lines in sorted(_rows(record).items()):
+        if not truth.has(domain) or any(line["energy_uj"] is None for line in lines):
+            continue
+        shown = [sum(line[key] for line in lines) / 1e6
+                 if all(line.get(key) is not None for line in lines) else None
+                 for key in ("energy_uj", "low_uj", "high_uj")]
+        used = truth.between_j([domain], from_ns, to_ns)
+        yield Figure(f"{where} {domain} row of {(to_ns - from_ns) / 1e9:.3f} s", shown,
+                     (used, used))
+
+
+def stat_machine(fs, seconds, interval_ms=200, options=()):
+    """`stat -a --json --record`. Returns (document, figures)."""
+    with tempfile.TemporaryDirectory() as directory:
+        path, record = pathlib.Path(directory, "stat.json"), pathlib.Path(directory, "record")
+        begun_ns = fs.now_ns()
+        done = fs.run(POWERMEASURE, "stat", "-a", "-d", seconds, "-I", interval_ms, *options,
+                      "--json", "-o", path, "--record", record, timeout=60 * PATIENCE)
+        ended_ns = fs.now_ns()
+        assert path.exists(), f"status {done.returncode}: {done.stderr}"
+        document = json.loads(path.read_text())
+        rows = _rows(record)
+        truth = Truth(fs)
+        figures = list(row_figures("stat", record, truth))
+    length_ns = round(document["elapsed_s"] * 1e9)
+    # The first row begins when the measurement does.
+    first_ns, last_ns = begun_ns, ended_ns - length_ns
+    if rows:
+        last_ns = min(last_ns, min(from_ns for _, from_ns, _ in rows))
+        first_ns = max(first_ns, max(to_ns for _, _, to_ns in rows) - length_ns)
+        first_ns = min(first_ns, last_ns)
+
+    def true_of(domains):
+        return truth.range_j(domains, first_ns, last_ns, length_ns)
+
+    return document, figures + list(_domain_figures("stat", document, true_of))
+
+
+def listed_watts(fs):
+    """`list --json`: {domain: watts or None}."""
+    done = fs.run(POWERMEASURE, "list", "--json", timeout=60 * PATIENCE)
+    return {d["name"]: d["power_w"] for s in json.loads(done.stdout)["sensors"]
+            for d in s["domains"] if s["used"] and s["name"].startswith("rapl")}
+
+
+def plugin_session(fs, directory, seconds, rate=10, options=()):
+    """A session of `plugin`, of a process that sleeps. Returns (what it logged, figures)."""
+    directory = pathlib.Path(directory)
+    program, record = directory / "plugin-there", directory / "record"
+    program.write_text("#!/bin/sh\nexec " + shlex.join(fs.command(POWERMEASURE)) + ' "$@"\n')
+    program.chmod(0o755)
+    sleeper = subprocess.Popen(["sleep", "1000"])
+    plugin = Plugin(directory / "logs", "--rate", rate, "--record", record, *options,
+                    program=program)
+
+    def has_enough():
+        times = [key for key in _rows(record) if key[2]] if record.exists() else []
+        return times and max(t[2] for t in times) - min(t[1] for t in times) >= seconds * 0.95e9
+
+    try:
+        plugin.send(start_event([sleeper.pid]))
+        wait_for(has_enough, 30 + 10 * seconds, "the record's rows")
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{plugin.said}") from None
+    finally:
+        plugin.stop()
+        plugin.close()
+        sleeper.kill()
+        sleeper.wait()
+    return plugin.said, list(row_figures("plugin", record, Truth(fs)))
+
+
+# ---- scenes --------------------------------------------------------------------------------------
+
+CURVES = ("steady", "square", "bursts", "steps", "walk", "idle")
+LAYOUTS = ("one package", "parts", "two packages", "psys")
+PERIODS_MS = (0.976, 1.0, 10.0, 50.0, 100.0, 1000.0)
+COMMANDS = ("run", "stat", "plugin")
+FAULTS = ("none", "eio", "eio to the end", "vanish and back", "vanish to the end", "stuck",
+          "stuck to the end", "reset", "jump back", "jump on", "glitch", "slow")
+
+
+def random_curve(kind, chance, scale=1.0):
+    """A curve of one of CURVES, in watts of a package."""
+    def watts(low, high):
+        return round(chance.uniform(low, high) * scale, 3)
+    if kind == "steady":
+        return [[1.0, watts(5, 200)]]
+    if kind == "idle":
+        return [[1.0, watts(0.2, 2)]]
+    if kind == "square":
+        half = 10 ** chance.uniform(-3, 0.3)
+        return [[round(half, 6), watts(5, 40)], [round(half * chance.uniform(0.2, 3), 6),
+                                                 watts(60, 250)]]
+    if kind == "bursts":
+        return [[round(chance.uniform(0.004, 0.2), 6), watts(5, 40)],
+                [round(chance.uniform(0.0005, 0.003), 6), watts(150, 300)]]
+    if kind == "steps":
+        return [[round(chance.uniform(0.05, 1), 6), watts(5, 200)] for _ in range(8)]
+    level, walk = chance.uniform(20, 150), []
+    for _ in range(400):
+        level = min(250.0, max(5.0, level * chance.uniform(0.8, 1.25)))
+        walk.append([round(chance.uniform(0.001, 0.02), 6), round(level * scale, 3)])
+    return walk
+
+
+def random_zones(curve, layout, chance):
+    def package(number):
+        # Away from where the register starts again by itself: a reset would look like that.
+        return {"name": f"package-{number}", "curve": random_curve(curve, chance),
+                "esu": chance.choice([14, 14, 16]), "start": chance.randrange(2 ** 28, 2 ** 31)}
+    zones = [package(0)]
+    if layout == "parts":
+        zones[0]["parts"] = [
+            dict(package(0), name="core", curve=random_curve(curve, chance, 0.6)),
+            dict(package(0), name="dram", curve=random_curve(curve, chance, 0.1), esu=16,
+                 shown_nj=15300)]
+    if layout == "two packages":
+        zones.append(package(1))
+    if layout == "psys":
+        zones.append(dict(package(0), name="psys", curve=[[1.0, round(chance.uniform(2, 30), 3)]],
+                          sum={"intel-rapl:0": 1.1}))
+    return zones
+
+
+def fault_lines(fault, seconds, chance):
+    """A fault of FAULTS of the first zone, within a measurement that begins soon and lasts so long."""
+    zone = "intel-rapl:0"
+    at = f"at={0.3 + chance.uniform(0.1, 0.8) * seconds:.6f}"
+    short = f"for={chance.uniform(0.1, 0.6) * seconds:.6f}"
+    return {
+        "none": [],
+        "eio": [f"eio {zone} {at} {short}"],
+        "eio to the end": [f"eio {zone} {at}"],
+        "vanish and back": [f"vanish {zone} {at} {short}"],
+        "vanish to the end": [f"vanish {chance.choice([zone, 'all'])} {at}"],
+        "stuck": [f"stuck {zone} {at} {short}"],
+        "stuck to the end": [f"stuck {zone} {at}"],
+        "reset": [f"jump {zone} {at} to=0"],
+        "jump back": [f"jump {zone} {at} by=-{chance.uniform(10, 5000):.3f}"],
+        "jump on": [f"jump {zone} {at} by={chance.uniform(20000, 60000):.3f}"],
+        "glitch": [f"jump {zone} {at} by={chance.choice([-1, 1]) * 30000} reads=1"],
+        "slow": [f"slow {zone} {at} {short} ms={chance.uniform(1, 60):.3f}"],
+    }[fault]
+
+
+class Scene:
+    """One measurement of one machine, all by chance from a seed. Members that are given are kept."""
+
+    def __init__(self, seed, **given):
+        chance = random.Random(seed)
+        drawn = {"curve": chance.choice(CURVES), "layout": chance.choice(LAYOUTS),
+                 "update_ms": chance.choice(PERIODS_MS), "command": chance.choice(COMMANDS),
+                 "fault": chance.choice(FAULTS),
+                 "seconds": round(10 ** chance.uniform(-1.0, 0.6), 3)}
+        drawn.update(given)
+        self.seed = seed
+        self.__dict__.update(drawn)
+        if self.command != "run":
+            self.seconds = max(self.seconds, 1.0)
+        self.script = {
+            "seed": seed, "update_ms": self.update_ms,
+            "jitter_us": round(self.update_ms * chance.choice([0, 20, 200]), 3),
+            "zones": random_zones(self.curve, self.layout, chance)}
+        # A fault of a time counts from when the machine is there, some tenths before it is measured.
+        self.script["faults"] = fault_lines(self.fault, self.seconds, chance)
+        self.interval_ms = chance.choice([20, 100, 500])
+
+    def __str__(self):
+        return (f"seed {self.seed}: {self.command} of {self.seconds} s, {self.layout}, {self.curve}, "
+                f"updates of {self.update_ms} ms, fault: {self.fault}")
+
+    def repeat(self):
+        """What is needed to see it again."""
+        return f"{self}\nthe machine: {json.dumps(self.script)}"
+
+    def measure(self):
+        """Returns the figures."""
+        zones = self.script["zones"]
+        world = {k: v for k, v in self.script.items() if k != "zones"}
+        with RaplFs(*zones, **world) as fs:
+            if self.command == "run":
+                return run_command(fs, self.seconds, options=ONLY_RAPL)[1]
+            if self.command == "stat":
+                return stat_machine(fs, self.seconds, self.interval_ms, ONLY_RAPL)[1]
+            with tempfile.TemporaryDirectory() as directory:
+                return plugin_session(fs, directory, self.seconds, 10, ONLY_RAPL)[1]
