@@ -4,25 +4,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "machine/captured.h"
 #include "util/cleanup.h"
 #include "util/fdtext.h"
+#include "util/rootopen.h"
 
 /* Enough for the CPU lines of a thousand CPUs; what follows them is not needed. */
 #define STAT_TEXT_MAX (128 * 1024)
 
-/* As openat(), but links in the tree are followed inside of it: a captured tree may hold absolute
- * ones. Kernels before 5.6 do not know the call; there links are followed as they are. */
 static int open_quietly(const struct host *h, const char *path, int flags)
 {
 	int fd;
@@ -32,16 +29,8 @@ static int open_quietly(const struct host *h, const char *path, int flags)
 	if (*path == '\0')
 		path = ".";
 	flags |= O_CLOEXEC;
-	if (!h->live) {
-		struct open_how how = { .flags = (uint64_t) (unsigned) flags,
-			.resolve = RESOLVE_IN_ROOT };
-
-		fd = (int) syscall(SYS_openat2, h->root_fd, path, &how, sizeof(how));
-		if (fd >= 0)
-			return fd;
-		if (errno != ENOSYS && errno != EPERM)
-			return -errno;
-	}
+	if (!h->live)
+		return root_open(h->root_fd, path, flags);
 	fd = openat(h->root_fd, path, flags);
 	return fd < 0 ? -errno : fd;
 }

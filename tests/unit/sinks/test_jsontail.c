@@ -192,7 +192,7 @@ static void make_log(struct sample *s, struct rng *r, char bracket)
 static void test_every_cut(void **state)
 {
 	uint64_t seed = rng_seed();
-	struct sample s = { .text = BUF_INIT };
+	struct sample s = { 0 };
 
 	(void) state;
 	for (uint64_t i = 0; i < 12; i++) {
@@ -237,7 +237,7 @@ static void test_every_cut(void **state)
 static void test_every_rear(void **state)
 {
 	uint64_t seed = rng_seed();
-	struct sample s = { .text = BUF_INIT };
+	struct sample s = { 0 };
 
 	(void) state;
 	for (uint64_t i = 0; i < 40; i++) {
