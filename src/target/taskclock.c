@@ -15,6 +15,14 @@
 #include "util/dirscan.h"
 #include "util/parse.h"
 
+/* Of the bits that follow read_format in struct perf_event_attr. Linux 5.13 brought inherit_thread;
+ * older headers have neither the member nor a place to name it. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define INHERIT_THREAD (UINT64_C(1) << 35)
+#else
+#define INHERIT_THREAD (UINT64_C(1) << (63 - 35))
+#endif
+
 struct thread_list {
 	pid_t tids[TASKCLOCK_MAX_THREADS];
 	unsigned n;
@@ -48,6 +56,16 @@ static int list_threads(pid_t pid, unsigned max, struct thread_list *ret)
 	return dirscan(fd, add_thread, ret);
 }
 
+static void set_flag(struct perf_event_attr *attr, uint64_t flag)
+{
+	char *place = (char *) &attr->read_format + sizeof(attr->read_format);
+	uint64_t flags;
+
+	memcpy(&flags, place, sizeof(flags));
+	flags |= flag;
+	memcpy(place, &flags, sizeof(flags));
+}
+
 static int open_event(pid_t tid, bool with_children)
 {
 	struct perf_event_attr attr = { 0 };
@@ -60,7 +78,8 @@ static int open_event(pid_t tid, bool with_children)
 	attr.exclude_kernel = 1;
 	attr.exclude_hv = 1;
 	attr.inherit = 1;
-	attr.inherit_thread = !with_children; /* Linux 5.13 */
+	if (!with_children)
+		set_flag(&attr, INHERIT_THREAD);
 	fd = syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	return fd < 0 ? -errno : (int) fd;
 }
