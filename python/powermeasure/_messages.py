@@ -159,7 +159,10 @@ def _vector(b: Any, values: Sequence[int], size: int, prepend: Callable[[int], N
     b.StartVector(size, len(values), size)
     for value in reversed(values):
         prepend(value)
-    at: int = b.EndVector()
+    try:
+        at: int = b.EndVector()
+    except TypeError:  # flatbuffers before 2.0 wants to be told the length again
+        at = b.EndVector(len(values))
     return at
 
 
