@@ -42,7 +42,8 @@ class Installed:
     def __init__(self, directory):
         self.directory = directory
         self.root = directory / "root"
-        output("meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", self.root)
+        output("meson", "install", "-C", BUILD, "--no-rebuild",
+               env={**os.environ, "DESTDIR": str(self.root)})
         self.prefix = pathlib.Path(f"{self.root}{build_option('prefix')}")
         self.libraries = self.prefix / build_option("libdir")
         self.library = self.libraries / SONAME

@@ -21,6 +21,7 @@ SIM = ("--sensors", "sim")
 EXACT = {"unit": [1, 1], "update_ms": 1, "stamped": True}
 CHILDREN = BUILD / "tests" / "fake" / "children"
 NOBODY = 65534
+PERFMON = "cap_38"  # by number: setpriv before 2.37 does not know the name
 KINDS = ("cpu", "dram", "gpu")
 IS_ROOT = os.geteuid() == 0
 
@@ -170,7 +171,7 @@ def test_signals_that_were_ignored_stay_so(measured):
 def test_rights_to_read_sensors_do_not_reach_the_command(public):
     done = subprocess.run(
         ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
-         "--inh-caps=+perfmon,+sys_rawio", "--ambient-caps=+perfmon,+sys_rawio",
+         f"--inh-caps=+{PERFMON},+sys_rawio", f"--ambient-caps=+{PERFMON},+sys_rawio",
          str(public / "powermeasure"), "run", *SIM, "--", "grep", "Cap", "/proc/self/status"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/")
     if done.returncode == 1 and b"setpriv" in done.stderr:
@@ -435,8 +436,8 @@ def test_a_set_user_id_file_gives_nobody_a_right(public):
 def test_rights_to_read_sensors_do_not_reach_what_goes_before(public):
     done = subprocess.run(
         ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
-         "--inh-caps=+perfmon", "--ambient-caps=+perfmon", str(public / "powermeasure"), "run",
-         *SIM, "--pre", "grep CapEff /proc/self/status", "--", "true"],
+         f"--inh-caps=+{PERFMON}", f"--ambient-caps=+{PERFMON}", str(public / "powermeasure"),
+         "run", *SIM, "--pre", "grep CapEff /proc/self/status", "--", "true"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")
     if done.returncode == 1 and "setpriv" in done.stderr:
         pytest.skip("rights cannot be handed on here")

@@ -17,6 +17,9 @@ DEPLOY = TOP / "deploy" / "camera-traps"
 DOCKERS_OWN = ("chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service "
                "net_raw sys_chroot mknod audit_write setfcap").split()
 
+# CAP_PERFMON by its number: setpriv of older systems does not know the name.
+PERFMON = "cap_38"
+
 # In a mount namespace of its own: hosts_file root (directories to bind) -- command
 ENTER = """
 set -e
