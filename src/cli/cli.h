@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "cli/opt.h"
 #include "meter/rig.h"
 #include "daemon/plugin.h"
 #include "meter/sensorlist.h"
@@ -20,16 +21,13 @@ enum {
 	CLI_OVER = 3, /* over a budget, or worse than before */
 };
 
+extern const struct cli_command command_capture, command_compare, command_doctor, command_list,
+	command_plugin, command_send;
+
 /* Each command gets its own name as argv[0] and returns the process's exit status. */
-int cmd_plugin(int argc, char **argv);
-int cmd_list(int argc, char **argv);
 int cmd_run(int argc, char **argv);
-int cmd_compare(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_top(int argc, char **argv);
-int cmd_send(int argc, char **argv);
-int cmd_capture(int argc, char **argv);
-int cmd_doctor(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 
 /* Says what is wrong with the command line and where help is. Returns CLI_USAGE. */
@@ -82,6 +80,28 @@ enum cli_sensor_option {
 	"  --root DIR         read /sys and /proc/cpuinfo below DIR (a captured machine, or a\n"  \
 	"                     container's view of its host)\n"
 
+/* The rows of these options, for a command whose struct has a struct cli_sensors. */
+#define CLI_SENSOR_ROWS(struct_, member_)                                                           \
+	OPT_HEADING("Which sensors"),                                                               \
+		OPT_CALL(0, "sensors", "LIST", cli_take_sensors,                                    \
+			"use only these: names with commas, as `powermeasure list` shows them; "    \
+			"nothing is estimated without `estimate` in it; sim and sim:FILE simulate", \
+			.field = offsetof(struct_, member_)),                                       \
+		OPT_CALL(0, "gpu", "UUID|INDEX", cli_take_gpu,                                      \
+			"use only this GPU; repeat for more [all]",                                 \
+			.field = offsetof(struct_, member_)),                                       \
+		OPT_CALL(0, "estimate-watts", "IDLE:FULL", cli_take_estimate_watts,                 \
+			"set the watts that the estimate gives to each CPU, idle and busy",         \
+			.field = offsetof(struct_, member_)),                                       \
+		OPT_TEXT(0, "root", "DIR", struct_, member_.root,                                   \
+			"read /sys and /proc/cpuinfo below DIR: a captured machine, or a "          \
+			"container's view of its host")
+
+/* For these rows: field is the struct cli_sensors. */
+int cli_take_sensors(void *field, const char *text, char *ret_why, size_t why_size);
+int cli_take_gpu(void *field, const char *text, char *ret_why, size_t why_size);
+int cli_take_estimate_watts(void *field, const char *text, char *ret_why, size_t why_size);
+
 /* Takes one of these options. Returns CLI_DONE, or CLI_USAGE after saying what is wrong. */
 int cli_take_sensor_option(
 	struct cli_sensors *s, const char *command, int option, const char *argument);
@@ -104,8 +124,19 @@ int cli_open_host(struct host *ret, const char *command, const char *root);
 int cli_open_rig(struct rig **ret, struct host *host, const char *command,
 	const struct rig_options *options);
 
-/* "readme" or "events". Returns false for anything else. */
-bool cli_monitor_types(const char *name, enum monitor_types *ret);
+/* The words of --monitor-types, by enum monitor_types. */
+extern const char *const cli_monitor_types[];
+
+/* Variables of the environment that are not an option's value as they stand (those are in its row). */
+enum cli_variable {
+	CLI_ENGINE_HOST,
+	CLI_ENGINE_PORT,
+	CLI_LOG_LEVEL,
+	CLI_SELF_TEST,
+	CLI_VARIABLES,
+};
+
+extern const char *const cli_variables[CLI_VARIABLES];
 
 /* An environment variable that is set and not empty, or NULL. */
 const char *cli_env(const char *name);

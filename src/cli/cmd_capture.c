@@ -21,26 +21,6 @@
 
 #define SCHEMA_VERSION 1
 
-static const char help[] =
-	"usage: powermeasure capture [--root ROOT] DIR\n"
-	"\n"
-	"Copies into DIR what the sensors read on this machine, twice, a second apart:\n"
-	"`powermeasure list --root DIR` then shows the same machine anywhere. For bug reports\n"
-	"and tests. DIR must be new or empty.\n"
-	"\n"
-	"Serial numbers, network addresses, GPUs' UUIDs, the host's name and what runs on it are\n"
-	"not in it. What was left out stands in DIR/capture.json, each with the reason.\n"
-	"\n"
-	"  --root ROOT        the machine as it is mounted below ROOT, as in a container\n"
-	"\n"
-	"Exit status: 0; 1 if it cannot be written, and then nothing is left of it; 2 wrong usage.\n";
-
-static const struct option options[] = {
-	{ "root", required_argument, NULL, CLI_OPT_ROOT },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
-
 /* One sensor, opened for itself alone: each is to be in the copy, also those that would not be used
  * beside another. */
 struct one {
@@ -316,27 +296,41 @@ static int capture(const char *root, const char *dir)
 	return status;
 }
 
-int cmd_capture(int argc, char **argv)
-{
-	const char *root = NULL;
-	int option;
+struct capture_options {
+	const char *root;
+};
 
-	while ((option = cli_next_option("capture", argc, argv, ":h", options)) != -1) {
-		switch (option) {
-		case 'h':
-			fputs(help, stdout);
-			return CLI_DONE;
-		case CLI_OPT_ROOT:
-			root = optarg;
-			break;
-		default:
-			return CLI_USAGE;
-		}
-	}
-	/* Options may stand behind the directory, too. */
-	if (optind == argc)
-		return cli_usage("capture", "a directory to write into is missing");
-	if (optind + 1 < argc)
-		return cli_usage("capture", "\"%s\": one directory is enough", argv[optind + 1]);
-	return capture(root, argv[optind]);
+static const struct opt rows[] = {
+	OPT_TEXT(0, "root", "ROOT", struct capture_options, root,
+		"copy the machine that is mounted below ROOT, as in a container"),
+	OPT_END,
+};
+
+static int run_capture(int argc, char **argv)
+{
+	struct capture_options given = { 0 };
+	struct opts o;
+
+	opts_begin(&o, &command_capture, argc, argv, &given);
+	if (!opts_take_all(&o, 1))
+		return o.status;
+	if (o.n_operands == 0)
+		return cli_usage("capture", "the directory to write into is missing");
+	return capture(given.root, o.words[1]);
 }
+
+const struct cli_command command_capture = {
+	.name = "capture",
+	.summary = "copy what the sensors read here, to be shown elsewhere",
+	.usage = "capture [--root ROOT] DIR",
+	.about = "Copies into DIR what the sensors read on this machine, twice, a second apart: "
+		 "`powermeasure list --root DIR` then shows the same machine anywhere. For bug "
+		 "reports and tests. DIR must be new or empty.\n"
+		 "Serial numbers, network addresses, GPUs' UUIDs, the host's name and what runs on "
+		 "it are not in it. What was left out stands in DIR/capture.json, each with the "
+		 "reason.",
+	.options = rows,
+	.status = "0 done; 1 the copy cannot be written, and then nothing is left of it; 2 wrong "
+		  "usage",
+	.run = run_capture,
+};

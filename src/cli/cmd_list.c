@@ -27,27 +27,6 @@
 
 #define SCHEMA_VERSION 1
 
-static const char help[] =
-	"usage: powermeasure list [--json] [OPTIONS]\n"
-	"\n"
-	"Shows every sensor: whether it can be used, or why not and which command would change\n"
-	"that; what it measures, how often it is updated, and the power just now.\n"
-	"\n"
-	"  --json             the same as one JSON document\n"
-	"  --log-dir DIR      also judge this log directory (default: where the plugin would log)\n"
-	"\n" CLI_SENSOR_HELP "\n"
-	"Exit status: 0; 1 if nothing can be measured, only estimated; 2 wrong usage.\n";
-
-enum { OPT_JSON = CLI_OPT_NEXT, OPT_LOG_DIR };
-
-static const struct option options[] = {
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
-	{ "help", no_argument, NULL, 'h' },
-	CLI_SENSOR_OPTIONS,
-	{ 0 },
-};
-
 /* What one domain drew while we looked. */
 struct look {
 	bool known;
@@ -397,34 +376,41 @@ static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 	return measures ? CLI_DONE : CLI_FAILED;
 }
 
-int cmd_list(int argc, char **argv)
-{
-	struct cli_sensors sensors = { 0 };
-	char buffer[4096];
-	const char *log_dir = cli_default_log_dir(buffer, sizeof(buffer));
-	bool json = false;
-	int option, r = CLI_DONE;
+struct list_options {
+	struct cli_sensors sensors;
+	bool json;
+	const char *log_dir;
+};
 
-	while (r == CLI_DONE &&
-		(option = cli_next_option("list", argc, argv, "+:h", options)) != -1) {
-		switch (option) {
-		case 'h':
-			fputs(help, stdout);
-			return CLI_DONE;
-		case OPT_JSON:
-			json = true;
-			break;
-		case OPT_LOG_DIR:
-			log_dir = optarg;
-			break;
-		case CLI_OPT_BAD:
-			r = CLI_USAGE;
-			break;
-		default:
-			r = cli_take_sensor_option(&sensors, "list", option, optarg);
-		}
-	}
-	if (r == CLI_DONE && optind < argc)
-		r = cli_usage("list", "\"%s\" is no option", argv[optind]);
-	return r == CLI_DONE ? list(&sensors, json, log_dir) : r;
+static const struct opt rows[] = {
+	OPT_FLAG(0, "json", struct list_options, json, "print one JSON document"),
+	OPT_TEXT(0, "log-dir", "DIR", struct list_options, log_dir,
+		"also judge this log directory [where the plugin would log]"),
+	CLI_SENSOR_ROWS(struct list_options, sensors),
+	OPT_END,
+};
+
+static int run_list(int argc, char **argv)
+{
+	struct list_options given = { 0 };
+	char buffer[4096];
+	struct opts o;
+
+	opts_begin(&o, &command_list, argc, argv, &given);
+	if (!opts_take_all(&o, 0))
+		return o.status;
+	if (!given.log_dir)
+		given.log_dir = cli_default_log_dir(buffer, sizeof(buffer));
+	return list(&given.sensors, given.json, given.log_dir);
 }
+
+const struct cli_command command_list = {
+	.name = "list",
+	.summary = "show every sensor: usable or not, why, and what would help",
+	.usage = "list [OPTIONS]",
+	.about = "Shows every sensor: whether it can be used, or why not and which command would "
+		 "change that; what it measures, how often it is updated, and its power.",
+	.options = rows,
+	.status = "0 something is measured; 1 nothing is, or only estimated; 2 wrong usage",
+	.run = run_list,
+};

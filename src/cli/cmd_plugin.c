@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,102 +14,9 @@
 #define PLUGIN_NAME "ext_power_monitor_plugin"
 #define PLUGIN_UUID "4a0fca25-1935-472a-8674-58f22c3a32b3"
 
+/* In millionths of a hertz. */
 #define RATE_LOWEST_UHZ UINT64_C(100000)
 #define RATE_HIGHEST_UHZ UINT64_C(1000000000)
-#define RATE_DEFAULT_UHZ UINT64_C(2000000)
-#define SYNC_DEFAULT_S 60
-
-static const char help[] =
-	"usage: powermeasure plugin [OPTIONS]\n"
-	"\n"
-	"Takes events that ask for the power of processes, measures, and logs to CPU.json, GPU.json\n"
-	"and DRAM.json. Ends with SIGTERM, SIGINT or a terminate event, all files complete.\n"
-	"\n"
-	"Where events come from:\n"
-	"  --engine ADDRESS   an event engine, like tcp://engine:6010 (default if\n"
-	"                     POWER_MEASURING_PLUGIN_HOST is set)\n"
-	"  --subscribe ADDRESS --publish ADDRESS\n"
-	"                     an engine at which this plugin has no port: where it publishes, like\n"
-	"                     tcp://engine:5560, and where it takes what plugins publish, like\n"
-	"                     tcp://engine:5559. With --engine the latter alone: the plugin's end\n"
-	"                     is told there also while it waits for an event\n"
-	"  --listen ADDRESS   senders themselves; default: tcp://127.0.0.1:6010\n"
-	"  --monitor-types readme|events\n"
-	"                     what the numbers in an event mean (default: readme; events with\n"
-	"                     --log-format camera-traps)\n"
-	"  --name NAME, --uuid UUID\n"
-	"                     who this plugin is on the bus\n"
-	"  --self-test        measure this program's own power for 10 s at the start\n"
-	"\n"
-	"What is written:\n"
-	"  --log-dir DIR      default: $TRAPS_POWER_LOG_PATH, else ~/logs\n"
-	"  --log-format readme|camera-traps\n"
-	"  --legacy-semantics device|attributed\n"
-	"                     what gpu_power_consumption in camera-traps' summary is: the GPU's power\n"
-	"                     while the process was measured (default), or the process's part of it\n"
-	"  --log-max SIZE     begin a new log file when one is larger, like 100M\n"
-	"  --sync S           bring the logs onto the disk every S seconds (default: 60) and at\n"
-	"                     each session's end\n"
-	"  --record FILE      a detailed record beside them, one JSON object a line; - is standard\n"
-	"                     output, for others to follow\n"
-	"  --phases FILE      phases that processes mark, in phases_<pid>.json at each session's end.\n"
-	"                     FILE, in /dev/shm, is made; the processes' environment must have\n"
-	"                     POWERMEASURE_PHASES=FILE (docs/phases.md)\n"
-	"  --rate HZ          lines a second, 0.1 to 1000 (default: 2); by kind: cpu=2,gpu=10\n"
-	"  --idle separate|proportional\n"
-	"                     who gets the energy of idle CPUs: nobody (default), or whoever ran\n"
-	"  --tree             each pid with all its descendants, those that have ended included\n"
-	"  --log-level ERROR|WARN|INFO|DEBUG\n"
-	"                     of the program's own messages, on standard error\n"
-	"\n" CLI_SENSOR_HELP "\n"
-	"Exit status: 0 done, 1 failed, 2 wrong usage.\n";
-
-enum {
-	OPT_ENGINE = CLI_OPT_NEXT,
-	OPT_LISTEN,
-	OPT_SUBSCRIBE,
-	OPT_PUBLISH,
-	OPT_MONITOR_TYPES,
-	OPT_NAME,
-	OPT_UUID,
-	OPT_SELF_TEST,
-	OPT_TREE,
-	OPT_LOG_DIR,
-	OPT_LOG_FORMAT,
-	OPT_LEGACY_SEMANTICS,
-	OPT_LOG_MAX,
-	OPT_SYNC,
-	OPT_RECORD,
-	OPT_PHASES,
-	OPT_RATE,
-	OPT_IDLE,
-	OPT_LOG_LEVEL,
-};
-
-static const struct option options[] = {
-	{ "engine", required_argument, NULL, OPT_ENGINE },
-	{ "listen", required_argument, NULL, OPT_LISTEN },
-	{ "subscribe", required_argument, NULL, OPT_SUBSCRIBE },
-	{ "publish", required_argument, NULL, OPT_PUBLISH },
-	{ "monitor-types", required_argument, NULL, OPT_MONITOR_TYPES },
-	{ "name", required_argument, NULL, OPT_NAME },
-	{ "uuid", required_argument, NULL, OPT_UUID },
-	{ "self-test", no_argument, NULL, OPT_SELF_TEST },
-	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
-	{ "log-format", required_argument, NULL, OPT_LOG_FORMAT },
-	{ "legacy-semantics", required_argument, NULL, OPT_LEGACY_SEMANTICS },
-	{ "log-max", required_argument, NULL, OPT_LOG_MAX },
-	{ "sync", required_argument, NULL, OPT_SYNC },
-	{ "record", required_argument, NULL, OPT_RECORD },
-	{ "phases", required_argument, NULL, OPT_PHASES },
-	{ "rate", required_argument, NULL, OPT_RATE },
-	{ "idle", required_argument, NULL, OPT_IDLE },
-	{ "tree", no_argument, NULL, OPT_TREE },
-	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
-	{ "help", no_argument, NULL, 'h' },
-	CLI_SENSOR_OPTIONS,
-	{ 0 },
-};
 
 /* What the command line says, before defaults are filled in. */
 struct said {
@@ -117,190 +25,193 @@ struct said {
 	const char *engine;
 	const char *listen;
 	const char *subscribe;
-	const char *publish;
-	const char *log_format;
-	const char *monitor_types;
-	const char *log_level;
+	int gpu_share;
+	bool log_level_known;
+	enum log_level log_level;
 };
 
-/* "2", or "cpu=2,gpu=10". */
-static int take_rate(struct said *said, const char *command, const char *text)
+/* ---- options ----------------------------------------------------------------------------- */
+
+/* The kind of sensor of "cpu=2"; all kinds where none is named; 0: there is no such kind. */
+static uint32_t kinds_of_rate(const char *part, const char *equals)
 {
-	if (!*text)
-		return cli_usage(command, "--rate: \"\" is not between 0.1 and 1000 Hz");
-	while (*text) {
+	if (!equals)
+		return KIND_ALL;
+	for (int k = 0; k < KIND_COUNT; k++) {
+		const char *name = kind_name((enum kind) k);
+
+		if (strlen(name) == (size_t) (equals - part) &&
+			strncmp(part, name, (size_t) (equals - part)) == 0)
+			return KIND_BIT(k);
+	}
+	return 0;
+}
+
+/* "2", or "cpu=2". */
+static int take_rate_part(struct said *said, const char *part, char *ret_why, size_t why_size)
+{
+	const char *equals = strchr(part, '='), *number = equals ? equals + 1 : part;
+	uint32_t kinds = kinds_of_rate(part, equals);
+	uint64_t uhz;
+
+	if (!kinds) {
+		snprintf(ret_why, why_size, "no kind of sensor (cpu, gpu, dram): '%s'", part);
+		return -EINVAL;
+	}
+	if (parse_fixed(number, 6, &uhz) < 0 || uhz < RATE_LOWEST_UHZ || uhz > RATE_HIGHEST_UHZ) {
+		snprintf(ret_why, why_size, "not a number from 0.1 to 1000 Hz: '%s'", number);
+		return -EINVAL;
+	}
+	for (int k = 0; k < KIND_COUNT; k++)
+		if (kinds & KIND_BIT(k))
+			said->config.period_ns[k] = UINT64_C(1000000000000000) / uhz;
+	return 0;
+}
+
+static int take_rate(void *field, const char *text, char *ret_why, size_t why_size)
+{
+	do {
 		char part[48];
-		const char *number = part, *equals;
 		size_t n = strcspn(text, ",");
-		uint32_t kinds = KIND_ALL;
-		uint64_t uhz;
+		int r;
 
 		snprintf(part, sizeof(part), "%.*s", (int) n, text);
-		equals = strchr(part, '=');
-		if (equals) {
-			number = equals + 1;
-			kinds = 0;
-			for (int k = 0; k < KIND_COUNT; k++)
-				if (strlen(kind_name((enum kind) k)) == (size_t) (equals - part) &&
-					strncmp(part, kind_name((enum kind) k),
-						(size_t) (equals - part)) == 0)
-					kinds = KIND_BIT(k);
-		}
-		if (!kinds)
-			return cli_usage(command,
-				"--rate: no kind of sensor in \"%s\": cpu, gpu, dram", part);
-		if (parse_fixed(number, 6, &uhz) < 0 || uhz < RATE_LOWEST_UHZ ||
-			uhz > RATE_HIGHEST_UHZ)
-			return cli_usage(
-				command, "--rate: \"%s\" is not between 0.1 and 1000 Hz", number);
-		for (int k = 0; k < KIND_COUNT; k++)
-			if (kinds & KIND_BIT(k))
-				said->config.period_ns[k] = UINT64_C(1000000000000000) / uhz;
+		r = take_rate_part(field, part, ret_why, why_size);
+		if (r < 0)
+			return r;
 		text += n + (text[n] == ',');
-	}
-	return CLI_DONE;
+	} while (*text);
+	return 0;
 }
 
-static int take_option(struct said *said, const char *command, int option, const char *argument)
+static int take_log_max(void *field, const char *text, char *ret_why, size_t why_size)
 {
-	struct plugin_config *c = &said->config;
-	uint64_t number;
+	struct said *said = field;
+	uint64_t bytes;
 
-	switch (option) {
-	case OPT_ENGINE:
-		said->engine = argument;
-		return CLI_DONE;
-	case OPT_LISTEN:
-		said->listen = argument;
-		return CLI_DONE;
-	case OPT_SUBSCRIBE:
-		said->subscribe = argument;
-		return CLI_DONE;
-	case OPT_PUBLISH:
-		said->publish = argument;
-		return CLI_DONE;
-	case OPT_MONITOR_TYPES:
-		said->monitor_types = argument;
-		return CLI_DONE;
-	case OPT_NAME:
-		c->name = argument;
-		return CLI_DONE;
-	case OPT_UUID:
-		c->uuid = argument;
-		return CLI_DONE;
-	case OPT_SELF_TEST:
-		c->self_test = true;
-		return CLI_DONE;
-	case OPT_TREE:
-		c->trees = true;
-		return CLI_DONE;
-	case OPT_LOG_DIR:
-		if (!*argument)
-			return cli_usage(command, "--log-dir: the name is empty");
-		c->log_dir = argument;
-		return CLI_DONE;
-	case OPT_LOG_FORMAT:
-		said->log_format = argument;
-		return CLI_DONE;
-	case OPT_LEGACY_SEMANTICS:
-		c->own_gpu = strcmp(argument, "attributed") == 0;
-		if (!c->own_gpu && strcmp(argument, "device") != 0)
-			return cli_usage(command,
-				"--legacy-semantics: \"%s\" is neither device nor attributed",
-				argument);
-		return CLI_DONE;
-	case OPT_LOG_MAX:
-		if (parse_size(argument, &c->log_max_bytes) < 0 || c->log_max_bytes == 0)
-			return cli_usage(
-				command, "--log-max: \"%s\" is no size, like 100M", argument);
-		return CLI_DONE;
-	case OPT_SYNC:
-		if (parse_u64(argument, &number) < 0 || number == 0 || number > 86400)
-			return cli_usage(
-				command, "--sync: \"%s\" is not 1 to 86400 seconds", argument);
-		c->sync_ns = number * NS_PER_S;
-		return CLI_DONE;
-	case OPT_PHASES:
-		c->phases = argument;
-		return CLI_DONE;
-	case OPT_RECORD:
-		c->record = argument;
-		return CLI_DONE;
-	case OPT_RATE:
-		return take_rate(said, command, argument);
-	case OPT_IDLE:
-		if (strcmp(argument, "separate") == 0)
-			c->idle = IDLE_SEPARATE;
-		else if (strcmp(argument, "proportional") == 0)
-			c->idle = IDLE_PROPORTIONAL;
-		else
-			return cli_usage(command,
-				"--idle: \"%s\" is neither separate nor proportional", argument);
-		return CLI_DONE;
-	case OPT_LOG_LEVEL:
-		said->log_level = argument;
-		return CLI_DONE;
-	default:
-		return cli_take_sensor_option(&said->sensors, command, option, argument);
+	if (parse_size(text, &bytes) < 0 || bytes == 0) {
+		snprintf(ret_why, why_size, "not a size, like 100M: '%s'", text);
+		return -EINVAL;
 	}
+	said->config.log_max_bytes = bytes;
+	return 0;
 }
 
-static int settle_log_level(const struct said *said, const char *command)
+static int take_log_level(void *field, const char *text, char *ret_why, size_t why_size)
 {
-	const char *env = cli_env("TRAPS_POWER_LOG_LEVEL");
+	struct said *said = field;
+
+	if (log_level_parse(text, &said->log_level) < 0) {
+		snprintf(ret_why, why_size, "not one of ERROR, WARN, INFO, DEBUG: '%s'", text);
+		return -EINVAL;
+	}
+	said->log_level_known = true;
+	return 0;
+}
+
+static const char *const log_formats[] = {
+	[LOG_FORMAT_README] = "readme", [LOG_FORMAT_CAMERA_TRAPS] = "camera-traps", NULL
+};
+static const char *const idle_policies[] = {
+	[IDLE_SEPARATE] = "separate", [IDLE_PROPORTIONAL] = "proportional", NULL
+};
+static const char *const log_levels[] = { "ERROR", "WARN", "INFO", "DEBUG", NULL };
+enum { GPU_SHARE_DEVICE, GPU_SHARE_PROCESS };
+static const char *const gpu_shares[] = {
+	[GPU_SHARE_DEVICE] = "device", [GPU_SHARE_PROCESS] = "process", NULL
+};
+
+enum { ONE_SOURCE = 1 };
+
+static const struct opt rows[] = {
+	OPT_HEADING("Where events come from"),
+	OPT_TEXT(0, "engine", "ADDRESS", struct said, engine,
+		"take them from an event engine, like tcp://engine:6010 (the default if "
+		"POWER_MEASURING_PLUGIN_HOST is set)",
+		.excludes = ONE_SOURCE),
+	OPT_TEXT(0, "subscribe", "ADDRESS", struct said, subscribe,
+		"take them where an engine publishes that has no port for this plugin, like "
+		"tcp://engine:5560; needs --publish",
+		.excludes = ONE_SOURCE),
+	OPT_TEXT(0, "publish", "ADDRESS", struct said, config.publish,
+		"publish where that engine takes it, like tcp://engine:5559; with --engine only the "
+		"plugin's end, also while it waits for an event"),
+	OPT_TEXT(0, "listen", "ADDRESS", struct said, listen,
+		"take them from senders themselves [tcp://127.0.0.1:6010]", .excludes = ONE_SOURCE),
+	OPT_WORD(0, "monitor-types", "readme|events", struct said, config.monitor_types,
+		cli_monitor_types,
+		"choose what the numbers in an event mean [readme; events with --log-format "
+		"camera-traps]",
+		.variable = "POWERMEASURE_MONITOR_TYPES"),
+	OPT_TEXT(0, "name", "NAME", struct said, config.name, "set the plugin's name on the bus",
+		.initial = PLUGIN_NAME),
+	OPT_TEXT(0, "uuid", "UUID", struct said, config.uuid, "set the plugin's UUID on the bus",
+		.initial = PLUGIN_UUID),
+	OPT_FLAG(0, "self-test", struct said, config.self_test,
+		"measure this program's own power for 10 s at the start"),
+	OPT_HEADING("What is written"),
+	OPT_TEXT(0, "log-dir", "DIR", struct said, config.log_dir,
+		"write logs into DIR [$TRAPS_POWER_LOG_PATH, else ~/logs]", .min = 1,
+		.variable = "TRAPS_POWER_LOG_PATH"),
+	OPT_WORD(0, "log-format", "readme|camera-traps", struct said, config.log_format,
+		log_formats, "choose the logs' form", .initial = "readme",
+		.variable = "POWERMEASURE_LOG_FORMAT"),
+	OPT_WORD(0, "gpu-share", "device|process", struct said, gpu_share, gpu_shares,
+		"choose what gpu_power_consumption in camera-traps' summary is: the GPU's power while "
+		"the process was measured, or the process's part of it",
+		.initial = "device"),
+	OPT_CALL(0, "log-max", "SIZE", take_log_max,
+		"begin a new log file when one is larger, like 100M"),
+	OPT_NUMBER(0, "sync", "SECONDS", struct said, config.sync_ns, opt_whole_seconds, NS_PER_S,
+		86400 * NS_PER_S,
+		"bring the logs onto the disk every SECONDS, and at each session's end",
+		.initial = "60"),
+	OPT_TEXT(0, "record", "FILE", struct said, config.record,
+		"append a detailed record, one JSON object a line; - is standard output, for other "
+		"programs to follow"),
+	OPT_TEXT(0, "phases", "FILE", struct said, config.phases,
+		"measure the phases that processes mark, into phases_<pid>.json at each session's "
+		"end; FILE, in /dev/shm, is made; the processes' environment must have "
+		"POWERMEASURE_PHASES=FILE (docs/phases.md)"),
+	OPT_CALL(0, "rate", "HZ", take_rate,
+		"write so many lines a second, 0.1 to 1000; by kind: cpu=2,gpu=10", .initial = "2"),
+	OPT_WORD(0, "idle", "separate|proportional", struct said, config.idle, idle_policies,
+		"give the energy of idle CPUs to nobody, or to the processes that ran",
+		.initial = "separate"),
+	OPT_FLAG(0, "tree", struct said, config.trees,
+		"measure each PID with all its descendants, those that have ended included"),
+	OPT_CALL(0, "log-level", "ERROR|WARN|INFO|DEBUG", take_log_level,
+		"choose which of the program's own messages go to standard error [INFO]",
+		.words = log_levels),
+	CLI_SENSOR_ROWS(struct said, sensors),
+	OPT_END,
+};
+
+/* ---- what follows from them -------------------------------------------------------------- */
+
+/* A level in the environment that makes no sense does not keep the plugin from starting: the variable
+ * is that of the program which this one replaces. */
+static void settle_log_level(const struct said *said)
+{
+	const char *variable = cli_variables[CLI_LOG_LEVEL], *env = cli_env(variable);
 	enum log_level level = LOG_LEVEL_INFO;
 
-	if (said->log_level) {
-		if (log_level_parse(said->log_level, &level) < 0)
-			return cli_usage(command,
-				"--log-level: \"%s\" is none of ERROR, WARN, INFO, DEBUG",
-				said->log_level);
-	} else if (env && log_level_parse(env, &level) < 0) {
-		log_warn(
-			"TRAPS_POWER_LOG_LEVEL: \"%s\" is none of ERROR, WARN, INFO, DEBUG; INFO it is",
-			env);
-	}
+	if (said->log_level_known)
+		level = said->log_level;
+	else if (env && log_level_parse(env, &level) < 0)
+		log_warn("%s: not ERROR, WARN, INFO or DEBUG but '%s'; using INFO", variable, env);
 	log_set_level(level);
-	return CLI_DONE;
 }
 
-static int settle_formats(struct said *said, const char *command)
-{
-	struct plugin_config *c = &said->config;
-	const char *format = said->log_format ? said->log_format
-					      : cli_env("POWERMEASURE_LOG_FORMAT");
-	const char *types = said->monitor_types ? said->monitor_types
-						: cli_env("POWERMEASURE_MONITOR_TYPES");
-
-	if (!format || strcmp(format, "readme") == 0)
-		c->log_format = LOG_FORMAT_README;
-	else if (strcmp(format, "camera-traps") == 0)
-		c->log_format = LOG_FORMAT_CAMERA_TRAPS;
-	else
-		return cli_usage(command, "%s: \"%s\" is neither readme nor camera-traps",
-			said->log_format ? "--log-format" : "POWERMEASURE_LOG_FORMAT", format);
-	/* Senders of that deployment number as its schema does. */
-	c->monitor_types = c->log_format == LOG_FORMAT_CAMERA_TRAPS ? MONITOR_TYPES_EVENTS
-								    : MONITOR_TYPES_README;
-	if (types && !cli_monitor_types(types, &c->monitor_types))
-		return cli_usage(command, "%s: \"%s\" is neither readme nor events",
-			said->monitor_types ? "--monitor-types" : "POWERMEASURE_MONITOR_TYPES",
-			types);
-	return CLI_DONE;
-}
-
-static int settle_address(struct said *said, const char *command, char *buffer, size_t n)
+static int settle_address(struct said *said, char *buffer, size_t n)
 {
 	struct plugin_config *c = &said->config;
 	bool engine = said->engine != NULL;
 
-	if (!!said->engine + !!said->listen + !!said->subscribe > 1)
-		return cli_usage(command, "--engine, --listen and --subscribe exclude each other");
-	if (said->subscribe && !said->publish)
-		return cli_usage(command,
+	if (said->subscribe && !c->publish)
+		return cli_usage("plugin",
 			"--subscribe needs --publish, where the engine takes what plugins publish, "
 			"like tcp://engine:5559");
-	c->publish = said->publish;
 	if (said->subscribe) {
 		c->source = &source_pubsub;
 		c->address = said->subscribe;
@@ -311,8 +222,8 @@ static int settle_address(struct said *said, const char *command, char *buffer, 
 		c->address = cli_default_address(buffer, n, &engine);
 	if (!c->address)
 		return CLI_USAGE;
-	if (said->publish && !engine)
-		return cli_usage(command,
+	if (c->publish && !engine)
+		return cli_usage("plugin",
 			"--publish needs --subscribe, where the engine publishes, like "
 			"tcp://engine:5560, or --engine");
 	c->source = engine ? &source_engine : &source_listen;
@@ -325,11 +236,10 @@ static void note_backend(void)
 	const char *backend = cli_env("TRAPS_POWER_BACKEND");
 
 	if (backend)
-		log_info(
-			"TRAPS_POWER_BACKEND=%s: the same sensors are read here directly", backend);
+		log_warn("TRAPS_POWER_BACKEND=%s is ignored: sensors are read directly", backend);
 }
 
-/* Whoever sets a switch up by hand may write it in any of these ways. */
+/* A switch that is set by hand may be written in any of these ways. */
 static bool env_is_on(const char *name)
 {
 	static const char *const on[] = { "true", "yes", "on" },
@@ -344,49 +254,52 @@ static bool env_is_on(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(on); i++)
 		if (strcasecmp(value, on[i]) == 0 || strcasecmp(value, off[i]) == 0)
 			return strcasecmp(value, on[i]) == 0;
-	log_warn("%s: \"%s\" is neither 0 nor 1; 0 it is", name, value);
+	log_warn("%s: neither 0 nor 1: '%s'; using 0", name, value);
 	return false;
 }
 
-int cmd_plugin(int argc, char **argv)
+static int run_plugin(int argc, char **argv)
 {
-	const char *command = argv[0];
-	struct said said = { .config = { .name = PLUGIN_NAME,
-				     .uuid = PLUGIN_UUID,
-				     .sync_ns = SYNC_DEFAULT_S * NS_PER_S } };
+	struct said said = { 0 };
+	struct plugin_config *c = &said.config;
 	char address[300], log_dir[4096];
 	struct rig_options rig;
-	int option, r = CLI_DONE;
+	struct opts o;
+	int r;
 
-	for (int k = 0; k < KIND_COUNT; k++)
-		said.config.period_ns[k] = UINT64_C(1000000000000000) / RATE_DEFAULT_UHZ;
-	while (r == CLI_DONE &&
-		(option = cli_next_option(command, argc, argv, "+:h", options)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return CLI_DONE;
-		}
-		r = option == CLI_OPT_BAD ? CLI_USAGE : take_option(&said, command, option, optarg);
-	}
-	if (r == CLI_DONE && optind < argc)
-		r = cli_usage(command, "\"%s\" is no option", argv[optind]);
-	if (r == CLI_DONE)
-		r = settle_log_level(&said, command);
-	if (r == CLI_DONE)
-		r = settle_formats(&said, command);
-	if (r == CLI_DONE)
-		r = settle_address(&said, command, address, sizeof(address));
+	opts_begin(&o, &command_plugin, argc, argv, &said);
+	if (!opts_take_all(&o, 0))
+		return o.status;
+	settle_log_level(&said);
+	/* Senders of that deployment number as its schema does. */
+	if (c->log_format == LOG_FORMAT_CAMERA_TRAPS && !opts_given(&o, "monitor-types"))
+		c->monitor_types = MONITOR_TYPES_EVENTS;
+	r = settle_address(&said, address, sizeof(address));
 	if (r != CLI_DONE)
 		return r;
-	if (!said.config.log_dir)
-		said.config.log_dir = cli_default_log_dir(log_dir, sizeof(log_dir));
-	if (!said.config.log_dir)
-		return cli_fail(command, "there is no home directory for the logs: use --log-dir");
+	if (!c->log_dir)
+		c->log_dir = cli_default_log_dir(log_dir, sizeof(log_dir));
+	if (!c->log_dir)
+		return cli_fail("plugin", "no home directory for the logs; use --log-dir");
 	rig = cli_rig_options(&said.sensors);
-	said.config.root = said.sensors.root;
-	said.config.sensors = rig.sensors;
-	said.config.sensor_options = *rig.sensor;
-	said.config.self_test |= env_is_on("TRAPS_TEST_POWER_FUNCTION");
+	c->root = said.sensors.root;
+	c->sensors = rig.sensors;
+	c->sensor_options = *rig.sensor;
+	c->own_gpu = said.gpu_share == GPU_SHARE_PROCESS;
+	c->self_test |= env_is_on(cli_variables[CLI_SELF_TEST]);
 	note_backend();
-	return plugin_run(&said.config);
+	return plugin_run(c);
 }
+
+const struct cli_command command_plugin = {
+	.name = "plugin",
+	.summary = "measure what events ask for, and log it",
+	.usage = "plugin [OPTIONS]",
+	.about =
+		"Takes events that ask for the power of processes, measures, and logs to CPU.json, "
+		"GPU.json and DRAM.json. Ends with SIGTERM, SIGINT or a terminate event, all files "
+		"complete.",
+	.options = rows,
+	.status = "0 done; 1 failed; 2 wrong usage",
+	.run = run_plugin,
+};

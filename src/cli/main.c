@@ -6,23 +6,47 @@
 
 #include "cli/cli.h"
 #include "util/cleanup.h"
+#include "util/nearest.h"
 
-static const struct command {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *summary; /* NULL: not shown */
-} commands[] = {
-	{ "plugin", cmd_plugin, "measure what events ask for, and log it" },
-	{ "run", cmd_run, "run a command and tell what it used" },
-	{ "compare", cmd_compare, "whether commands use more or less than they did" },
-	{ "stat", cmd_stat, "measure processes, control groups or the machine" },
-	{ "top", cmd_top, "show the machine and its processes by watts, live" },
-	{ "list", cmd_list, "show every sensor: usable or not, why, and what would help" },
-	{ "send", cmd_send, "send an event: start, stop or terminate" },
-	{ "doctor", cmd_doctor, "what is wrong, how to change it, and what that would give" },
-	{ "capture", cmd_capture, "copy what the sensors read here, to be shown elsewhere" },
-	{ "demo", cmd_demo, "all of it once: plugin, load, event, result" },
+static const struct opt no_rows[] = { OPT_END };
+
+static const struct cli_command run = { .name = "run",
+	.summary = "run a command and tell what it used",
+	.options = no_rows,
+	.run = cmd_run };
+static const struct cli_command stat = { .name = "stat",
+	.summary = "measure processes, control groups or the machine",
+	.options = no_rows,
+	.run = cmd_stat };
+static const struct cli_command top = { .name = "top",
+	.summary = "show the machine and its processes by watts, live",
+	.options = no_rows,
+	.run = cmd_top };
+static const struct cli_command demo = { .name = "demo",
+	.summary = "all of it once: plugin, load, event, result",
+	.options = no_rows,
+	.run = cmd_demo };
+
+static const struct cli_command *const commands[] = {
+	&command_plugin,
+	&run,
+	&command_compare,
+	&stat,
+	&top,
+	&command_list,
+	&command_send,
+	&command_doctor,
+	&command_capture,
+	&demo,
 };
+
+static const struct cli_command *find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(name, commands[i]->name) == 0)
+			return commands[i];
+	return NULL;
+}
 
 static void print_help(FILE *out)
 {
@@ -39,8 +63,42 @@ static void print_help(FILE *out)
 	      "Commands:\n",
 		out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
-	fputs("\nEach has a --help of its own. `powermeasure --version` tells the version.\n", out);
+		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+	fputs("\n"
+	      "`powermeasure help COMMAND` explains one. -V, --version prints the version.\n"
+	      "\n"
+	      "Exit status: 0 done; 1 failed; 2 wrong usage; `run` and `compare` have more.\n",
+		out);
+}
+
+static int print_version(void)
+{
+	puts("powermeasure " PM_VERSION);
+	return CLI_DONE;
+}
+
+/* For the completion of shells, and for tests. */
+static int print_rows(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		opt_print_rows(commands[i]);
+	for (int i = 0; i < CLI_VARIABLES; i++)
+		printf("variable\t%s\n", cli_variables[i]);
+	return CLI_DONE;
+}
+
+static int refuse(const char *word)
+{
+	struct nearest near = { .word = word };
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		nearest_try(&near, commands[i]->name);
+	fprintf(stderr, "powermeasure: unknown %s: '%s'", *word == '-' ? "option" : "command",
+		word);
+	if (near.best)
+		fprintf(stderr, "; did you mean '%s'?", near.best);
+	fputs("\ntry: powermeasure --help\n", stderr);
+	return CLI_USAGE;
 }
 
 /* What is opened first must not become standard input, output or error that somebody closed. A
@@ -56,30 +114,41 @@ static void fill_standard_files(void)
 		close(fd);
 }
 
+static bool is_word(const char *word, const char *name, const char *letter)
+{
+	return strcmp(word, name) == 0 || strcmp(word, letter) == 0;
+}
+
+/* "help COMMAND" is "COMMAND --help". */
+static int help(int argc, char **argv)
+{
+	const struct cli_command *command = argc > 2 ? find(argv[2]) : NULL;
+
+	if (argc > 2 && !command)
+		return refuse(argv[2]);
+	if (command)
+		opt_print_help(command);
+	else
+		print_help(stdout);
+	return CLI_DONE;
+}
+
 int main(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : NULL;
+	const char *word = argc > 1 ? argv[1] : NULL;
+	const struct cli_command *command;
 
 	fill_standard_files();
-	if (!name) {
+	if (!word) {
 		print_help(stderr);
 		return CLI_USAGE;
 	}
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-		print_help(stdout);
-		return CLI_DONE;
-	}
-	if (strcmp(name, "--version") == 0) {
-		puts("powermeasure " PM_VERSION);
-		return CLI_DONE;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strcmp(name, commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "powermeasure: there is no %s \"%s\"; the commands are",
-		*name == '-' ? "option" : "command", name);
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(stderr, "%s %s", i ? "," : "", commands[i].name);
-	fputs("\ntry: powermeasure --help\n", stderr);
-	return CLI_USAGE;
+	if (is_word(word, "--version", "-V"))
+		return print_version();
+	if (is_word(word, "--help", "-h") || strcmp(word, "help") == 0)
+		return help(argc, argv);
+	if (strcmp(word, "--print-options") == 0)
+		return print_rows();
+	command = find(word);
+	return command ? command->run(argc - 1, argv + 1) : refuse(word);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,53 +63,69 @@ int cli_fail(const char *command, const char *format, ...)
 	return CLI_FAILED;
 }
 
-static int take_sensor_list(struct cli_sensors *s, const char *command, const char *list)
+int cli_take_sensors(void *field, const char *text, char *ret_why, size_t why_size)
 {
-	char why[512];
+	struct cli_sensors *s = field;
 
-	if (sensorlist_parse(list, &s->list, why, sizeof(why)) < 0)
-		return cli_usage(command, "--sensors: %s", why);
-	return CLI_DONE;
+	return sensorlist_parse(text, &s->list, ret_why, why_size);
 }
 
-static int take_estimate_watts(struct cli_sensors *s, const char *command, const char *text)
+int cli_take_gpu(void *field, const char *text, char *ret_why, size_t why_size)
 {
+	struct cli_sensors *s = field;
+
+	if (s->options.n_gpus == CLI_MAX_GPUS) {
+		snprintf(ret_why, why_size, "more than %d", CLI_MAX_GPUS);
+		return -E2BIG;
+	}
+	s->gpus[s->options.n_gpus++] = text;
+	return 0;
+}
+
+int cli_take_estimate_watts(void *field, const char *text, char *ret_why, size_t why_size)
+{
+	struct cli_sensors *s = field;
 	const char *colon = strchr(text, ':');
 	char idle[32];
 	uint64_t idle_mw, full_mw;
 
-	if (!colon || (size_t) (colon - text) >= sizeof(idle))
-		return cli_usage(
-			command, "--estimate-watts: %s is not IDLE:FULL, like 0.6:4", text);
+	if (!colon || (size_t) (colon - text) >= sizeof(idle)) {
+		snprintf(ret_why, why_size, "not IDLE:FULL, like 0.6:4: '%s'", text);
+		return -EINVAL;
+	}
 	snprintf(idle, sizeof(idle), "%.*s", (int) (colon - text), text);
 	if (parse_fixed(idle, 3, &idle_mw) < 0 || parse_fixed(colon + 1, 3, &full_mw) < 0 ||
-		full_mw == 0 || full_mw > MAX_CPU_MW || idle_mw > full_mw)
-		return cli_usage(command,
-			"--estimate-watts: %s is not two powers in watts, the second the larger",
+		full_mw == 0 || full_mw > MAX_CPU_MW || idle_mw > full_mw) {
+		snprintf(ret_why, why_size, "not two powers in watts, the second the larger: '%s'",
 			text);
+		return -EINVAL;
+	}
 	s->options.idle_mw = idle_mw;
 	s->options.full_mw = full_mw;
-	return CLI_DONE;
+	return 0;
 }
+
+static int (*const sensor_takes[])(void *, const char *, char *, size_t) = {
+	[CLI_OPT_SENSORS - CLI_OPT_ROOT] = cli_take_sensors,
+	[CLI_OPT_GPU - CLI_OPT_ROOT] = cli_take_gpu,
+	[CLI_OPT_ESTIMATE_WATTS - CLI_OPT_ROOT] = cli_take_estimate_watts,
+};
 
 int cli_take_sensor_option(
 	struct cli_sensors *s, const char *command, int option, const char *argument)
 {
-	switch (option) {
-	case CLI_OPT_ROOT:
+	static const char *const names[] = { "--root", "--sensors", "--gpu", "--estimate-watts" };
+	char why[512];
+
+	if (option == CLI_OPT_BAD)
+		return CLI_USAGE;
+	if (option == CLI_OPT_ROOT) {
 		s->root = argument;
 		return CLI_DONE;
-	case CLI_OPT_SENSORS:
-		return take_sensor_list(s, command, argument);
-	case CLI_OPT_GPU:
-		if (s->options.n_gpus == CLI_MAX_GPUS)
-			return cli_usage(command, "--gpu: more than %d", CLI_MAX_GPUS);
-		s->gpus[s->options.n_gpus++] = argument;
-		return CLI_DONE;
-	case CLI_OPT_ESTIMATE_WATTS:
-		return take_estimate_watts(s, command, argument);
 	}
-	return CLI_USAGE;
+	if (sensor_takes[option - CLI_OPT_ROOT](s, argument, why, sizeof(why)) < 0)
+		return cli_usage(command, "%s: %s", names[option - CLI_OPT_ROOT], why);
+	return CLI_DONE;
 }
 
 struct rig_options cli_rig_options(struct cli_sensors *s)
@@ -119,16 +136,18 @@ struct rig_options cli_rig_options(struct cli_sensors *s)
 		.sensor = &s->options };
 }
 
-bool cli_monitor_types(const char *name, enum monitor_types *ret)
-{
-	if (strcmp(name, "readme") == 0)
-		*ret = MONITOR_TYPES_README;
-	else if (strcmp(name, "events") == 0)
-		*ret = MONITOR_TYPES_EVENTS;
-	else
-		return false;
-	return true;
-}
+const char *const cli_monitor_types[] = {
+	[MONITOR_TYPES_README] = "readme",
+	[MONITOR_TYPES_EVENTS] = "events",
+	NULL,
+};
+
+const char *const cli_variables[CLI_VARIABLES] = {
+	[CLI_ENGINE_HOST] = "POWER_MEASURING_PLUGIN_HOST",
+	[CLI_ENGINE_PORT] = "POWER_MEASURING_PLUGIN_PORT",
+	[CLI_LOG_LEVEL] = "TRAPS_POWER_LOG_LEVEL",
+	[CLI_SELF_TEST] = "TRAPS_TEST_POWER_FUNCTION",
+};
 
 const char *cli_env(const char *name)
 {
@@ -157,16 +176,15 @@ const char *cli_default_log_dir(char *buffer, size_t n)
 
 const char *cli_default_address(char *buffer, size_t n, bool *ret_engine)
 {
-	const char *host = cli_env("POWER_MEASURING_PLUGIN_HOST");
-	const char *port = cli_env("POWER_MEASURING_PLUGIN_PORT");
+	const char *host = cli_env(cli_variables[CLI_ENGINE_HOST]);
+	const char *port = cli_env(cli_variables[CLI_ENGINE_PORT]);
 	uint64_t number;
 
 	if (!port)
 		port = DEFAULT_PORT;
 	if (parse_u64(port, &number) < 0 || number == 0 || number > 65535) {
-		fprintf(stderr,
-			"powermeasure: POWER_MEASURING_PLUGIN_PORT: \"%s\" is no port number\n",
-			port);
+		fprintf(stderr, "powermeasure: %s: not a port number: '%s'\n",
+			cli_variables[CLI_ENGINE_PORT], port);
 		return NULL;
 	}
 	*ret_engine = host != NULL;

@@ -415,8 +415,8 @@ def test_a_machine_with_a_gpu(quick_app, tmp_path):
     assert not any("gpu_own_energy_joules" in e for e in summary["pid power summary report"])
 
 
-@pytest.mark.parametrize("semantics", ["device", "attributed"])
-def test_a_driver_that_tells_who_used_the_gpu(quick_app, fake_nvml, semantics):  # noqa: F811
+@pytest.mark.parametrize("share", ["device", "process"])
+def test_a_driver_that_tells_who_used_the_gpu(quick_app, fake_nvml, share):  # noqa: F811
     """What each used itself stands beside the device's power, or in its place if so asked."""
     app = quick_app
     app.engine.start()
@@ -424,7 +424,7 @@ def test_a_driver_that_tells_who_used_the_gpu(quick_app, fake_nvml, semantics): 
     scoring, generating = app.add("scoring", 0.1), app.add("generating", 0.1)
     fake = fake_nvml(gpu(GPU_W, utilization=[60, 0], processes=[{"pid": scoring.pid, "sm": 40}]))
     app.environment.update(fake.env)
-    app.start_power("--legacy-semantics", semantics, sensors="nvml,estimate")
+    app.start_power("--gpu-share", share, sensors="nvml,estimate")
     app.wait_measured(scoring, generating, n=12)
     assert app.power.stop() == 0
     summary = parse((app.logs / SUMMARY).read_text())
@@ -432,12 +432,12 @@ def test_a_driver_that_tells_who_used_the_gpu(quick_app, fake_nvml, semantics): 
     for entry in entries.values():
         device = entry["gpu_energy_joules"] / entry["gpu_seconds"]
         assert device == pytest.approx(GPU_W, rel=0.1)
-        expected = device if semantics == "device" else entry["gpu_own_power_consumption"]
+        expected = device if share == "device" else entry["gpu_own_power_consumption"]
         assert entry["gpu_power_consumption"] == pytest.approx(expected, rel=1e-3)
     # The first look, a second after the beginning, tells nothing yet.
     assert 0.2 * GPU_W < entries[scoring.name]["gpu_own_power_consumption"] < 0.42 * GPU_W
     assert entries[generating.name]["gpu_own_power_consumption"] == 0
-    assert semantics == "attributed" or flatten(summary)[
+    assert share == "process" or flatten(summary)[
         "total_gpu_power_consumption"] == pytest.approx(2 * GPU_W, rel=0.1)
 
 
@@ -485,12 +485,14 @@ def test_the_test_function(plugin, value, on):
 
 
 @pytest.mark.parametrize("backend", ["powerjoular", "scaphandre", "jtop", "of_tomorrow", "sim,nvml"])
-def test_a_backend_is_a_hint_and_never_an_error(plugin, backend):
+def test_a_backend_is_ignored_and_never_an_error(plugin, backend):
     p = plugin("--sensors", "sim", env={"TRAPS_POWER_BACKEND": backend, "POWER_JOULAR_IMAGE": "x",
                                         "TRAPS_POWER_LOG_HOST_PATH": "/no/such/place",
                                         "TRAPS_CONFIG_FILE": "/no/such/file"})
     assert p.stop() == 0
-    assert "WARN: TRAPS" not in p.said and "ERROR" not in p.said
+    assert re.findall(r"WARN: (TRAPS.*)", p.said) == [
+        f"TRAPS_POWER_BACKEND={backend} is ignored: sensors are read directly"]
+    assert "ERROR" not in p.said
 
 
 @pytest.mark.parametrize("level, shown", [
@@ -539,9 +541,9 @@ def test_a_port_that_is_none(plugin, port):
     (["--publish", "tcp://e:5559"], "--publish needs --subscribe"),
     (["--publish", "tcp://e:5559", "--listen", "tcp://127.0.0.1:*"], "--publish needs --subscribe"),
     (["--subscribe", "tcp://e:5560", "--publish", "tcp://e:5559", "--engine", "tcp://e:6010"],
-     "exclude each other"),
-    (["--subscribe", "tcp://e:5560", "--listen", "tcp://127.0.0.1:*"], "exclude each other"),
-    (["--legacy-semantics", "both"], "neither device nor attributed"),
+     "cannot be used together"),
+    (["--subscribe", "tcp://e:5560", "--listen", "tcp://127.0.0.1:*"], "cannot be used together"),
+    (["--gpu-share", "both"], "not one of device, process: 'both'"),
 ])
 def test_options_that_do_not_go_together(plugin, args, why):
     p = plugin("--sensors", "sim", *args, listen=False)

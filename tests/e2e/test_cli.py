@@ -430,14 +430,14 @@ def test_send_to_what_is_no_address():
 
 
 @pytest.mark.parametrize("args, words", [
-    (["plugin", "--nonsense"], "powermeasure plugin: there is no option --nonsense"),
-    (["list", "-x"], "powermeasure list: there is no option -x"),
+    (["plugin", "--nonsense"], "powermeasure plugin: unknown option: '--nonsense'"),
+    (["list", "-x"], "powermeasure list: unknown option: '-x'"),
     (["demo", "--seconds"], "powermeasure demo: --seconds needs a value"),
     (["list", "--json=yes"], "powermeasure list: --json takes no value"),
     (["send", "start", "--pid"], "powermeasure send: --pid needs a value"),
-    (["send", "start"], "Name each with --pid N"),
-    (["plugin", "--log-dir", ""], "--log-dir: the name is empty"),
-    (["plugin", "--rate", ""], 'is not between 0.1 and 1000 Hz')])
+    (["send", "start"], "name each with --pid PID"),
+    (["plugin", "--log-dir", ""], "--log-dir: the value is empty"),
+    (["plugin", "--rate", ""], 'not a number from 0.1 to 1000 Hz: ')])
 def test_wrong_usage_is_named_and_help_offered(args, words):
     done = run(*args)
     assert done.returncode == 2 and not done.stdout
@@ -449,7 +449,7 @@ def test_wrong_usage_is_named_and_help_offered(args, words):
 def test_a_bad_variable_is_the_one_that_is_named():
     for name in "POWERMEASURE_MONITOR_TYPES", "POWERMEASURE_LOG_FORMAT":
         done = run("plugin", env={name: "x"})
-        assert done.returncode == 2 and f'{name}: "x" is neither' in done.stderr
+        assert done.returncode == 2 and f"{name}: not one of " in done.stderr
 
 
 # ---- demo, and what ./run is ----------------------------------------------------------------------
@@ -528,4 +528,4 @@ def test_help_and_version():
         assert done.returncode == 0 and done.stdout and not done.stderr
     assert run().returncode == 2
     done = run("dance")
-    assert done.returncode == 2 and 'there is no command "dance"' in done.stderr
+    assert done.returncode == 2 and "unknown command: 'dance'" in done.stderr

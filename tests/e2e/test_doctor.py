@@ -103,7 +103,7 @@ def test_denied_on_another_machine(tmp_path):
     assert found["denied"][0]["owner"] is None
 
 
-@pytest.mark.parametrize("args, reason", [(["x"], '"x" is no option'), (["--sensors", "x"], "no sensor"),
+@pytest.mark.parametrize("args, reason", [(["x"], "unexpected argument: 'x'"), (["--sensors", "x"], "no sensor"),
                                           (["--root", "/nonexistent"], "No such file")])
 def test_wrong_usage(args, reason):
     done = run("doctor", *args)

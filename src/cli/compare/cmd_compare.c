@@ -2,6 +2,7 @@
 /*
  * powermeasure compare: whether commands use more or less energy than they did.
  */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,27 +13,6 @@
 #include "cli/compare/saved.h"
 #include "util/jw.h"
 #include "util/parse.h"
-
-enum { OPT_JSON = CLI_OPT_NEXT, OPT_FAIL_ABOVE };
-
-static const struct option options[] = {
-	{ "help", no_argument, NULL, 'h' },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "fail-above", required_argument, NULL, OPT_FAIL_ABOVE },
-	{ 0 },
-};
-
-static const char help[] =
-	"usage: powermeasure compare [OPTIONS] OLD.json NEW.json\n"
-	"\n"
-	"Compares two documents that `powermeasure run` wrote as JSON, command by command: worse, better,\n"
-	"or the same within noise. Commands are matched by name (run -n), or by being the only one.\n"
-	"\n"
-	"      --fail-above P%  exit 3 if a command is worse beyond the noise, and by more than P %\n"
-	"      --json           one JSON document (docs/compare.schema.json)\n"
-	"\n"
-	"Exits 0, 3 as above, 1 for a document that cannot be read or energies that cannot be compared,\n"
-	"2 for wrong usage.\n";
 
 struct line {
 	const struct side *old;
@@ -277,8 +257,14 @@ static int tell(const struct verdicts *v, bool as_json)
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-static int take_limit(const char *text, double *ret)
+struct compare_options {
+	double limit;
+	bool json;
+};
+
+static int take_limit(void *field, const char *text, char *ret_why, size_t why_size)
 {
+	struct compare_options *given = field;
 	char number[32];
 	size_t n = strlen(text);
 	uint64_t ppm;
@@ -286,44 +272,58 @@ static int take_limit(const char *text, double *ret)
 	if (n > 0 && text[n - 1] == '%')
 		n--;
 	snprintf(number, sizeof(number), "%.*s", (int) n, text);
-	if (n >= sizeof(number) || parse_fixed(number, 4, &ppm) < 0 || ppm > 1000000000)
-		return cli_usage("compare", "--fail-above: \"%s\" is no percentage", text);
-	*ret = (double) ppm / 1e6;
-	return CLI_DONE;
+	if (n >= sizeof(number) || parse_fixed(number, 4, &ppm) < 0 || ppm > 1000000000) {
+		snprintf(ret_why, why_size, "not a percentage from 0 to 100000: '%s'", text);
+		return -EINVAL;
+	}
+	given->limit = (double) ppm / 1e6;
+	return 0;
 }
 
-int cmd_compare(int argc, char **argv)
-{
-	struct verdicts v = { .limit = -1 };
-	bool as_json = false;
-	int option, r = CLI_DONE;
+static const struct opt rows[] = {
+	OPT_CALL(0, "fail-above", "P%", take_limit,
+		"exit 3 if a command is worse beyond the noise, and by more than P %"),
+	OPT_FLAG(0, "json", struct compare_options, json,
+		"print one JSON document (docs/compare.schema.json)"),
+	OPT_END,
+};
 
-	/* Without "+": options may also stand behind the files. */
-	while (r == CLI_DONE &&
-		(option = cli_next_option("compare", argc, argv, ":h", options)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return CLI_DONE;
-		}
-		if (option == OPT_JSON)
-			as_json = true;
-		else if (option == OPT_FAIL_ABOVE)
-			r = take_limit(optarg, &v.limit);
-		else
-			r = CLI_USAGE;
-	}
-	if (r != CLI_DONE)
-		return r;
-	if (argc - optind != 2)
+static int run_compare(int argc, char **argv)
+{
+	struct compare_options given = { .limit = -1 };
+	struct verdicts v = { 0 };
+	struct opts o;
+	int r;
+
+	opts_begin(&o, &command_compare, argc, argv, &given);
+	if (!opts_take_all(&o, 2))
+		return o.status;
+	if (o.n_operands < 2)
 		return cli_usage(
 			"compare", "two documents are needed: the old one and the new one");
-	if (saved_read(&v.old, argv[optind]) < 0)
+	v.limit = given.limit;
+	if (saved_read(&v.old, o.words[1]) < 0)
 		return CLI_FAILED;
-	r = saved_read(&v.new, argv[optind + 1]) < 0 ? CLI_FAILED : compare_documents(&v);
+	r = saved_read(&v.new, o.words[2]) < 0 ? CLI_FAILED : compare_documents(&v);
 	if (r == CLI_DONE)
-		r = tell(&v, as_json);
+		r = tell(&v, given.json);
 	free(v.lines);
 	saved_finish(&v.old);
 	saved_finish(&v.new);
 	return r;
 }
+
+const struct cli_command command_compare = {
+	.name = "compare",
+	.summary = "compare two saved runs",
+	.usage = "compare [OPTIONS] OLD.json NEW.json",
+	.about =
+		"Compares two documents that `powermeasure run` wrote as JSON, command by command: "
+		"worse, better, or the same within noise. Commands are matched by name (run -n), or "
+		"by being the only one.",
+	.options = rows,
+	.status =
+		"0 done; 3 as above; 1 for a document that cannot be read or energies that cannot "
+		"be compared; 2 wrong usage",
+	.run = run_compare,
+};

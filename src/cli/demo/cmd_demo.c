@@ -103,7 +103,7 @@ static void be_plugin(const struct demo *d, int log_fd)
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	dup2(log_fd, STDERR_FILENO);
 	optind = 0; /* read a command line from its begin */
-	_exit(cmd_plugin((int) n, (char **) (uintptr_t) args));
+	_exit(command_plugin.run((int) n, (char **) (uintptr_t) args));
 }
 
 static int start_children(struct demo *d)

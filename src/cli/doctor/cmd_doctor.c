@@ -6,26 +6,6 @@
 
 #define CLOSE_NS (500 * NS_PER_MS)
 
-static const char help[] =
-	"usage: powermeasure doctor [--json] [OPTIONS]\n"
-	"\n"
-	"Tells what keeps sensors from being used: permissions, missing modules, containers; the\n"
-	"exact command that would change each, and what that would give. Changes nothing.\n"
-	"\n"
-	"  --json             the same as one JSON document\n"
-	"\n" CLI_SENSOR_HELP "\n"
-	"Exit status: 0 if something is measured; 1 if nothing is, or only estimated; 2 wrong\n"
-	"usage.\n";
-
-enum { OPT_JSON = CLI_OPT_NEXT };
-
-static const struct option options[] = {
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	CLI_SENSOR_OPTIONS,
-	{ 0 },
-};
-
 static int doctor(struct cli_sensors *sensors, bool json)
 {
 	/* Threads that were left behind may use it to the end. */
@@ -53,29 +33,34 @@ static int doctor(struct cli_sensors *sensors, bool json)
 	return r;
 }
 
-int cmd_doctor(int argc, char **argv)
-{
-	struct cli_sensors sensors = { 0 };
-	bool json = false;
-	int option, r = CLI_DONE;
+struct doctor_options {
+	struct cli_sensors sensors;
+	bool json;
+};
 
-	while (r == CLI_DONE &&
-		(option = cli_next_option("doctor", argc, argv, "+:h", options)) != -1) {
-		switch (option) {
-		case 'h':
-			fputs(help, stdout);
-			return CLI_DONE;
-		case OPT_JSON:
-			json = true;
-			break;
-		case CLI_OPT_BAD:
-			r = CLI_USAGE;
-			break;
-		default:
-			r = cli_take_sensor_option(&sensors, "doctor", option, optarg);
-		}
-	}
-	if (r == CLI_DONE && optind < argc)
-		r = cli_usage("doctor", "\"%s\" is no option", argv[optind]);
-	return r == CLI_DONE ? doctor(&sensors, json) : r;
+static const struct opt rows[] = {
+	OPT_FLAG(0, "json", struct doctor_options, json, "print one JSON document"),
+	CLI_SENSOR_ROWS(struct doctor_options, sensors),
+	OPT_END,
+};
+
+static int run_doctor(int argc, char **argv)
+{
+	struct doctor_options given = { 0 };
+	struct opts o;
+
+	opts_begin(&o, &command_doctor, argc, argv, &given);
+	return opts_take_all(&o, 0) ? doctor(&given.sensors, given.json) : o.status;
 }
+
+const struct cli_command command_doctor = {
+	.name = "doctor",
+	.summary = "diagnose sensors that cannot be used, and show each fix",
+	.usage = "doctor [OPTIONS]",
+	.about = "Shows what keeps sensors from being used: permissions, missing modules, "
+		 "containers; the exact command that would change each, and what that would give. "
+		 "Changes nothing.",
+	.options = rows,
+	.status = "0 something is measured; 1 nothing is, or only estimated; 2 wrong usage",
+	.run = run_doctor,
+};

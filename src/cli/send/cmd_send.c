@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,52 +15,6 @@
 #define DEFAULT_SECONDS 10
 #define DEFAULT_NAME "ext_power_monitor_plugin"
 
-static const char help[] =
-	"usage: powermeasure send start --pid N [OPTIONS]\n"
-	"       powermeasure send stop --pid N [--to ADDRESS]\n"
-	"       powermeasure send terminate [--name NAME] [--to ADDRESS]\n"
-	"\n"
-	"  --to ADDRESS       a plugin that listens, or an event engine's port for one of its\n"
-	"                     plugins (default: tcp://127.0.0.1:6010, or the environment's)\n"
-	"  --pid N            a process (may be given again)\n"
-	"  --type WHAT        all, cpu, gpu, dram or a number (may be given again; default: 0,\n"
-	"                     CPU and GPU)\n"
-	"  --monitor-types readme|events\n"
-	"                     how the receiver numbers these\n"
-	"  --seconds N        how long; 0: until stopped (default: 10)\n"
-	"  --at TIME          when to begin: RFC 3339, or without an offset in UTC, or +SECONDS\n"
-	"  --wait             wait for the end and print what each process used (same machine)\n"
-	"  --name NAME, --uuid UUID\n"
-	"                     whom to terminate (default: the power plugin; * is everybody)\n"
-	"\n"
-	"Exit status: 0 done, 1 refused (the reason is printed) or no answer, 2 wrong usage.\n";
-
-enum {
-	OPT_TO = CLI_OPT_NEXT,
-	OPT_PID,
-	OPT_TYPE,
-	OPT_MONITOR_TYPES,
-	OPT_SECONDS,
-	OPT_AT,
-	OPT_WAIT,
-	OPT_NAME,
-	OPT_UUID,
-};
-
-static const struct option options[] = {
-	{ "to", required_argument, NULL, OPT_TO },
-	{ "pid", required_argument, NULL, OPT_PID },
-	{ "type", required_argument, NULL, OPT_TYPE },
-	{ "monitor-types", required_argument, NULL, OPT_MONITOR_TYPES },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "at", required_argument, NULL, OPT_AT },
-	{ "wait", no_argument, NULL, OPT_WAIT },
-	{ "name", required_argument, NULL, OPT_NAME },
-	{ "uuid", required_argument, NULL, OPT_UUID },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
-
 #define MAX_TYPES 16
 /* More than a plugin takes, so that it is the one to refuse. */
 #define MAX_PIDS 4096
@@ -71,62 +26,64 @@ struct send_options {
 	const char *type_names[MAX_TYPES];
 	size_t n_type_names;
 	enum monitor_types numbering;
-	uint32_t seconds;
+	uint64_t seconds; /* as much as an event can ask for at most */
 	const char *at;
 	bool wait;
 	const char *name;
 	const char *uuid;
 };
 
-static int take_option(struct send_options *q, int option, const char *argument)
+static int take_pid(void *field, const char *text, char *ret_why, size_t why_size)
 {
-	uint64_t number;
+	struct send_options *q = field;
 	int64_t pid;
 
-	switch (option) {
-	case OPT_TO:
-		q->to = argument;
-		return CLI_DONE;
-	case OPT_PID:
-		if (parse_i64(argument, &pid) < 0 || pid < INT32_MIN || pid > INT32_MAX)
-			return cli_usage("send",
-				"--pid: \"%s\" is no number; give --pid again for each process",
-				argument);
-		if (q->n_pids == MAX_PIDS)
-			return cli_usage("send", "--pid: more than %d", MAX_PIDS);
-		q->pids[q->n_pids++] = (int32_t) pid;
-		return CLI_DONE;
-	case OPT_TYPE:
-		if (q->n_type_names == MAX_TYPES)
-			return cli_usage("send", "--type: more than %d", MAX_TYPES);
-		q->type_names[q->n_type_names++] = argument;
-		return CLI_DONE;
-	case OPT_MONITOR_TYPES:
-		if (!cli_monitor_types(argument, &q->numbering))
-			return cli_usage("send",
-				"--monitor-types: \"%s\" is neither readme nor events", argument);
-		return CLI_DONE;
-	case OPT_SECONDS:
-		if (parse_u64(argument, &number) < 0 || number > UINT32_MAX)
-			return cli_usage("send", "--seconds: \"%s\" is no whole number of seconds",
-				argument);
-		q->seconds = (uint32_t) number;
-		return CLI_DONE;
-	case OPT_AT:
-		q->at = argument;
-		return CLI_DONE;
-	case OPT_WAIT:
-		q->wait = true;
-		return CLI_DONE;
-	case OPT_NAME:
-		q->name = argument;
-		return CLI_DONE;
-	case OPT_UUID:
-		q->uuid = argument;
-		return CLI_DONE;
+	if (parse_i64(text, &pid) < 0 || pid < INT32_MIN || pid > INT32_MAX) {
+		snprintf(ret_why, why_size, "not a PID: '%s'; give --pid again for each process",
+			text);
+		return -EINVAL;
 	}
-	return CLI_USAGE;
+	if (q->n_pids == MAX_PIDS) {
+		snprintf(ret_why, why_size, "more than %d", MAX_PIDS);
+		return -E2BIG;
+	}
+	q->pids[q->n_pids++] = (int32_t) pid;
+	return 0;
 }
+
+static int take_type(void *field, const char *text, char *ret_why, size_t why_size)
+{
+	struct send_options *q = field;
+
+	if (q->n_type_names == MAX_TYPES) {
+		snprintf(ret_why, why_size, "more than %d", MAX_TYPES);
+		return -E2BIG;
+	}
+	q->type_names[q->n_type_names++] = text;
+	return 0;
+}
+
+static const struct opt rows[] = {
+	OPT_TEXT(0, "to", "ADDRESS", struct send_options, to,
+		"send to a plugin that listens, or to an event engine's port for one of its plugins "
+		"[tcp://127.0.0.1:6010, or the environment's]"),
+	OPT_CALL('p', "pid", "PID", take_pid, "name a process; repeat for more"),
+	OPT_CALL(0, "type", "WHAT", take_type,
+		"measure all, cpu, gpu, dram or a number; repeat for more [0: CPU and GPU]"),
+	OPT_WORD(0, "monitor-types", "readme|events", struct send_options, numbering,
+		cli_monitor_types, "choose how the receiver numbers these", .initial = "readme",
+		.variable = "POWERMEASURE_MONITOR_TYPES"),
+	OPT_NUMBER(0, "seconds", "SECONDS", struct send_options, seconds, opt_count, 0, UINT32_MAX,
+		"measure for SECONDS; 0: until stopped", .initial = "10"),
+	OPT_TEXT(0, "at", "TIME", struct send_options, at,
+		"begin at TIME: RFC 3339, or without an offset in UTC, or +SECONDS"),
+	OPT_FLAG(0, "wait", struct send_options, wait,
+		"wait for the end and print what each process used (same machine)"),
+	OPT_TEXT(0, "name", "NAME", struct send_options, name,
+		"terminate the plugin of this name; * is every one [" DEFAULT_NAME "]"),
+	OPT_TEXT(0, "uuid", "UUID", struct send_options, uuid, "terminate the plugin of this UUID"),
+	OPT_END,
+};
 
 static struct wire_text text_of(const char *s)
 {
@@ -166,7 +123,7 @@ static int settle_types(const struct send_options *q, int8_t *ret, size_t *ret_n
 	return CLI_DONE;
 }
 
-static int await_endings(int fd, uint64_t delay_ns, uint32_t seconds)
+static int await_endings(int fd, uint64_t delay_ns, uint64_t seconds)
 {
 	uint64_t until_ns = clock_mono_ns(&clock_system) + SENDER_REPLY_NS;
 	uint64_t n_expected = 0, n_ended = 0;
@@ -209,7 +166,7 @@ static int send_start(struct send_options *q)
 	struct wire_event event = { .type = WIRE_MONITOR_START,
 		.pids = q->pids,
 		.n_pids = q->n_pids,
-		.seconds = q->seconds };
+		.seconds = (uint32_t) q->seconds };
 	int64_t start_ns = 0, now_ns = clock_wall_ns(&clock_system);
 	int r;
 
@@ -250,52 +207,51 @@ static int send_other(const struct send_options *q, enum wire_type type)
 	return sender_send("send", q->to, &event);
 }
 
-int cmd_send(int argc, char **argv)
+static int send_what(struct send_options *q, const char *what)
 {
-	struct send_options q = { .seconds = DEFAULT_SECONDS, .name = NULL, .uuid = "" };
-	const char *types = cli_env("POWERMEASURE_MONITOR_TYPES");
-	const char *what;
-	char address[300];
-	bool engine;
-	int option, r = CLI_DONE;
+	bool start = strcmp(what, "start") == 0, stop = strcmp(what, "stop") == 0;
 
-	if (argc < 2 ||
-		(argv[1][0] == '-' && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0))
+	if (!start && !stop && strcmp(what, "terminate") != 0)
+		return cli_usage("send", "not one of start, stop, terminate: '%s'", what);
+	if (q->n_pids == 0 && (start || stop))
+		return cli_usage("send", "%s needs processes: name each with --pid PID", what);
+	if (start)
+		return send_start(q);
+	return send_other(q, stop ? WIRE_MONITOR_STOP : WIRE_PLUGIN_TERMINATE);
+}
+
+static int run_send(int argc, char **argv)
+{
+	struct send_options q = { .uuid = "" };
+	char address[300];
+	const char *what;
+	struct opts o;
+	bool engine;
+
+	opts_begin(&o, &command_send, argc, argv, &q);
+	if (!opts_take(&o))
+		return o.status;
+	if (o.next > 1 || argc < 2)
 		return cli_usage("send", "first comes what to send: start, stop or terminate");
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		fputs(help, stdout);
-		return CLI_DONE;
-	}
-	what = argv[1];
-	if (types && !cli_monitor_types(types, &q.numbering))
-		return cli_usage("send",
-			"POWERMEASURE_MONITOR_TYPES: \"%s\" is neither readme nor events", types);
-	optind = 2;
-	while (r == CLI_DONE &&
-		(option = cli_next_option("send", argc, argv, "+:h", options)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return CLI_DONE;
-		}
-		r = option == CLI_OPT_BAD ? CLI_USAGE : take_option(&q, option, optarg);
-	}
-	if (r != CLI_DONE)
-		return r;
-	if (optind < argc)
-		return cli_usage("send", "\"%s\" is no option", argv[optind]);
+	what = o.words[o.next++];
+	if (!opts_take_all(&o, 0))
+		return o.status;
 	if (!q.name)
 		q.name = *q.uuid ? "" : DEFAULT_NAME;
 	if (!q.to)
 		q.to = cli_default_address(address, sizeof(address), &engine);
-	if (!q.to)
-		return CLI_USAGE;
-	if (q.n_pids == 0 && (strcmp(what, "start") == 0 || strcmp(what, "stop") == 0))
-		return cli_usage("send", "%s which processes? Name each with --pid N", what);
-	if (strcmp(what, "start") == 0)
-		return send_start(&q);
-	if (strcmp(what, "stop") == 0)
-		return send_other(&q, WIRE_MONITOR_STOP);
-	if (strcmp(what, "terminate") == 0)
-		return send_other(&q, WIRE_PLUGIN_TERMINATE);
-	return cli_usage("send", "\"%s\" is none of start, stop, terminate", what);
+	return q.to ? send_what(&q, what) : CLI_USAGE;
 }
+
+const struct cli_command command_send = {
+	.name = "send",
+	.summary = "send an event: start, stop or terminate",
+	.usage = "send start --pid PID [OPTIONS]\n"
+		 "send stop --pid PID [--to ADDRESS]\n"
+		 "send terminate [--name NAME] [--to ADDRESS]",
+	.about = "Sends one event to a plugin that listens, or to a port of an event engine, and "
+		 "waits for its answer.",
+	.options = rows,
+	.status = "0 done; 1 refused (the reason is printed), or no answer; 2 wrong usage",
+	.run = run_send,
+};

@@ -53,7 +53,8 @@ static const char help[] =
 	"      --record FILE  a detailed record, one JSON object a line, ten readings a second or -I\n"
 	"                     if that is faster; - is standard output, for others to follow\n"
 	"      --json         one JSON document at the end (docs/stat.schema.json)\n"
-	"\n" CLI_SENSOR_HELP;
+	"\n" CLI_SENSOR_HELP "\n"
+	"Exit status: 0 done; 1 failed; 2 wrong usage; with a command as `run`.\n";
 
 static int take_pids(struct stat_plan *p, const char *list)
 {

@@ -52,7 +52,8 @@ static const char help[] =
 	"  -p, --pid PID      show this process alone\n"
 	"      --sort COLUMN  watts (default), cpu, joules, pid, user or name\n"
 	"  -l, --limit N      N processes at most\n"
-	"\n" CLI_SENSOR_HELP;
+	"\n" CLI_SENSOR_HELP "\n"
+	"Exit status: 0 done; 1 failed; 2 wrong usage, or no terminal without --once or --json.\n";
 
 struct top_plan {
 	struct cli_sensors sensors;
