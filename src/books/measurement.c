@@ -208,6 +208,7 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 		k->peak_uw = measurement_mean_uw(k->whole.uj, ret->elapsed_ns);
 	k->shared = k->known && account_shares(a, kind) &&
 		(is_shared(kind) || ret->elapsed_ns >= USE_NS);
+	k->idle_known = k->shared && (!is_shared(kind) || rig_host(b->rig)->usage.idle_known);
 	if (!k->shared) {
 		k->other_uj = k->whole.uj;
 		return;
@@ -273,6 +274,7 @@ void measurement_add(struct measurement *sum, const struct measurement *m)
 
 		to->known |= k->known;
 		to->shared |= k->shared;
+		to->idle_known |= k->idle_known;
 		to->flags |= k->flags;
 		add_energy(&to->whole, k->whole);
 		add_energy(&to->asked, k->asked);

@@ -9,8 +9,9 @@
 #include "books/gauge.h"
 
 struct kind_figures {
-	bool known;  /* a sensor told it */
-	bool shared; /* it could be shared out: else all of it is `other_uj` */
+	bool known;      /* a sensor told it */
+	bool shared;     /* it could be shared out: else all of it is `other_uj` */
+	bool idle_known; /* else what idled is in `other_uj` */
 	unsigned flags;
 	struct energy whole; /* of the counted domains */
 	struct energy asked; /* of those who were asked about */

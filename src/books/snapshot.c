@@ -75,7 +75,7 @@ void snapshot_take(struct series *s, uint32_t kinds, struct target *const *targe
 		.flags = flags,
 		.t_ns = t_ns,
 		.capacity_ns = s->capacity_ns,
-		.idle_ns = host->usage.idle_ns,
+		.idle_ns = host->usage.idle_known ? host->usage.idle_ns : 0,
 		.idle_t_ns = host->usage.t_ns,
 		.n_cpu = host->usage.n_cpu,
 		.kinds = kinds,

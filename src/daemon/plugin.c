@@ -129,6 +129,7 @@ static int open_rig(struct plugin *p)
 	struct rig_options options = { .sensors = config->sensors,
 		.sensor = &config->sensor_options };
 	const char *bad_name;
+	char note[256];
 	int r = rig_open(&p->rig, &p->host, &options, &bad_name);
 
 	if (r == -EINVAL)
@@ -138,6 +139,8 @@ static int open_rig(struct plugin *p)
 		return r;
 	for (size_t i = 0; i < rig_n_verdicts(p->rig); i++)
 		tell_verdict(rig_verdict(p->rig, i));
+	if (host_scope_note(&p->host, note, sizeof(note)))
+		log_warn("%s", note);
 	for (size_t i = 0; i < rig_n_domains(p->rig); i++) {
 		p->domains[i] = rig_domain(p->rig, i);
 		tell_domain(p->domains[i]);

@@ -3,12 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,8 +15,8 @@
 #include "util/fdtext.h"
 #include "util/rootopen.h"
 
-/* Enough for the CPU lines of a thousand CPUs; what follows them is not needed. */
-#define STAT_TEXT_MAX (128 * 1024)
+/* Room for the first processors of /proc/cpuinfo. */
+#define CPUINFO_TEXT_MAX (64 * 1024)
 
 static int open_quietly(const struct host *h, const char *path, int flags)
 {
@@ -137,90 +135,46 @@ int host_read_text(const struct host *h, const char *path, char *ret, size_t n)
 	return (int) len;
 }
 
-/* The columns of a CPU line: user nice system idle iowait ... */
-static int parse_idle(const char *line, uint64_t unit_ns, uint64_t *ret_ns)
-{
-	uint64_t idle, iowait, ns;
-
-	if (sscanf(line, "%*u %*u %*u %" SCNu64 " %" SCNu64, &idle, &iowait) != 2)
-		return -EINVAL;
-	if (__builtin_add_overflow(idle, iowait, &ns) || __builtin_mul_overflow(ns, unit_ns, &ns))
-		return -EINVAL;
-	*ret_ns = ns;
-	return 0;
-}
-
-int host_usage_parse(const char *text, uint64_t unit_ns, struct host_usage *ret)
-{
-	uint64_t idle_ns;
-	uint32_t n_cpu = 0;
-	int r;
-
-	if (strncmp(text, "cpu ", 4) != 0)
-		return -EINVAL;
-	r = parse_idle(text + 4, unit_ns, &idle_ns);
-	if (r < 0)
-		return r;
-	for (;;) {
-		text = strchr(text, '\n');
-		if (!text || strncmp(++text, "cpu", 3) != 0)
-			break;
-		n_cpu++;
-	}
-	if (n_cpu == 0)
-		return -EINVAL;
-	ret->idle_ns = idle_ns;
-	ret->n_cpu = n_cpu;
-	return 0;
-}
-
 int host_usage_update(struct host *h)
 {
-	struct host_usage usage = { 0 };
-	int r = fdtext_read(h->stat_fd, h->stat_text, STAT_TEXT_MAX);
-
-	if (r < 0)
-		return r;
-	usage.t_ns = host_now_ns(h);
-	r = host_usage_parse(h->stat_text, h->user_hz_ns, &usage);
-	if (r < 0)
-		return r;
-	/* The kernel's iowait may go down a little; idle time does not. */
-	if (usage.idle_ns < h->usage.idle_ns)
-		usage.idle_ns = h->usage.idle_ns;
-	h->usage = usage;
-	return 0;
-}
-
-uint32_t host_count_cpu_list(const char *text)
-{
-	uint32_t n = 0;
-
-	while (*text >= '0' && *text <= '9') {
-		char *end;
-		unsigned long first = strtoul(text, &end, 10), last = first;
-
-		if (*end == '-')
-			last = strtoul(end + 1, &end, 10);
-		if (last < first || last - first > 65535)
-			return 0;
-		n += (uint32_t) (last - first + 1);
-		text = *end == ',' ? end + 1 : end;
-	}
-	return *text == '\n' || *text == '\0' ? n : 0;
+	return usage_read(&h->usage_reader, h->clock, &h->usage);
 }
 
 void host_count_cpus(struct host *h)
 {
-	char text[512];
-	int n = h->online_fd < 0 ? -1 : fdtext_read(h->online_fd, text, sizeof(text));
+	usage_count_cpus(&h->usage_reader, &h->usage.n_cpu);
+}
+
+/* Whether the root is known to be another machine's. A copied tree may lack the files that tell. */
+static bool is_foreign(const struct host *h)
+{
+	char theirs[4096], ours[64] = "";
+	int r = host_read_text(h, "/proc/sys/kernel/random/boot_id", theirs, sizeof(theirs));
+	CLEANUP_FD int fd = -1;
 	uint32_t n_cpu;
 
-	if (n <= 0)
-		return;
-	n_cpu = host_count_cpu_list(text);
-	if (n_cpu > 0)
-		h->usage.n_cpu = n_cpu;
+	if (h->live)
+		return false;
+	if (r > 0) {
+		fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && fdtext_read(fd, ours, sizeof(ours)) > 0)
+			return strncmp(theirs, ours, strcspn(ours, "\n")) != 0;
+	}
+	if (host_read_text(h, "/sys/devices/system/cpu/online", theirs, sizeof(theirs)) <= 0)
+		return false;
+	n_cpu = usage_parse_cpu_list(theirs);
+	return n_cpu > 0 && n_cpu != h->usage.n_cpu;
+}
+
+bool host_scope_note(const struct host *h, char *ret, size_t n)
+{
+	if (h->captured || is_foreign(h)) {
+		snprintf(ret, n,
+			"energy is of the machine in '%s', CPU time and processes are this machine's",
+			h->root);
+		return true;
+	}
+	return usage_view_note(&h->usage_reader, ret, n);
 }
 
 /* The coarse clocks move once a tick, so their resolution is the tick's period. */
@@ -243,13 +197,19 @@ static void look_for_capture(struct host *h)
 }
 
 /* The first processor's block is at the beginning; a file that cannot be read tells nothing. */
-static void read_cpuinfo(struct host *h)
+static int read_cpuinfo(struct host *h)
 {
-	CLEANUP_FD int fd = host_open_file(h, "/proc/cpuinfo");
-	ssize_t n = fd < 0 ? -1 : read(fd, h->stat_text, STAT_TEXT_MAX - 1);
+	CLEANUP_FREE char *text = malloc(CPUINFO_TEXT_MAX);
+	CLEANUP_FD int fd = -1;
+	ssize_t n;
 
-	h->stat_text[n > 0 ? n : 0] = '\0';
-	cpuinfo_parse(h->stat_text, &h->cpu);
+	if (!text)
+		return -ENOMEM;
+	fd = host_open_file(h, "/proc/cpuinfo");
+	n = fd < 0 ? -1 : read(fd, text, CPUINFO_TEXT_MAX - 1);
+	text[n > 0 ? n : 0] = '\0';
+	cpuinfo_parse(text, &h->cpu);
+	return 0;
 }
 
 int host_init(struct host *h, const char *root, const struct clock *clock)
@@ -258,7 +218,9 @@ int host_init(struct host *h, const char *root, const struct clock *clock)
 	size_t len;
 	int r;
 
-	*h = (struct host) { .clock = clock, .root_fd = -1, .stat_fd = -1, .online_fd = -1 };
+	*h = (struct host) {
+		.clock = clock, .root_fd = -1, .usage_reader = { .stat_fd = -1, .online_fd = -1 }
+	};
 	if (!root || *root == '\0')
 		root = "/";
 	len = strlen(root);
@@ -274,20 +236,14 @@ int host_init(struct host *h, const char *root, const struct clock *clock)
 	h->root_fd = open(h->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (h->root_fd < 0)
 		return -errno;
-	h->stat_text = malloc(STAT_TEXT_MAX);
-	if (!h->stat_text) {
-		r = -ENOMEM;
+	r = read_cpuinfo(h);
+	if (r < 0)
 		goto fail;
-	}
-	read_cpuinfo(h);
 	if (!h->live)
 		look_for_capture(h);
-	h->stat_fd = open("/proc/stat", O_RDONLY | O_CLOEXEC);
-	if (h->stat_fd < 0) {
-		r = errno == ENOENT ? -ENOSYS : -errno;
+	r = usage_reader_init(&h->usage_reader, h->user_hz_ns);
+	if (r < 0)
 		goto fail;
-	}
-	h->online_fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
 	r = host_usage_update(h);
 	if (r < 0)
 		goto fail;
@@ -302,9 +258,7 @@ void host_finish(struct host *h)
 	if (!h->clock)
 		return;
 	close_fd(&h->root_fd);
-	close_fd(&h->stat_fd);
-	close_fd(&h->online_fd);
-	free(h->stat_text);
+	usage_reader_finish(&h->usage_reader);
 	captured_destroy(h->captured);
-	*h = (struct host) { .root_fd = -1, .stat_fd = -1, .online_fd = -1 };
+	*h = (struct host) { .root_fd = -1 };
 }

@@ -16,14 +16,7 @@
 
 #include "machine/clock.h"
 #include "machine/cpuinfo.h"
-
-/* CPU time of the whole machine since boot. idle_ns comes from the idle columns of /proc/stat
- * (idle and iowait), which are exact; its user and system columns are sampled and not used. */
-struct host_usage {
-	uint64_t t_ns; /* when it was read; 0: never */
-	uint64_t idle_ns;
-	uint32_t n_cpu; /* CPUs online */
-};
+#include "machine/usage.h"
 
 /* Somebody who wants to know what sensors ask for, so that just that can be copied or explained. The
  * calls come from any thread, also while something is read. */
@@ -43,13 +36,11 @@ struct host {
 	int root_fd;
 	const struct host_watch *watch; /* borrowed; NULL: nobody watches */
 	struct captured *captured;      /* the root is a copy of two readings; else NULL */
-	int stat_fd;
-	int online_fd;           /* the list of CPUs online; -1 where there is no /sys */
-	struct cpuinfo cpu;      /* of the root's /proc/cpuinfo */
-	uint64_t tick_ns;        /* period of the kernel's own tick: how stale a CPU clock may be */
-	uint64_t user_hz_ns;     /* length of one unit of /proc/stat */
+	struct cpuinfo cpu;             /* of the root's /proc/cpuinfo */
+	uint64_t tick_ns;    /* period of the kernel's own tick: how stale a CPU clock may be */
+	uint64_t user_hz_ns; /* length of one unit of /proc/stat */
+	struct usage_reader usage_reader;
 	struct host_usage usage; /* as of the last host_usage_update() */
-	char *stat_text;
 };
 
 /* Opens the root (NULL or "/": this machine) and reads the usage once. clock is borrowed.
@@ -89,14 +80,11 @@ int host_read_text(const struct host *h, const char *path, char *ret, size_t n);
 /* Reads /proc/stat again into h->usage. Returns 0 or -errno; on error the old usage stays. */
 int host_usage_update(struct host *h);
 
+/* Whether energy and CPU time are of different scopes: what is said of figures then, as one sentence.
+ * A root may be another machine's tree, and /proc/stat a container's view. */
+bool host_scope_note(const struct host *h, char *ret, size_t n);
+
 /* Counts the CPUs that are online into h->usage.n_cpu, for a fraction of the cost of the above. */
 void host_count_cpus(struct host *h);
-
-/* "0-3,8,10-11" is 7 CPUs. Returns 0 for what is no such list. */
-uint32_t host_count_cpu_list(const char *text);
-
-/* The parsing alone: text is the beginning of /proc/stat, complete through the CPU lines, unit_ns
- * the length of one of its units. Fills idle_ns and n_cpu. Returns 0, or -EINVAL. */
-int host_usage_parse(const char *text, uint64_t unit_ns, struct host_usage *ret);
 
 #endif

@@ -4,6 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+const struct host *rig_host(const struct rig *rig)
+{
+	return rig->host;
+}
+
 size_t rig_n_domains(const struct rig *rig)
 {
 	return rig->n_domains;

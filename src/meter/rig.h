@@ -41,6 +41,9 @@ struct rig;
 int rig_open(
 	struct rig **ret, struct host *h, const struct rig_options *o, const char **ret_bad_name);
 
+/* The machine that it was opened on. */
+const struct host *rig_host(const struct rig *rig);
+
 size_t rig_n_domains(const struct rig *rig);
 const struct domain *rig_domain(const struct rig *rig, size_t i);
 const struct domain *const *rig_domains(const struct rig *rig); /* all of them, in one row */

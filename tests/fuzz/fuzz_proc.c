@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "machine/host.h"
 #include "machine/cpuinfo.h"
+#include "machine/usage.h"
 #include "target/procstat.h"
 
 static void check_procstat(const uint8_t *data, size_t n)
@@ -21,13 +21,12 @@ static void check_procstat(const uint8_t *data, size_t n)
 
 static void check_usage(const char *text)
 {
-	struct host_usage u = { 0 };
+	uint64_t units = 7;
 
-	if (host_usage_parse(text, 10000000, &u) < 0) {
-		MUST(u.n_cpu == 0 && u.idle_ns == 0);
-		return;
-	}
-	MUST(u.n_cpu > 0);
+	MUST(usage_parse_idle(text, &units) == 0 || units == 7);
+	usage_parse_stat_cpus(text);
+	usage_parse_interrupts(text);
+	MUST(usage_parse_cpu_list(text) <= strlen(text) * 65536);
 }
 
 static void check_cpuinfo(const char *text)

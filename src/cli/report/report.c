@@ -33,7 +33,8 @@ static void print_kind(
 
 	if (k->shared) {
 		joules(k->asked.uj, asked, sizeof(asked));
-		joules(k->idle_uj, idle, sizeof(idle));
+		if (k->idle_known)
+			joules(k->idle_uj, idle, sizeof(idle));
 		joules(k->tool_uj, tool, sizeof(tool));
 	}
 	joules(k->other_uj, other, sizeof(other));

@@ -35,7 +35,7 @@ static void put_part(struct jw *j, const char *key, const struct measurement *m,
 			: part == PART_TOOL      ? k->tool_uj
 						 : k->other_uj;
 
-		if (part == PART_OTHER ? k->known : k->shared)
+		if (part == PART_OTHER ? k->known : part == PART_IDLE ? k->idle_known : k->shared)
 			jw_kv_micro(j, kind_name((enum kind) i), (int64_t) uj);
 		else
 			jw_kv_null(j, kind_name((enum kind) i));

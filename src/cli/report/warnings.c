@@ -113,9 +113,18 @@ static void judge_parts(struct warnings *w, const struct rig *rig, const struct 
 			(double) excess[i].parts_figure / 1e6);
 }
 
+static void judge_scope(struct warnings *w, const struct host *h)
+{
+	char note[256];
+
+	if (host_scope_note(h, note, sizeof(note)))
+		warnings_add(w, "%s", note);
+}
+
 void warnings_judge(struct warnings *w, const struct rig *rig, const struct measurement *m,
 	uint64_t interval_ns)
 {
+	judge_scope(w, rig_host(rig));
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		if (rig_domain(rig, i)->counted)
 			judge_domain(w, rig_domain(rig, i), &m->domains[i], m, interval_ns);
@@ -136,7 +145,8 @@ double warnings_judge_idle(struct warnings *w, const struct measurement *m)
 	double cpus;
 
 	/* Idle time moves in steps of 10 ms a CPU: over less nothing can be said. */
-	if (m->elapsed_ns < NS_PER_S / 4 || m->capacity_ns <= given_ns ||
+	if (!m->kinds[KIND_CPU].idle_known || m->elapsed_ns < NS_PER_S / 4 ||
+		m->capacity_ns <= given_ns ||
 		(m->capacity_ns - given_ns) * 100 <= m->capacity_ns * BUSY_PERCENT)
 		return 0;
 	cpus = (double) (m->capacity_ns - given_ns) / (double) m->elapsed_ns;

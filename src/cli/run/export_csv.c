@@ -95,7 +95,7 @@ static void put_run(const struct run_report *r, size_t i, FILE *out)
 
 		fprintf(out, ",%s", quality_of(r->rig, m, (enum kind) k));
 		put_energy(f->shared, f->asked, out);
-		put_micro(f->shared, f->idle_uj, out);
+		put_micro(f->idle_known, f->idle_uj, out);
 		put_micro(f->known, f->other_uj, out);
 		put_micro(f->shared, f->tool_uj, out);
 	}

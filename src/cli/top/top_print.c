@@ -34,7 +34,7 @@ const char *top_figure(bool known, uint64_t micro, char *ret, size_t n)
 
 bool top_busy_ppm(const struct top_model *m, uint64_t *ret)
 {
-	if (m->capacity_ns == 0)
+	if (m->capacity_ns == 0 || !rig_host(m->rig)->usage.idle_known)
 		return false;
 	*ret = muldiv_u64(m->capacity_ns - m->idle_ns, 1000000, m->capacity_ns);
 	return true;
@@ -63,21 +63,22 @@ bool top_warning(const struct top_model *m, char *ret, size_t n)
 	else if (m->tool == UINT32_MAX)
 		snprintf(ret, n, "this program is not in /proc: what it uses is in other");
 	else
-		return false;
+		return host_scope_note(rig_host(m->rig), ret, n);
 	return true;
 }
 
 static void print_head(const struct top_model *m, FILE *out)
 {
-	char machine[32], tool[32], warning[160];
-	uint64_t busy_ppm = 0;
+	char machine[32], tool[32], warning[256], busy[32] = "";
+	uint64_t busy_ppm;
 
-	top_busy_ppm(m, &busy_ppm);
+	if (top_busy_ppm(m, &busy_ppm))
+		snprintf(busy, sizeof(busy), ", %.1f %% busy", (double) busy_ppm / 1e4);
 	top_figure(m->machine_known, m->machine_uw, machine, sizeof(machine));
 	top_figure(m->shares_known, m->shares.tool_uw, tool, sizeof(tool));
-	fprintf(out, "machine %s W%s%s over %.3f s; %u CPUs, %.1f %% busy; %u processes\n", machine,
+	fprintf(out, "machine %s W%s%s over %.3f s; %u CPUs%s; %u processes\n", machine,
 		*top_machine_quality(m) ? " " : "", top_machine_quality(m),
-		(double) m->elapsed_ns / 1e9, (unsigned) m->n_cpu, (double) busy_ppm / 1e4,
+		(double) m->elapsed_ns / 1e9, (unsigned) m->n_cpu, busy,
 		(unsigned) m->processes.n_live);
 	fprintf(out, "this tool: %.2f %% of a CPU, %s W\n", (double) top_tool_ppm(m) / 1e4, tool);
 	if (top_warning(m, warning, sizeof(warning)))

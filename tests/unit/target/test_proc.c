@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What is read from /proc: a process's stat, the machine's stat, cpuinfo; and the root below which
+/* What is read from /proc: a process's stat, cpuinfo; and the root below which
  * all else is looked for. */
 #include "test.h"
 
@@ -125,82 +125,6 @@ static void test_stat_live(void **state)
 	assert_int_equal(procstat_read(0x7ffffff0, &q), -ESRCH);
 	assert_int_equal(procstat_read(-5, &q), -ESRCH);
 	assert_int_equal(q.start_ticks, p.start_ticks);
-}
-
-/* ---- /proc/stat ------------------------------------------------------------------------- */
-
-static void test_usage(void **state)
-{
-	struct host_usage u = { 0 };
-
-	(void) state;
-	assert_int_equal(host_usage_parse("cpu  10 20 30 400 50 6 7 0 0 0\n"
-					  "cpu0 5 10 15 200 25 3 3 0 0 0\n"
-					  "cpu1 5 10 15 200 25 3 4 0 0 0\n"
-					  "intr 1 2 3\ncpufreq is no processor\n",
-				 10000000, &u),
-		0);
-	assert_int_equal(u.idle_ns, UINT64_C(450) * 10000000);
-	assert_int_equal(u.n_cpu, 2);
-	/* Offline CPUs have no line; numbers have gaps. */
-	assert_int_equal(host_usage_parse("cpu  1 1 1 7 0\ncpu3 1 1 1 7 0\nintr", 1, &u), 0);
-	assert_int_equal(u.idle_ns, 7);
-	assert_int_equal(u.n_cpu, 1);
-}
-
-static void test_usage_bad(void **state)
-{
-	static const char *const texts[] = {
-		"",
-		"cpu",
-		"cpu \n",
-		"cpu0 1 2 3 4 5\n",
-		"cpu  1 2 3\ncpu0 1 2 3\n",
-		"cpu  1 2 3 4\ncpu0 1 2 3 4\n",
-		"cpu  1 2 3 x 5\ncpu0 1 2 3 4 5\n",
-		"cpu  1 2 3 4 5\n", /* no CPU at all */
-		"cpu  1 2 3 4 5\nintr 5\n",
-		"cpu  1 2 3 18446744073709551615 1\ncpu0 1 1 1 1 1\n", /* too much */
-		"cpu  1 2 3 1844674407370955161 0\ncpu0 1 1 1 1 1\n",
-		"intr 1\ncpu  1 2 3 4 5\ncpu0 1 2 3 4 5\n",
-	};
-
-	(void) state;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		struct host_usage u = { .idle_ns = 7, .n_cpu = 3 };
-
-		if (host_usage_parse(texts[i], 10000000, &u) != -EINVAL || u.idle_ns != 7 ||
-			u.n_cpu != 3)
-			fail_msg("\"%s\" was taken", texts[i]);
-	}
-}
-
-static void test_usage_live(void **state)
-{
-	struct fakeclock clock;
-	struct host h;
-	uint64_t idle_ns;
-
-	(void) state;
-	fakeclock_init(&clock, 5000, 0);
-	assert_int_equal(host_init(&h, NULL, &clock.clock), 0);
-	assert_true(h.live);
-	assert_int_equal(h.usage.t_ns, 5000);
-	assert_int_equal(h.usage.n_cpu, sysconf(_SC_NPROCESSORS_ONLN));
-	assert_in_range(h.tick_ns, 100000, 10000000);
-	assert_int_equal(h.user_hz_ns, 1000000000 / sysconf(_SC_CLK_TCK));
-	idle_ns = h.usage.idle_ns;
-	assert_true(idle_ns > 0);
-	fakeclock_advance(&clock, 1000);
-	assert_int_equal(host_usage_update(&h), 0);
-	assert_int_equal(h.usage.t_ns, 6000);
-	assert_true(h.usage.idle_ns >= idle_ns);
-	/* iowait may fall a little: idle time is not taken back. */
-	h.usage.idle_ns = UINT64_MAX / 2;
-	assert_int_equal(host_usage_update(&h), 0);
-	assert_int_equal(h.usage.idle_ns, UINT64_MAX / 2);
-	host_finish(&h);
-	host_finish(&h);
 }
 
 /* ---- cpuinfo ---------------------------------------------------------------------------- */
@@ -332,9 +256,6 @@ int main(void)
 		cmocka_unit_test(test_stat_long_name),
 		cmocka_unit_test(test_stat_cut),
 		cmocka_unit_test(test_stat_live),
-		cmocka_unit_test(test_usage),
-		cmocka_unit_test(test_usage_bad),
-		cmocka_unit_test(test_usage_live),
 		cmocka_unit_test(test_cpuinfo_x86),
 		cmocka_unit_test(test_cpuinfo_arm),
 		cmocka_unit_test(test_cpuinfo_odd),
