@@ -3,6 +3,7 @@
 #include "util/printable.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -19,6 +20,21 @@
 #define FREE_IN_A_ROW 5
 #define PAUSE_FIRST_NS UINT64_C(1000000000)
 #define PAUSE_LAST_NS UINT64_C(300000000000)
+
+/* Of each level: this many lines at once, and then this many a second. An event may name a thousand
+ * processes; start and stop events in a loop would be a megabyte a second. */
+#define BURST_LINES 1024
+#define LINES_PER_S 20
+
+/* Lines that were left out are counted, and the count is told this often at most. */
+#define TELL_EVERY_NS UINT64_C(1000000000)
+
+static struct log_bucket buckets[] = {
+	[LOG_LEVEL_ERROR] = { .left = BURST_LINES },
+	[LOG_LEVEL_WARN] = { .left = BURST_LINES },
+	[LOG_LEVEL_INFO] = { .left = BURST_LINES },
+	[LOG_LEVEL_DEBUG] = { .left = BURST_LINES },
+};
 
 static enum log_level level_shown = LOG_LEVEL_INFO;
 static unsigned dropped;
@@ -79,15 +95,61 @@ static void emit(const char *line, size_t n)
 		dropped++;
 }
 
+bool log_bucket_take(struct log_bucket *b, uint64_t now_ns, uint64_t *ret_left_out)
+{
+	const uint64_t every_ns = UINT64_C(1000000000) / LINES_PER_S;
+	uint64_t n;
+
+	*ret_left_out = 0;
+	if (b->filled_ns == 0)
+		b->filled_ns = now_ns;
+	n = (now_ns - b->filled_ns) / every_ns;
+	b->filled_ns += n * every_ns;
+	b->left = n > BURST_LINES - b->left ? BURST_LINES : b->left + (unsigned) n;
+	if (b->left == 0) {
+		b->left_out++;
+		return false;
+	}
+	b->left--;
+	if (b->left_out > 0 && now_ns >= b->told_ns + TELL_EVERY_NS) {
+		*ret_left_out = b->left_out;
+		b->left_out = 0;
+		b->told_ns = now_ns;
+	}
+	return true;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
+}
+
+static void emit_left_out(enum log_level level, uint64_t n)
+{
+	char line[160];
+	size_t len = (size_t) put_head(line, sizeof(line), level);
+	int more = snprintf(line + len, sizeof(line) - len,
+		"left out %" PRIu64 " %s lines: more than %d a second\n", n, level_names[level],
+		LINES_PER_S);
+
+	emit(line, len + (size_t) more);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
+	uint64_t left_out;
 	size_t len;
 	va_list args;
 	int n;
 
-	if (level > level_shown)
+	if (level > level_shown || !log_bucket_take(&buckets[level], now_ns(), &left_out))
 		return;
+	if (left_out > 0)
+		emit_left_out(level, left_out);
 	len = (size_t) put_head(line, sizeof(line), level);
 	va_start(args, format);
 	n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);

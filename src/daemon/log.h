@@ -24,6 +24,18 @@ __attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
+/* How many lines of a level may still be written now; log_write() has one for each level. */
+struct log_bucket {
+	unsigned left;
+	uint64_t filled_ns; /* when `left` last grew */
+	uint64_t left_out;  /* lines that found it empty and are not told of yet */
+	uint64_t told_ns;
+};
+
+/* Takes one line. Returns whether it is to be written, and how many were left out before it if that is to
+ * be told now, else 0. */
+bool log_bucket_take(struct log_bucket *b, uint64_t now_ns, uint64_t *ret_left_out);
+
 /* For a complaint that may come in floods: true for the first few in a while, then ever more
  * rarely. *ret_kept_back is how many were swallowed since the last that was let through. */
 struct log_limit {

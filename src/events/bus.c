@@ -27,7 +27,7 @@ static bool set_int(void *socket, int option, int value)
 void *bus_socket(void *zmq_context, int type, int linger_ms)
 {
 	void *socket = zmq_socket(zmq_context, type);
-	int64_t largest = EVENT_MAX_BYTES;
+	int64_t largest = BUS_MAX_BYTES;
 
 	if (!socket)
 		return NULL;
@@ -101,11 +101,12 @@ void *bus_monitor(void *zmq_context, void *socket, int events)
 	return NULL;
 }
 
-/* Each event is two frames: number and value, then the address. */
-int bus_monitor_next(void *monitor)
+/* Each event is two frames: its number (16 bits) and a value (32 bits), then the address. */
+int bus_monitor_next_fd(void *monitor, int *ret_fd)
 {
 	uint16_t number = 0;
 
+	*ret_fd = -1;
 	while (number == 0 && bus_readable(monitor)) {
 		bool more = true;
 
@@ -115,13 +116,24 @@ int bus_monitor_next(void *monitor)
 
 			zmq_msg_init(&frame);
 			n = zmq_msg_recv(&frame, monitor, ZMQ_DONTWAIT);
-			if (first && n >= (int) sizeof(number))
-				memcpy(&number, zmq_msg_data(&frame), sizeof(number));
+			if (first && n >= (int) (sizeof(number) + sizeof(int32_t))) {
+				const char *bytes = zmq_msg_data(&frame);
+
+				memcpy(&number, bytes, sizeof(number));
+				memcpy(ret_fd, bytes + sizeof(number), sizeof(int32_t));
+			}
 			more = n >= 0 && zmq_msg_more(&frame);
 			zmq_msg_close(&frame);
 		}
 	}
 	return number;
+}
+
+int bus_monitor_next(void *monitor)
+{
+	int fd;
+
+	return bus_monitor_next_fd(monitor, &fd);
 }
 
 struct end {

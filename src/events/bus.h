@@ -14,6 +14,10 @@
 #define BUS_PUBLISHED "event-engine: msg published"
 #define BUS_BAD_MSG "event-engine: bad msg"
 
+/* The largest message that is received, so that one over EVENT_MAX_BYTES can be answered; ZeroMQ closes
+ * the connection of a larger one. */
+#define BUS_MAX_BYTES (16 * 1024 * 1024)
+
 /* Makes a socket that notices a dead peer without waking this process (TCP keepalive, not
  * heartbeats), takes no oversized message and lingers for so long when it is closed. NULL with
  * errno set if that fails. */
@@ -40,6 +44,9 @@ void *bus_monitor(void *zmq_context, void *socket, int events);
 
 /* The next of them without waiting; 0: there is none. */
 int bus_monitor_next(void *monitor);
+
+/* The same, and the descriptor that an event of a connection names. */
+int bus_monitor_next_fd(void *monitor, int *ret_fd);
 
 /* Ends ZeroMQ, whose sockets are closed already. It does not end while it looks up a name, which may
  * take longer than anybody waits for us: after timeout_ms it is left behind, with a thread. */

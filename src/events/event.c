@@ -135,6 +135,22 @@ static int take_start_time(const struct wire_event *w, struct request *e, char *
 	return refuse(why, n, "monitor_start_ts \"%s\" is no time", shown);
 }
 
+/* How long an event was on its way, or the time for which it asked has passed. Only a time stamp of when it
+ * was made tells: who asks for a time in the past means at once. */
+static uint64_t waited_ns(const struct wire_event *w, const struct request *e)
+{
+	int64_t now_ns = clock_wall_ns(&clock_system), since_ns;
+
+	if (timestamp_parse(w->create_ts.at, w->create_ts.n, &since_ns) < 0)
+		return 0;
+	if (!e->start_now && e->start_wall_ns > since_ns)
+		since_ns = e->start_wall_ns;
+	if (since_ns >= now_ns || (uint64_t) (now_ns - since_ns) < REQUEST_WAITED_MIN_NS ||
+		(uint64_t) (now_ns - since_ns) > REQUEST_WAITED_MAX_NS)
+		return 0;
+	return (uint64_t) (now_ns - since_ns);
+}
+
 static int to_event(const struct wire_event *w, enum monitor_types numbering, struct request *ret,
 	char *why, size_t n)
 {
@@ -142,6 +158,7 @@ static int to_event(const struct wire_event *w, enum monitor_types numbering, st
 
 	ret->n_pids = 0;
 	ret->kinds = 0;
+	ret->sender = ret->waited_ns = 0;
 	keep_text(w->create_ts, ret->create_ts, sizeof(ret->create_ts));
 	switch (w->type) {
 	case WIRE_MONITOR_START:
@@ -152,6 +169,8 @@ static int to_event(const struct wire_event *w, enum monitor_types numbering, st
 			r = take_types(w, numbering, ret, why, n);
 		if (r == 0)
 			r = take_start_time(w, ret, why, n);
+		if (r == 0)
+			ret->waited_ns = waited_ns(w, ret);
 		return r;
 	case WIRE_MONITOR_STOP:
 		ret->kind = REQUEST_STOP;

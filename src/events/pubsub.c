@@ -311,6 +311,12 @@ static void pubsub_leave(struct source *s, int timeout_ms)
 	p->linger_ms = timeout_ms;
 }
 
+static void pubsub_excuse(const struct source_options *options, int timeout_ms)
+{
+	(void) options;
+	(void) timeout_ms; /* the engine does not know this plugin */
+}
+
 static void pubsub_close(struct source *s)
 {
 	struct pubsub *p = s->state;
@@ -332,5 +338,6 @@ const struct source_ops source_pubsub = {
 	.open = pubsub_open,
 	.work = pubsub_work,
 	.leave = pubsub_leave,
+	.excuse = pubsub_excuse,
 	.close = pubsub_close,
 };

@@ -58,6 +58,9 @@ struct source_ops {
 	void (*work)(struct source *s);
 	/* Says goodbye, in the source's way, within timeout_ms. */
 	void (*leave)(struct source *s, int timeout_ms);
+	/* The program cannot start, and open() was not called or has failed: tells whoever waits for this
+	 * plugin, within timeout_ms. Reads s->options alone. */
+	void (*excuse)(const struct source_options *options, int timeout_ms);
 	void (*close)(struct source *s);
 };
 

@@ -15,6 +15,7 @@ enum record_type {
 	RECORD_BEGIN,  /* a process's session begins: `session` is set */
 	RECORD_END,    /* it ends, with its totals */
 	RECORD_PHASES, /* it ended, and what was used in its phases: `phases` is set, too */
+	RECORD_MISSED, /* what an event asked for and can no longer be measured, for interval_ns */
 };
 
 enum record_who {
@@ -37,7 +38,7 @@ struct record {
 	enum kind kind;
 	const struct domain *domain; /* RECORD_DETAIL */
 	pid_t pid;                   /* WHO_PROCESS */
-	const char *name;            /* WHO_PROCESS */
+	const char *name;            /* WHO_PROCESS; RECORD_MISSED: NULL if it has ended */
 	struct energy energy;
 	uint64_t power_uw;
 	unsigned flags; /* FLAG_* */

@@ -15,12 +15,20 @@
 #define REQUEST_NAME_MAX 128 /* longest plugin name or uuid that is kept, with its NUL */
 #define REQUEST_WHY_MAX 160  /* room for the reason of a refusal */
 
+/* An event on its way takes milliseconds: a shorter wait is not worth a word. A longer one than the second
+ * is taken for a clock that is set wrong. */
+#define REQUEST_WAITED_MIN_NS UINT64_C(100000000)
+#define REQUEST_WAITED_MAX_NS UINT64_C(3600000000000)
+
 enum request_kind { REQUEST_START, REQUEST_STOP, REQUEST_TERMINATE };
 
 /* One request, already checked for form. */
 struct request {
 	enum request_kind kind;
 	char create_ts[REQUEST_TS_MAX]; /* the sender's own; "" if it was too long or not there */
+	uint64_t sender;                /* one connection's; 0: not known */
+	/* REQUEST_START: how long ago measuring was meant to begin, by the sender's clock; 0: not known */
+	uint64_t waited_ns;
 
 	int32_t pids
 		[REQUEST_MAX_PIDS]; /* REQUEST_START, REQUEST_STOP: as sent, perhaps senseless */

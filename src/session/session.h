@@ -19,6 +19,9 @@
 #include "target/target.h"
 
 #define SESSIONS_MAX 1024
+/* A burst leaves room for others, also where it comes over a new connection each time. */
+#define SESSIONS_PER_SENDER_MAX 256 /* of one connection */
+#define SESSIONS_PER_PROCESS_MAX 256
 #define SESSION_TARGETS_MAX 4096
 #define SESSION_LINES_PER_S_MAX 10000
 

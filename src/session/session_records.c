@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "session/session_records.h"
 
+#include "machine/clock.h"
 #include "session/slices.h"
 
 int64_t session_set_wall_ns(const struct session_set *ss, uint64_t t_ns)
@@ -121,6 +122,21 @@ void session_write_report(struct session_set *ss, const struct session *s, const
 		total->own_known = span.known;
 		total->own = span.energy;
 	}
+	ss->hooks.record(ss->hooks.ctx, &r);
+}
+
+void session_write_missed(
+	struct session_set *ss, const struct request *request, pid_t pid, const char *name)
+{
+	const struct clock *clock = ss->options.clock;
+	const struct record r = { .type = RECORD_MISSED,
+		.who = WHO_PROCESS,
+		.wall_ns = clock_wall_ns(clock),
+		.t_ns = clock_mono_ns(clock),
+		.interval_ns = request->waited_ns,
+		.pid = pid,
+		.name = name };
+
 	ss->hooks.record(ss->hooks.ctx, &r);
 }
 

@@ -22,6 +22,11 @@ bool session_write_line(struct session_set *ss, const struct account_mark *mark,
 void session_write_report(struct session_set *ss, const struct session *s, const struct member *m,
 	enum record_type type, uint64_t t_ns);
 
+/* Writes that a process was not measured for the time that the event which asked for it had waited. name:
+ * NULL where it has ended. */
+void session_write_missed(
+	struct session_set *ss, const struct request *request, pid_t pid, const char *name);
+
 /* The books' listener for slices; ctx is the struct session_set. Writes one record for each part. */
 void session_write_slice(void *ctx, const struct slice *slice);
 

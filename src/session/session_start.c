@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "machine/clock.h"
+#include "session/session_records.h"
 #include "session/session_state.h"
 #include "session/session_targets.h"
 #include "util/cleanup.h"
@@ -76,6 +77,31 @@ static struct member *member_of(struct session *s, const struct watched *w)
 	return NULL;
 }
 
+/* Adds to the reason of a refusal that the event came late: the process may have ended meanwhile. */
+static void add_waited(const struct request *request, char *why, size_t n)
+{
+	size_t len = strlen(why);
+
+	if (request->waited_ns)
+		snprintf(why + len, n - len, "; the event waited %.3f s",
+			(double) request->waited_ns / 1e9);
+}
+
+/* Says what of the session was over when its event arrived. */
+static void note_missed(
+	struct session_set *ss, const struct request *request, const struct session *s)
+{
+	if (!request->waited_ns)
+		return;
+	session_set_say(ss, SESSION_WARNING,
+		"pid %d%s: the event waited %.3f s: what was used in that time is not measured",
+		(int) s->members[0].watched->pid, s->n_members > 1 ? " and others" : "",
+		(double) request->waited_ns / 1e9);
+	for (size_t i = 0; i < s->n_members; i++)
+		session_write_missed(
+			ss, request, s->members[i].watched->pid, s->members[i].watched->name);
+}
+
 /* Opens the pids of a request as members. Returns how many are good; ret_why tells about the first
  * that is not. */
 static size_t add_members(struct session_set *ss, struct session *s, const struct request *request,
@@ -87,6 +113,8 @@ static size_t add_members(struct session_set *ss, struct session *s, const struc
 		struct watched *w;
 		int r = request->pids[i] > 0 ? watched_open(ss, request->pids[i], &w) : -EINVAL;
 
+		if (r == 0 && w->n_members >= SESSIONS_PER_PROCESS_MAX)
+			r = -EUSERS;
 		if (r == 0) {
 			if (!member_of(s, w)) {
 				w->n_members++;
@@ -99,17 +127,32 @@ static size_t add_members(struct session_set *ss, struct session *s, const struc
 		else if (r == -ESRCH)
 			snprintf(
 				why, sizeof(why), "there is no process %d", (int) request->pids[i]);
+		else if (r == -EUSERS)
+			snprintf(why, sizeof(why), "pid %d: more than %d sessions at a time",
+				(int) request->pids[i], SESSIONS_PER_PROCESS_MAX);
 		else if (r == -E2BIG)
 			snprintf(why, sizeof(why), "more than %d processes at a time",
 				SESSION_TARGETS_MAX);
 		else
 			snprintf(why, sizeof(why), "pid %d cannot be watched: %s",
 				(int) request->pids[i], strerror(-r));
+		add_waited(request, why, sizeof(why));
+		if (r == -ESRCH && request->waited_ns)
+			session_write_missed(ss, request, request->pids[i], NULL);
 		session_set_say(ss, SESSION_WARNING, "%s", why);
 		if (*ret_why == '\0')
 			snprintf(ret_why, n, "%s", why);
 	}
 	return s->n_members;
+}
+
+static size_t sessions_of(const struct session_set *ss, uint64_t sender)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ss->n; i++)
+		n += ss->list[i]->sender == sender;
+	return n;
 }
 
 int session_set_start(struct session_set *ss, const struct request *request, size_t *ret_n_accepted,
@@ -127,6 +170,11 @@ int session_set_start(struct session_set *ss, const struct request *request, siz
 	}
 	if (ss->n == SESSIONS_MAX) {
 		snprintf(ret_why, n, "more than %d sessions at a time", SESSIONS_MAX);
+		return -E2BIG;
+	}
+	if (request->sender && sessions_of(ss, request->sender) >= SESSIONS_PER_SENDER_MAX) {
+		snprintf(ret_why, n, "more than %d sessions of one sender at a time",
+			SESSIONS_PER_SENDER_MAX);
 		return -E2BIG;
 	}
 	if (missing == request->kinds) {
@@ -149,6 +197,7 @@ int session_set_start(struct session_set *ss, const struct request *request, siz
 	}
 	memcpy(s->create_ts, request->create_ts, sizeof(s->create_ts));
 	s->id = ++ss->next_id;
+	s->sender = request->sender;
 	s->kinds = request->kinds;
 	s->duration_ns = request->seconds * NS_PER_S;
 	s->start_wall_ns = request->start_wall_ns;
@@ -160,6 +209,7 @@ int session_set_start(struct session_set *ss, const struct request *request, siz
 	if (missing)
 		session_set_say(ss, SESSION_WARNING,
 			"no sensor for %s on this machine: the rest is measured", names);
+	note_missed(ss, request, s);
 	*ret_n_accepted = s->n_members;
 	ss->list[ss->n++] = s;
 	if (request->start_now || request->start_wall_ns <= clock_wall_ns(ss->options.clock))

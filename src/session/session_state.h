@@ -53,6 +53,7 @@ enum session_state { SESSION_SCHEDULED, SESSION_BEGINNING, SESSION_ACTIVE };
 struct session {
 	uint32_t id;
 	enum session_state state;
+	uint64_t sender; /* as in struct request */
 	char create_ts[REQUEST_TS_MAX];
 	uint32_t kinds;
 	int64_t start_wall_ns;

@@ -75,7 +75,7 @@ static int jsonl_open(struct sink *s, char *ret_why, size_t n)
 	struct jsonl *state = s->state = calloc(1, sizeof(*state));
 
 	*ret_why = '\0';
-	s->types = 1u << RECORD_DETAIL | 1u << RECORD_PHASES;
+	s->types = 1u << RECORD_DETAIL | 1u << RECORD_PHASES | 1u << RECORD_MISSED;
 	if (!state)
 		return -ENOMEM;
 	state->stream = is_stream(s->options.path);
@@ -160,6 +160,21 @@ static void write_phases(struct sink *s, const struct record *r)
 	}
 }
 
+static void write_missed(struct sink *s, const struct record *r)
+{
+	struct jsonl *state = s->state;
+	struct jw j = JW_INIT(&state->waiting);
+	size_t before = state->waiting.len;
+
+	jw_open(&j, '{');
+	put_when(&j, r);
+	jw_kv_i64(&j, "pid", r->pid);
+	jw_kv_string(&j, "name", r->name);
+	jw_kv_string(&j, "missed", "the event waited");
+	jw_close(&j, '}');
+	end_line(s, before);
+}
+
 static void jsonl_write(struct sink *s, const struct record *r)
 {
 	struct jsonl *state = s->state;
@@ -174,6 +189,10 @@ static void jsonl_write(struct sink *s, const struct record *r)
 	}
 	if (r->type == RECORD_PHASES) {
 		write_phases(s, r);
+		return;
+	}
+	if (r->type == RECORD_MISSED) {
+		write_missed(s, r);
 		return;
 	}
 	jw_open(&j, '{');

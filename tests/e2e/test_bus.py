@@ -150,7 +150,7 @@ def test_a_message_beyond_all_measure_breaks_the_connection_only(engine, observe
     """After that ZeroMQ does not connect again by itself."""
     p = attend()
     observer.wait("started")
-    observer.publish(b"\x20\x00" + bytes(2 * 1024 * 1024))
+    observer.publish(b"\x20\x00" + bytes(17 * 1024 * 1024))
     p.wait_said(LOST)
     observer.wait("started", 2)
     observer.publish(start_event([os.getpid()], [1], 1))

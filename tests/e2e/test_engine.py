@@ -280,8 +280,11 @@ def test_mutilated_events(standin, attend):
 def test_a_message_beyond_all_measure_breaks_the_connection_only(standin, attend):
     p = attend(standin.start().address)
     standin.wait_asked()
-    standin.deliver(bytes(2 * 1024 * 1024))
-    standin.wait_asked(2, 15)
+    standin.deliver_and_wait(bytes(2 * 1024 * 1024))
+    p.wait_said("2097152 bytes, more than 1048576")
+    before = standin.n_asked
+    standin.deliver(bytes(17 * 1024 * 1024))
+    standin.wait_asked(before + 1, 15)
     standin.deliver(start_event([os.getpid()]))
     p.wait_said(rf"pid {os.getpid()} .*begins")
 

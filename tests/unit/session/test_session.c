@@ -12,6 +12,7 @@
 
 #include "child.h"
 #include "studio.h"
+#include "util/cleanup.h"
 
 #define CPU KIND_BIT(KIND_CPU)
 #define GPU KIND_BIT(KIND_GPU)
@@ -438,18 +439,51 @@ static void test_too_many_lines(void **state)
 
 static void test_too_many_sessions(void **state)
 {
+	pid_t own[SESSIONS_MAX / SESSIONS_PER_PROCESS_MAX];
+
 	(void) state;
-	for (int i = 0; i < SESSIONS_MAX; i++)
-		studio_start_one(&s, pids[0], CPU, 0);
+	for (size_t p = 0; p < ARRAY_SIZE(own); p++) {
+		own[p] = child_start(child_sleep, NULL);
+		for (int i = 0; i < SESSIONS_PER_PROCESS_MAX; i++)
+			studio_start_one(&s, own[p], CPU, 0);
+		if (p == 0)
+			expect_refusal(&own[0], 1, CPU, -ESRCH, "more than 256 sessions");
+	}
 	assert_int_equal(session_set_active(s.ss), SESSIONS_MAX);
 	expect_refusal(&pids[0], 1, CPU, -E2BIG, "more than 1024 sessions");
-	assert_int_equal(s.adds, 1);
+	assert_int_equal(s.adds, ARRAY_SIZE(own));
 	studio_run(&s, NS_PER_S);
-	assert_int_equal(lines_of(pids[0]), 2);
-	session_set_stop(s.ss, pids, 1);
+	assert_int_equal(lines_of(own[0]), 2);
+	session_set_stop(s.ss, own, ARRAY_SIZE(own));
 	studio_answer(&s);
-	assert_int_equal(studio_count(&s, RECORD_END, pids[0]), SESSIONS_MAX);
+	assert_int_equal(studio_count(&s, RECORD_END, own[0]), SESSIONS_PER_PROCESS_MAX);
 	studio_start_one(&s, pids[0], CPU, 1);
+	for (size_t p = 0; p < ARRAY_SIZE(own); p++)
+		child_end(own[p]);
+}
+
+/* What one connection asks for leaves room for others. */
+static void test_a_burst_of_sessions_by_one_sender(void **state)
+{
+	struct request *e = calloc(1, sizeof(*e));
+	char why[REQUEST_WHY_MAX];
+	size_t n;
+
+	(void) state;
+	e->kind = REQUEST_START;
+	e->n_pids = 1;
+	e->kinds = CPU;
+	e->start_now = true;
+	e->sender = 7;
+	for (int i = 0; i < SESSIONS_PER_SENDER_MAX; i++) {
+		e->pids[0] = pids[i % 3];
+		assert_int_equal(session_set_start(s.ss, e, &n, why, sizeof(why)), 0);
+	}
+	assert_int_equal(session_set_start(s.ss, e, &n, why, sizeof(why)), -E2BIG);
+	assert_non_null(strstr(why, "more than 256 sessions of one sender"));
+	e->sender = 8;
+	assert_int_equal(session_set_start(s.ss, e, &n, why, sizeof(why)), 0);
+	free(e);
 }
 
 /* ---- scheduled -------------------------------------------------------------------------- */
@@ -713,6 +747,7 @@ int main(void)
 		TEST(test_missing_kind),
 		TEST(test_too_many_lines),
 		TEST(test_too_many_sessions),
+		TEST(test_a_burst_of_sessions_by_one_sender),
 		TEST(test_scheduled),
 		TEST(test_clock_set),
 		TEST(test_scheduled_stopped),
