@@ -22,6 +22,9 @@
 #define STOP_SAMPLER_NS (300 * NS_PER_MS)
 #define STOP_POLLERS_NS (300 * NS_PER_MS)
 
+/* For an engine that is started together with this program, to be told that it failed. */
+#define EXCUSE_MS 5000
+
 #define MAX_SINKS 5
 
 struct plugin {
@@ -331,6 +334,19 @@ static bool tear_down(struct plugin *p)
 	return ended;
 }
 
+/* An engine would wait for a plugin that never comes. Where another instance has the log directory the
+ * engine may be waiting for that one. */
+static void excuse(const struct plugin_config *config, int error)
+{
+	const struct source_options options = { .address = config->address,
+		.publish = config->publish,
+		.plugin_name = config->name,
+		.plugin_uuid = config->uuid };
+
+	if (error != -EWOULDBLOCK)
+		config->source->excuse(&options, EXCUSE_MS);
+}
+
 int plugin_run(const struct plugin_config *config)
 {
 	struct plugin *p = calloc(1, sizeof(*p));
@@ -368,6 +384,8 @@ int plugin_run(const struct plugin_config *config)
 	for (size_t i = 0; r < 0 && i < p->n_sinks; i++)
 		p->sinks[i].unused = true;
 	status = r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (r < 0)
+		excuse(config, r);
 	if (!tear_down(p))
 		_exit(status);
 	free(p);

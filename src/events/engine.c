@@ -4,8 +4,11 @@
  *
  * A request that was given up loses its event, so the socket is thrown away only when its
  * connection is known to be broken. ZeroMQ would not send the request again over a new connection,
- * and its own reconnecting is jittered and cannot be told to try just every five seconds; so each
- * attempt is a new socket.
+ * and its own reconnecting is jittered; so each attempt is a new socket.
+ *
+ * Attempts begin 0.1 s, 0.2 s, 0.4 s ... and at last 5 s after each other, and after 0.1 s again when a
+ * connection was lost: an engine is often started together with this plugin, and its first event may
+ * come as soon as it listens.
  */
 #include <errno.h>
 #include <poll.h>
@@ -24,7 +27,16 @@
 #include "events/source.h"
 #include "util/cleanup.h"
 
-#define ATTEMPT_EVERY_NS (5 * NS_PER_S)
+/* Between the beginnings of two attempts, the first time and at most. */
+#define PAUSE_FIRST_NS (100 * NS_PER_MS)
+#define PAUSE_LAST_NS (5 * NS_PER_S)
+
+/* An attempt that neither succeeds nor fails is given up after this. */
+#define ATTEMPT_NS (5 * NS_PER_S)
+
+/* An engine that starts together with this plugin is no news. */
+#define AWAY_AFTER_NS NS_PER_S
+
 #define QUIT_LINGER_MS 1000
 #define CLOSE_MS 1000
 
@@ -49,6 +61,8 @@ struct engine {
 	int epoll_fd;
 	int timer_fd;
 	uint64_t attempt_ns; /* when the last attempt began */
+	uint64_t pause_ns;   /* after its beginning the next one is due, if it fails */
+	uint64_t away_ns;    /* since when there is no connection */
 	bool dialled;        /* it has come as far as an address */
 	bool connected;
 	bool said_away;
@@ -141,8 +155,19 @@ static int attempt(struct source *s)
 	r = open_sockets(s);
 	if (r < 0)
 		close_sockets(e);
-	arm_timer(e, e->attempt_ns + ATTEMPT_EVERY_NS);
+	arm_timer(e, e->attempt_ns + ATTEMPT_NS);
 	return r;
+}
+
+/* The next attempt, if one fails now. */
+static uint64_t next_attempt_ns(struct engine *e)
+{
+	uint64_t due_ns = e->attempt_ns + e->pause_ns;
+
+	e->pause_ns *= 2;
+	if (e->pause_ns > PAUSE_LAST_NS)
+		e->pause_ns = PAUSE_LAST_NS;
+	return due_ns;
 }
 
 static void ask(struct engine *e)
@@ -208,20 +233,39 @@ static void work_on_replies(struct source *s)
 	}
 }
 
-/* Not connected, or no longer: the next attempt is due five seconds after the last one began. */
+static void begin_waiting(struct engine *e)
+{
+	e->away_ns = now_ns();
+	e->pause_ns = PAUSE_FIRST_NS;
+}
+
+static void say_away_once(struct source *s)
+{
+	struct engine *e = s->state;
+
+	if (e->said_away || now_ns() < e->away_ns + AWAY_AFTER_NS)
+		return;
+	say_away(s);
+	e->said_away = true;
+}
+
+/* Not connected, or no longer. */
 static void on_away(struct source *s)
 {
 	struct engine *e = s->state;
-	uint64_t due_ns = e->attempt_ns + ATTEMPT_EVERY_NS;
+	uint64_t due_ns;
 
 	/* An event that came before the connection broke is still there. */
 	work_on_replies(s);
-	if (e->connected)
+	if (e->connected) {
 		say(s, true, "lost the event engine at", ": waiting for it, measuring goes on");
-	else if (!e->said_away)
-		say_away(s);
-	e->said_away = true;
+		e->said_away = true;
+		begin_waiting(e);
+		e->attempt_ns = e->away_ns;
+	}
 	close_sockets(e);
+	due_ns = next_attempt_ns(e);
+	say_away_once(s);
 	arm_timer(e, due_ns > now_ns() ? due_ns : now_ns());
 }
 
@@ -241,19 +285,16 @@ static void work_on_monitor(struct source *s)
 	}
 }
 
-/* Five seconds, and no connection. A look-up of the host's name cannot be given up: attempts would
- * queue up behind it. */
+/* An attempt is due, or the last one has come to nothing. A look-up of the host's name cannot be given
+ * up: attempts would queue up behind it. */
 static void on_timer(struct source *s)
 {
 	struct engine *e = s->state;
 
 	mend_out(e);
-	if (e->req && !e->said_away) {
-		say_away(s);
-		e->said_away = true;
-	}
+	say_away_once(s);
 	if (e->req && !e->dialled)
-		arm_timer(e, now_ns() + ATTEMPT_EVERY_NS);
+		arm_timer(e, now_ns() + ATTEMPT_NS);
 	else
 		attempt(s);
 }
@@ -311,6 +352,7 @@ static int engine_open(struct source *s, char *ret_why, size_t n)
 	}
 	watch(e, e->timer_fd);
 	s->fd = e->epoll_fd;
+	begin_waiting(e);
 	r = attempt(s);
 	if (r < 0) {
 		snprintf(ret_why, n,
@@ -383,6 +425,20 @@ static void engine_leave(struct source *s, int timeout_ms)
 	zmq_close(second);
 }
 
+/* An engine waits for each of its plugins to begin and to quit, without a limit. */
+static void engine_excuse(const struct source_options *options, int timeout_ms)
+{
+	void *zmq = zmq_ctx_new();
+	void *req = zmq ? bus_socket(zmq, ZMQ_REQ, timeout_ms) : NULL;
+
+	if (req && zmq_connect(req, options->address) == 0)
+		bus_send(req, BUS_QUIT, strlen(BUS_QUIT));
+	if (req)
+		zmq_close(req);
+	if (zmq)
+		bus_leave(zmq, timeout_ms);
+}
+
 static void engine_close(struct source *s)
 {
 	struct engine *e = s->state;
@@ -404,5 +460,6 @@ const struct source_ops source_engine = {
 	.open = engine_open,
 	.work = engine_work,
 	.leave = engine_leave,
+	.excuse = engine_excuse,
 	.close = engine_close,
 };

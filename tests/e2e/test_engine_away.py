@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The plugin and an event engine that is not there yet, gone, or back again."""
 
+import datetime
 import pathlib
 import re
 import signal
@@ -13,6 +14,8 @@ from conftest import (PATIENCE, POWERMEASURE, records, start_event, stop_event, 
 from engine_standin import attend, standin, wire  # noqa: F401
 from real_engine import PLUGIN_STARTED, PLUGIN_TERMINATING, engine, engine_program  # noqa: F401
 
+# Between the beginnings of two attempts: at first, and at most.
+PAUSE_FIRST_S = 0.1
 ATTEMPT_EVERY_S = 5
 # How late a machine that does other things may be, with what it does and with seeing it.
 SLACK_S = 2 * PATIENCE
@@ -64,11 +67,15 @@ def bursts(times):
     return result
 
 
-def check_attempts(times):
-    """One every five seconds at most."""
+def check_attempts(times, first_s=PAUSE_FIRST_S):
+    """Each pause is twice the one before it, up to five seconds."""
     gaps = [later - t for t, later in zip(times, times[1:])]
-    assert all(gap > ATTEMPT_EVERY_S - JITTER_S for gap in gaps), gaps
-    assert sum(gaps) > ATTEMPT_EVERY_S * len(gaps) - JITTER_S, gaps
+    least = [min(first_s * 2 ** i, ATTEMPT_EVERY_S) for i in range(len(gaps))]
+    # An attempt that was seen late makes the gap after it shorter.
+    assert all(sum(gaps[:i]) > sum(least[:i]) - 0.1 * PATIENCE for i in range(len(gaps) + 1)), gaps
+    # One that comes to nothing by itself is given up after five seconds.
+    assert all(gap < max(2 * should, ATTEMPT_EVERY_S) + SLACK_S
+               for gap, should in zip(gaps, least)), gaps
 
 
 def n_files(pid):
@@ -95,10 +102,11 @@ def test_it_waits_says_so_once_and_hardly_wakes(standin, attend, no_threads_of_o
     p.wait_said(AWAY)
     wait_for(lambda: not wake_ups(p.pid, 0.2), what="rest")
     files = n_files(p.pid)
+    time.sleep(2 * ATTEMPT_EVERY_S)  # by then the pauses are at their longest
     attempts = bursts(wake_ups(p.pid, 2 * ATTEMPT_EVERY_S + 1))
     assert len(attempts) >= 2
     assert all(last - first < JITTER_S for first, last in attempts), attempts
-    check_attempts([first for first, _ in attempts])
+    check_attempts([first for first, _ in attempts], ATTEMPT_EVERY_S)
     wait_for(lambda: n_files(p.pid) <= files, what="the attempts' files to be closed")
     assert p.said.count(AWAY) == 1 and LOST not in p.said
     begun = time.monotonic()
@@ -118,9 +126,10 @@ def test_it_waits_says_so_once_and_hardly_wakes(standin, attend, no_threads_of_o
                  id="breaks off the greeting"),
 ])
 def test_somebody_else_has_the_port(wire, attend, behaviour):
-    """Whatever comes of it, the next attempt is five seconds later."""
+    """Whatever comes of it, the pauses grow."""
     other = wire(**behaviour)
     p = attend(other.address)
+    p.wait_said(AWAY)
     wait_for(lambda: len(other.accepted) >= 3, 2 * ATTEMPT_EVERY_S + SLACK_S, "three attempts")
     check_attempts(other.accepted)
     assert p.said.count(AWAY) == 1 and CONNECTED not in p.said
@@ -227,6 +236,7 @@ def test_gone_and_back_many_times(standin, attend, load, tmp_path):
     wait_for(lambda: p.said.count(CONNECTED) == 3, what="the last connection to be said")
     # It began once, and says so once.
     assert sum(request[:2] == b"\x10\x00" for request in standin.received) == 1
+    wait_for(lambda: record.read_text().count(f'"pid": {one.pid},') > 10, what="lines")
     standin.deliver(stop_event([one.pid]))
     p.wait_said(rf"pid {one.pid} .*stop")
     assert p.stop(signal.SIGTERM, 5) == 0
@@ -246,7 +256,7 @@ def test_an_announcement_that_was_not_heard_is_repeated(standin, attend):
 
 
 def test_the_connection_is_reset(engine, wire, attend, load):
-    """The engine's thread does not notice: its next event goes to nobody, the one after arrives."""
+    """Connected again at once. The engine's thread does not notice: its next event goes to nobody, the one after arrives."""
     one = load(0.2)
     between = wire(target=engine.power_port)
     p = attend(between.address)
@@ -285,3 +295,62 @@ def test_sigterm_while_it_is_gone(standin, attend, load):
     p.wait_said(LOST)
     assert p.stop(signal.SIGTERM, 5) == 0
     assert re.search(rf"pid {one.pid} .*told to end", p.said)
+
+
+# ---- events that waited ----------------------------------------------------------------------------
+
+
+def created_now(seconds_ago=0.0):
+    when = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=seconds_ago)
+    return when.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def test_an_engine_that_starts_just_after_the_plugin(standin, attend, load, tmp_path):
+    """A process of three seconds is measured nearly whole, and what was missed is said."""
+    record = tmp_path / "record"
+    p = attend(standin.address, "--record", record)
+    wait_for(lambda: n_files(p.pid) > 10, what="the plugin to try")
+    one, created, begun = load(0.5), created_now(), time.monotonic()
+    standin.start()
+    standin.deliver(start_event([one.pid], [1], 3, created=created))
+    p.wait_said(rf"pid {one.pid} .*begins")
+    waited = time.monotonic() - begun
+    assert waited < 1 + SLACK_S
+    p.wait_said(rf"pid {one.pid} .*time is up")
+    missed = [r for r in records(record) if "missed" in r]
+    said = re.search(rf"pid {one.pid}: the event waited ([0-9.]+) s", p.said)
+    assert bool(missed) == bool(said) and len(missed) <= 1
+    if missed:
+        assert missed[0]["pid"] == one.pid and missed[0]["name"]
+        assert missed[0]["interval_ns"] / 1e9 == pytest.approx(float(said.group(1)), abs=0.001)
+        assert missed[0]["interval_ns"] / 1e9 < waited
+
+
+def test_an_event_that_waited_longer_than_its_process(standin, attend, load, tmp_path):
+    record = tmp_path / "record"
+    p = attend(standin.start().address, "--record", record)
+    gone, there = load(0.1), load(0.1)
+    gone.end()
+    standin.deliver(start_event([gone.pid], [1], 3, created=created_now(7)))
+    p.wait_said(rf"there is no process {gone.pid}; the event waited 7\.\d+ s")
+    standin.deliver(start_event([there.pid], [1], 1, created=created_now(6)))
+    p.wait_said(rf"pid {there.pid}: the event waited 6\.\d+ s: what was used in that time is not "
+                "measured")
+    p.wait_said(rf"pid {there.pid} .*time is up")
+    assert p.stop() == 0
+    missed = {r["pid"]: r for r in records(record) if "missed" in r}
+    assert set(missed) == {gone.pid, there.pid}
+    assert 7 <= missed[gone.pid]["interval_ns"] / 1e9 < 7 + SLACK_S + 1
+    assert missed[gone.pid]["name"] is None and missed[there.pid]["name"]
+
+
+def test_an_event_that_did_not_wait_is_not_spoken_of(standin, attend, load, tmp_path):
+    record = tmp_path / "record"
+    p, one = attend(standin.start().address, "--record", record), load(0.1)
+    standin.wait_asked()
+    # A clock that is wrong by days; a time in the past, which means at once.
+    for more in {"created": "2020-01-01T00:00:00"}, {"created": "", "start": created_now(5)}:
+        standin.deliver(start_event([one.pid], [1], 1, **more))
+    wait_for(lambda: p.said.count("time is up") == 2, what="both sessions to end")
+    assert "waited" not in p.said
+    assert not [r for r in records(record) if "missed" in r]
