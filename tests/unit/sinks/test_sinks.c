@@ -324,7 +324,8 @@ static void test_jsonl(void **state)
 
 	(void) state;
 	open_sink(&sink_jsonl, path_in(dir.path, "record.jsonl", path));
-	assert_int_equal(s.types, 1u << RECORD_DETAIL | 1u << RECORD_PHASES | 1u << RECORD_MISSED);
+	assert_int_equal(
+		sink.types, 1u << RECORD_DETAIL | 1u << RECORD_PHASES | 1u << RECORD_MISSED);
 	sink.ops->write(&sink, &r);
 	flush();
 	expect_file("record.jsonl",
