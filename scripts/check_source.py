@@ -23,7 +23,7 @@ ROOMS = {
     "phases": ("meter", "target", "books"),
     "session": ("meter", "target", "books", "phases"),
     "events": ("machine", "meter/domain.h", "session/request.h"),
-    "sinks": ("machine", "session", "phases"),
+    "sinks": ("machine", "meter/power.h", "session", "phases"),
     "lib": ("meter", "books"),
     "daemon": ("machine", "meter", "target", "books", "phases", "session", "events/source.h", "sinks/sink.h"),
     "cli": ("machine", "meter", "target", "books", "phases", "session", "events", "sinks", "daemon"),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "books/account_range.h"
+#include "meter/power.h"
 
 struct energy account_domain_range(
 	const struct domain_book *b, uint64_t energy_uj, uint64_t interval_ns, uint64_t t_err_ns)
 {
 	const struct domain *d = b->domain;
-	uint64_t mw = average_mw(energy_uj, interval_ns);
+	uint64_t mw = power_mw(energy_uj, interval_ns);
 	struct energy ret = { .uj = energy_uj };
 	uint64_t doubt_uj, low_uj, high_uj;
 
@@ -14,7 +15,7 @@ struct energy account_domain_range(
 	/* Nothing was seen, and nothing could be. */
 	if (mw == 0 && interval_ns <= t_err_ns)
 		mw = d->max_power_mw;
-	doubt_uj = muldiv_u64(mw, t_err_ns, 1000000) + 2 * domain_step_uj(d);
+	doubt_uj = power_energy_uj(mw, t_err_ns) + 2 * domain_step_uj(d);
 	low_uj = energy_uj > doubt_uj ? energy_uj - doubt_uj : 0;
 	high_uj = energy_uj + doubt_uj;
 	ret.low_uj = low_uj - muldiv_u64(low_uj, d->scale_low_ppm, 1000000);

@@ -2,18 +2,13 @@
 #include "books/account_share.h"
 
 #include "books/account_range.h"
+#include "meter/power.h"
 
 /* A slice must be this many update periods long before its power counts as a peak: over less, the
  * counter's own steps look like power. */
 #define PEAK_PERIODS 10
 
 #define ALL_PPM 1000000
-
-/* DRAM and CPU energy go by CPU time; of a GPU the CPUs' clocks tell nothing. */
-static bool goes_by_cpu_time(const struct domain *d)
-{
-	return d->kind == KIND_CPU || d->kind == KIND_DRAM;
-}
 
 void account_settle(struct domain_book *b)
 {
@@ -37,14 +32,14 @@ static struct rest split_rest(struct domain_book *b, const struct share_interval
 
 	if (interval_ns >= ACCOUNT_SETTLE_NS) {
 		ret.told_apart = true;
-		if (goes_by_cpu_time(b->domain))
+		if (kind_goes_by_cpu_time(b->domain->kind))
 			ret.idle_uj = share_idle(interval, rest_uj);
 		ret.other_uj -= ret.idle_uj;
 		b->idle_uj += ret.idle_uj;
 		b->other_uj += ret.other_uj;
 		return ret;
 	}
-	if (!goes_by_cpu_time(b->domain)) {
+	if (!kind_goes_by_cpu_time(b->domain->kind)) {
 		ret.told_apart = true;
 		b->other_uj += rest_uj;
 		return ret;
@@ -72,7 +67,7 @@ static void tell_slice(struct account *a, size_t d, const struct point *now,
 	uint32_t n_targets, const struct rest *rest, unsigned flags)
 {
 	struct domain_book *b = &a->books[d];
-	bool has_idle = goes_by_cpu_time(b->domain) || b->by_use;
+	bool has_idle = kind_goes_by_cpu_time(b->domain->kind) || b->by_use;
 	struct slice slice = { .domain = d,
 		.by_use = b->by_use,
 		.t_ns = now->t_ns,
@@ -205,7 +200,7 @@ bool account_shares(const struct account *a, enum kind kind)
 
 		if (b->domain->kind != kind || !b->domain->counted)
 			continue;
-		if (!goes_by_cpu_time(b->domain) && !b->by_use)
+		if (!kind_goes_by_cpu_time(b->domain->kind) && !b->by_use)
 			return false;
 		any = true;
 	}
@@ -218,7 +213,7 @@ void account_advance(
 	struct account *a, size_t d, uint32_t n_targets, const struct point *now, unsigned flags)
 {
 	struct domain_book *b = &a->books[d];
-	bool shared = goes_by_cpu_time(b->domain);
+	bool shared = kind_goes_by_cpu_time(b->domain->kind);
 	uint64_t interval_ns = now->t_ns - b->point.t_ns;
 	uint64_t t_err_ns = now->t_err_ns + b->point.t_err_ns;
 	struct share_interval interval = {
@@ -231,7 +226,7 @@ void account_advance(
 	struct rest rest;
 
 	if (interval_ns >= PEAK_PERIODS * b->domain->update_ns && interval_ns > 0) {
-		uint64_t mw = average_mw(interval.energy_uj, interval_ns);
+		uint64_t mw = power_mw(interval.energy_uj, interval_ns);
 
 		if (mw > b->peak_mw)
 			b->peak_mw = mw;

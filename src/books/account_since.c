@@ -7,6 +7,7 @@
 #include "books/account_range.h"
 #include "books/account_share.h"
 #include "books/account_state.h"
+#include "meter/power.h"
 
 /* Readings and snapshots further apart than this part of the time between make a difference. */
 #define EXTEND_PART 100
@@ -117,7 +118,7 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 	} else {
 		ret->energy = whole;
 	}
-	ret->power_uw = muldiv_u64(uj, UINT64_C(1000000000), ret->interval_ns);
+	ret->power_uw = power_uw(uj, ret->interval_ns);
 }
 
 static void add_span(struct span *sum, const struct span *one)
@@ -152,9 +153,9 @@ void account_since(const struct account *a, const struct account_mark *m, uint32
 }
 
 /* What was used between a reading and a snapshot near it, in microjoules. */
-static uint64_t used_between(uint64_t power_mw, uint64_t from_ns, uint64_t to_ns)
+static uint64_t used_between(uint64_t mw, uint64_t from_ns, uint64_t to_ns)
 {
-	return to_ns > from_ns ? muldiv_u64(power_mw, to_ns - from_ns, 1000000) : 0;
+	return to_ns > from_ns ? power_energy_uj(mw, to_ns - from_ns) : 0;
 }
 
 static uint64_t distance(uint64_t x, uint64_t y)
@@ -169,7 +170,7 @@ static void extend(const struct account *a, const struct account_mark *m,
 {
 	uint64_t want_ns = a->t_ns - m->t_ns, have_ns = span->interval_ns;
 	uint64_t off_ns = distance(a->t_ns, b->point.t_ns) + distance(m->t_ns, from_ns);
-	uint64_t mw = average_mw(span->energy.uj, have_ns), doubt_uj;
+	uint64_t mw = power_mw(span->energy.uj, have_ns), doubt_uj;
 
 	/* What the counter says is not touched for next to nothing. */
 	if (off_ns <= want_ns / EXTEND_PART)
@@ -178,7 +179,7 @@ static void extend(const struct account *a, const struct account_mark *m,
 		span->known = false;
 		return;
 	}
-	doubt_uj = muldiv_u64(b->peak_mw > mw ? b->peak_mw : mw, off_ns, 1000000);
+	doubt_uj = power_energy_uj(b->peak_mw > mw ? b->peak_mw : mw, off_ns);
 	span->energy.uj = muldiv_u64(span->energy.uj, want_ns, have_ns);
 	if (span->energy.low_uj > span->energy.uj)
 		span->energy.low_uj = span->energy.uj;
@@ -187,7 +188,7 @@ static void extend(const struct account *a, const struct account_mark *m,
 		span->energy.high_uj = span->energy.uj;
 	span->energy.high_uj += doubt_uj;
 	span->interval_ns = want_ns;
-	span->power_uw = muldiv_u64(span->energy.uj, UINT64_C(1000000000), want_ns);
+	span->power_uw = power_uw(span->energy.uj, want_ns);
 }
 
 void account_domain_total_since(
@@ -221,9 +222,7 @@ void account_domain_total_since(
 		used_between(most_mw, a->t_ns, b->point.t_ns);
 	ret->energy.low_uj -= most_uj < ret->energy.low_uj ? most_uj : ret->energy.low_uj;
 	ret->interval_ns = a->t_ns - m->t_ns;
-	ret->power_uw = ret->interval_ns
-		? muldiv_u64(ret->energy.uj, UINT64_C(1000000000), ret->interval_ns)
-		: 0;
+	ret->power_uw = power_uw(ret->energy.uj, ret->interval_ns);
 }
 
 void account_total_since(

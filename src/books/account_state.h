@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 #include "books/account.h"
-#include "util/u128.h"
+#include "meter/power.h"
 
 /* Where a domain's counting stands, and the machine's CPU time then. */
 struct point {
@@ -111,12 +111,6 @@ static inline struct account_target *account_target_of(const struct account *a, 
 static inline unsigned account_target_flags(const struct account_target *t)
 {
 	return t->flags & USAGE_TAIL ? FLAG_TAIL : 0;
-}
-
-static inline uint64_t average_mw(uint64_t energy_uj, uint64_t ns)
-{
-	/* 1 uJ in 1 ns is 10^6 mW */
-	return ns ? muldiv_u64(energy_uj, 1000000, ns) : 0;
 }
 
 #endif

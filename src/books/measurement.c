@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/u128.h"
+#include "meter/power.h"
 
 /* Power is looked at over so many update periods of the slowest domain of its kind: over less, the
  * counter's steps look like power. */
@@ -130,17 +130,6 @@ static void add_energy(struct energy *sum, struct energy e)
 	sum->high_uj += e.high_uj;
 }
 
-uint64_t measurement_mean_uw(uint64_t uj, uint64_t ns)
-{
-	return ns ? muldiv_u64(uj, NS_PER_S, ns) : 0;
-}
-
-/* CPU and DRAM energy goes by CPU time; of others the CPUs' clocks tell nothing. */
-static bool is_shared(enum kind kind)
-{
-	return kind == KIND_CPU || kind == KIND_DRAM;
-}
-
 static void take_domains(const struct measurement_base *b, struct measurement *ret)
 {
 	const struct account *a = gauge_account(b->gauge);
@@ -150,7 +139,7 @@ static void take_domains(const struct measurement_base *b, struct measurement *r
 		struct kind_figures *k = &ret->kinds[d->kind];
 		struct span span;
 
-		if (is_shared(d->kind))
+		if (kind_goes_by_cpu_time(d->kind))
 			account_domain_since(a, b->machine, ACCOUNT_NO_SLOT, i, &span);
 		else
 			account_domain_total_since(a, b->machine, i, &span);
@@ -204,11 +193,12 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 
 	k->peak_uw = b->peak_uw[kind];
 	/* The looks leave out what was shorter than one. */
-	if (k->peak_uw && measurement_mean_uw(k->whole.uj, ret->elapsed_ns) > k->peak_uw)
-		k->peak_uw = measurement_mean_uw(k->whole.uj, ret->elapsed_ns);
+	if (k->peak_uw && power_uw(k->whole.uj, ret->elapsed_ns) > k->peak_uw)
+		k->peak_uw = power_uw(k->whole.uj, ret->elapsed_ns);
 	k->shared = k->known && account_shares(a, kind) &&
-		(is_shared(kind) || ret->elapsed_ns >= USE_NS);
-	k->idle_known = k->shared && (!is_shared(kind) || rig_host(b->rig)->usage.idle_known);
+		(kind_goes_by_cpu_time(kind) || ret->elapsed_ns >= USE_NS);
+	k->idle_known = k->shared &&
+		(!kind_goes_by_cpu_time(kind) || rig_host(b->rig)->usage.idle_known);
 	if (!k->shared) {
 		k->other_uj = k->whole.uj;
 		return;
@@ -226,7 +216,7 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 	account_rest_since(a, b->machine, kind, &k->idle_uj, &other_uj);
 	/* The whole may reach from snapshot to snapshot, and the parts from reading to reading. */
 	account_since(a, b->machine, ACCOUNT_NO_SLOT, kind, &read);
-	if (!is_shared(kind) && read.known && read.energy.uj > 0)
+	if (!kind_goes_by_cpu_time(kind) && read.known && read.energy.uj > 0)
 		stretch(k, read.energy.uj);
 	given_uj = k->asked.uj + k->tool_uj;
 	rest_uj = k->whole.uj > given_uj ? k->whole.uj - given_uj : 0;

@@ -40,9 +40,6 @@ struct measurement {
 	struct energy machine; /* of the outermost domains */
 };
 
-/* Mean power in microwatts; 0 over no time. */
-uint64_t measurement_mean_uw(uint64_t uj, uint64_t ns);
-
 /* The state that a measurement is the difference from. */
 struct measurement_base;
 

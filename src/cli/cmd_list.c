@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "machine/captured.h"
 #include "meter/excess.h"
+#include "meter/power.h"
 #include "meter/twins.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -64,8 +65,7 @@ static void judge(const struct reading *before, const struct reading *after, str
 		return;
 	}
 	ret->known = true;
-	ret->power_uw = (uint64_t) ((double) (after->energy_uj - from_uj) * 1e9 /
-		(double) (after->t_ns - from_ns));
+	ret->power_uw = power_uw(after->energy_uj - from_uj, after->t_ns - from_ns);
 }
 
 /* Of a captured machine: between its two readings. How long it took us to look says nothing. */
@@ -82,8 +82,8 @@ static void judge_captured(const struct host *host, const struct domain *d,
 		return;
 	}
 	ret->known = true;
-	ret->power_uw = (uint64_t) ((double) (after->energy_uj - before->energy_uj) * 1e9 /
-		(double) captured_interval_ns(host->captured));
+	ret->power_uw = power_uw(
+		after->energy_uj - before->energy_uj, captured_interval_ns(host->captured));
 }
 
 /* Reads until each domain was read after that time, by threads that may take their time. */

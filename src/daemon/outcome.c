@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "meter/power.h"
 #include "util/format.h"
 #include "util/printable.h"
 
@@ -57,10 +58,7 @@ static void put_total(struct text *t, const struct session_report *report, enum 
 	format_micro(total->energy.uj, uj, sizeof(uj));
 	format_micro(total->energy.low_uj, low, sizeof(low));
 	format_micro(total->energy.high_uj, high, sizeof(high));
-	format_micro(report->seconds_ns
-			? (uint64_t) ((double) total->energy.uj * 1e9 / (double) report->seconds_ns)
-			: 0,
-		watts, sizeof(watts));
+	format_micro(power_uw(total->energy.uj, report->seconds_ns), watts, sizeof(watts));
 	put(t, ", %s", kind_title(kind));
 	put_flags(t, total->flags);
 	put(t, " %s J (%s to %s), mean %s W%s", uj, low, high, watts,

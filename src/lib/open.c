@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "meter/power.h"
 #include "util/cleanup.h"
 #include "meter/sensorlist.h"
 #include "util/thread.h"
@@ -290,7 +291,7 @@ static uint64_t longest_gap_ns(const struct meter *m)
 		if (d->modulus == 0 || d->max_power_mw == 0 || (ops && ops->polled))
 			continue;
 		range_uj = muldiv_u64(d->modulus, d->unit_num, d->unit_den);
-		ns = muldiv_u64(range_uj, 1000000, d->max_power_mw);
+		ns = power_time_ns(range_uj, d->max_power_mw);
 		ns = ns > 2 * GAP_SLACK_NS ? ns - GAP_SLACK_NS : ns / 2 + 1;
 		if (longest_ns == 0 || ns < longest_ns)
 			longest_ns = ns;

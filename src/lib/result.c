@@ -28,12 +28,6 @@ struct pm_result {
 	struct pm_energy *energies; /* of parts[0] by domain, of parts[1], ... */
 };
 
-/* CPUs' and memory's energy goes by CPU time; of other kinds nobody knows who used it. */
-static bool is_shared_out(enum kind kind)
-{
-	return kind == KIND_CPU || kind == KIND_DRAM;
-}
-
 static struct place place_of(const struct pm *pm, size_t i)
 {
 	const struct rig *rig = pm->meter->rig;
@@ -42,7 +36,7 @@ static struct place place_of(const struct pm *pm, size_t i)
 	struct place ret = { .kind = (int) kind,
 		.counted = is_read && rig_domain(rig, i)->counted,
 		.outermost = is_read && rig_domain(rig, i)->counted,
-		.outermost_shared = is_read && is_shared_out(kind) };
+		.outermost_shared = is_read && kind_goes_by_cpu_time(kind) };
 
 	for (int up = rig_parent(rig, i); up >= 0; up = rig_parent(rig, (size_t) up)) {
 		enum kind above = rig_domain(rig, (size_t) up)->kind;
@@ -50,7 +44,7 @@ static struct place place_of(const struct pm *pm, size_t i)
 		if (!(pm->kinds & KIND_BIT(above)))
 			continue;
 		ret.outermost = false;
-		ret.outermost_shared &= !is_shared_out(above);
+		ret.outermost_shared &= !kind_goes_by_cpu_time(above);
 	}
 	for (size_t k = 0; k < rig_n_domains(rig); k++)
 		if ((pm->kinds & KIND_BIT(rig_domain(rig, k)->kind)) && rig_contains(rig, k, i))
@@ -127,7 +121,7 @@ static void fill_part(struct pm_result *result, const struct pm *pm, const struc
 
 		if (machine)
 			account_domain_total_since(account, edge->mark, d, &span);
-		else if (is_shared_out((enum kind) result->places[d].kind))
+		else if (kind_goes_by_cpu_time((enum kind) result->places[d].kind))
 			account_domain_since(account, edge->mark, edge->slot, d, &span);
 		energies[d] = to_energy(&span);
 	}
@@ -200,7 +194,7 @@ int pm_result_usage(const struct pm_result *result, int who, struct pm_usage *re
 		const struct place *place = &result->places[d];
 		const struct pm_energy *one = &result->energies[at * result->n_domains + d];
 
-		if (who != PM_MACHINE && !is_shared_out((enum kind) place->kind))
+		if (who != PM_MACHINE && !kind_goes_by_cpu_time((enum kind) place->kind))
 			continue;
 		if (place->counted)
 			add(sums[place->kind], one);

@@ -18,6 +18,11 @@ const char *kind_title(enum kind kind)
 	return kind_names[kind][1];
 }
 
+bool kind_goes_by_cpu_time(enum kind kind)
+{
+	return kind == KIND_CPU || kind == KIND_DRAM;
+}
+
 const char *flag_name(unsigned index)
 {
 	static const char *const names[FLAG_COUNT] = { "MEASURED", "INTEGRATED", "ESTIMATED", "GAP",

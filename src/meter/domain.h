@@ -28,6 +28,10 @@ const char *kind_name(enum kind kind);
 /* "CPU", "DRAM", "GPU", "platform": as people write it. */
 const char *kind_title(enum kind kind);
 
+/* Whether energy of this kind is shared out by CPU time: CPUs' and memory's is. Of other kinds the
+ * CPUs' clocks say nothing, and it is shared out only where a sensor reports who used it. */
+bool kind_goes_by_cpu_time(enum kind kind);
+
 /* Why a figure is to be believed, or what is wrong with it. Listed in docs/design.md. */
 enum reading_flag {
 	FLAG_MEASURED = 1 << 0,   /* a hardware counter said so */

@@ -106,11 +106,6 @@ static uint64_t stale_uj(
 		capacity_ns);
 }
 
-static bool goes_by_cpu_time(const struct domain *d)
-{
-	return d->kind == KIND_CPU || d->kind == KIND_DRAM;
-}
-
 static void look_at(struct phase_meter *m, size_t i, uint64_t now_ns)
 {
 	const struct domain *d = m->domains[i];
@@ -151,7 +146,7 @@ static void look_at(struct phase_meter *m, size_t i, uint64_t now_ns)
 		part.flags = now.target_flags;
 		part.doubt_uj = whole.doubt_uj + 1;
 		/* The clocks were read now, not when the energy was what it is. */
-		if (goes_by_cpu_time(d)) {
+		if (kind_goes_by_cpu_time(d->kind)) {
 			part.doubt_uj += stale_uj(m, old, &now);
 			part.t_err_ns += now_ns > part.t_ns ? now_ns - part.t_ns : 0;
 		}

@@ -2,8 +2,8 @@
 /*
  * What was used in the stretches of time that a name was on, by intervals between readings.
  */
+#include "meter/power.h"
 #include "phases/phases_state.h"
-#include "util/u128.h"
 
 /* Power is taken over from the neighbouring intervals where the readings are this much better than
  * what lies between them. */
@@ -175,9 +175,9 @@ static void settle_part(struct track *t, size_t i, const struct name *name, stru
 	sum->flags |= t->points[i + 1].flags;
 }
 
-static uint64_t power_mw(const struct phase_point *a, const struct phase_point *b)
+static uint64_t mean_mw(const struct phase_point *a, const struct phase_point *b)
 {
-	return muldiv_u64(b->uj - a->uj, 1000000, b->t_ns - a->t_ns);
+	return power_mw(b->uj - a->uj, b->t_ns - a->t_ns);
 }
 
 /* What lies before the first reading or after the last is as in the interval beside it, and at most
@@ -193,15 +193,15 @@ static void settle_beyond(struct track *t, struct name *name, struct sum *sum, u
 		return;
 	end_chain(sum);
 	sum->known = true;
-	sum->uj += muldiv_u64(mw, on_ns, 1000000);
-	sum->high_uj += muldiv_u64(most_mw, wide_on_ns, 1000000) + 1;
+	sum->uj += power_energy_uj(mw, on_ns);
+	sum->high_uj += power_energy_uj(most_mw, wide_on_ns) + 1;
 }
 
 void phases_settle_interval(struct phases *p, size_t track, size_t i)
 {
 	struct track *t = &p->tracks[track];
 	const struct phase_point *from = &t->points[i];
-	uint64_t mw = power_mw(from, from + 1);
+	uint64_t mw = mean_mw(from, from + 1);
 
 	if (mw > t->peak_mw)
 		t->peak_mw = mw;
@@ -232,7 +232,7 @@ void phases_finish_track(struct phases *p, size_t track, uint64_t end_ns)
 		if (!name->seen)
 			continue;
 		settle_beyond(t, name, &name->sums[track], last->t_ns, end_ns, last->t_err_ns,
-			power_mw(last - 1, last));
+			mean_mw(last - 1, last));
 		end_chain(&name->sums[track]);
 		if (t->incomplete)
 			name->sums[track].flags |= FLAG_GAP;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "session/slices.h"
 
+#include "meter/power.h"
+
 static bool has_several_packages(const struct slice_owner *o)
 {
 	size_t n = 0;
@@ -20,7 +22,7 @@ const char *slice_rule(const struct slice_owner *o, enum slice_who who, enum kin
 		return who == SLICE_TARGET  ? "sm-share"
 			: who == SLICE_IDLE ? "idle-share"
 					    : "remainder";
-	if (kind != KIND_CPU && kind != KIND_DRAM)
+	if (!kind_goes_by_cpu_time(kind))
 		return "none";
 	switch (who) {
 	case SLICE_TARGET:
@@ -54,8 +56,7 @@ void slice_write(const struct slice_owner *o, const struct slice *slice)
 		if (part->who == SLICE_TARGET)
 			o->name(o->ctx, part->slot, &r.pid, &r.name);
 		r.energy = part->energy;
-		r.power_uw = (uint64_t) ((double) part->energy.uj * 1e9 /
-			(double) slice->interval_ns);
+		r.power_uw = power_uw(part->energy.uj, slice->interval_ns);
 		r.flags = part->flags;
 		r.attribution = slice_rule(o, part->who, domain->kind, slice->by_use);
 		o->record(o->ctx, &r);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "machine/clock.h"
+#include "meter/power.h"
 #include "sinks/camera_traps_sums.h"
 #include "sinks/sink.h"
 #include "sinks/atomicfile.h"
@@ -204,11 +205,6 @@ static int write_metadata(struct sink *s, bool sync)
 
 /* ---- summary ---------------------------------------------------------------------------- */
 
-static uint64_t mean_uw(uint64_t uj, uint64_t ns)
-{
-	return ns ? (uint64_t) ((double) uj * 1e9 / (double) ns) : 0;
-}
-
 static const char *quality_of(const struct sink *s, enum kind kind, const struct amount *a)
 {
 	const char *source = s->options.sources[kind];
@@ -244,7 +240,7 @@ static void put_more(struct jw *j, const struct sink *s, enum kind kind, const s
 	put_micro(j, name, "energy_high_joules", a->energy.high_uj);
 	if (!a->own_known)
 		return;
-	put_micro(j, name, "own_power_consumption", mean_uw(a->own.uj, a->ns));
+	put_micro(j, name, "own_power_consumption", power_uw(a->own.uj, a->ns));
 	put_micro(j, name, "own_energy_joules", a->own.uj);
 	put_micro(j, name, "own_energy_low_joules", a->own.low_uj);
 	put_micro(j, name, "own_energy_high_joules", a->own.high_uj);
@@ -255,8 +251,8 @@ static void put_amounts(
 	struct jw *j, const struct sink *s, uint32_t kinds, const struct amount amounts[KIND_COUNT])
 {
 	const struct amount *cpu = &amounts[KIND_CPU], *gpu = &amounts[KIND_GPU];
-	uint64_t cpu_uw = mean_uw(cpu->energy.uj, cpu->ns);
-	uint64_t gpu_uw = mean_uw(s->options.own_gpu ? gpu->own.uj : gpu->energy.uj, gpu->ns);
+	uint64_t cpu_uw = power_uw(cpu->energy.uj, cpu->ns);
+	uint64_t gpu_uw = power_uw(s->options.own_gpu ? gpu->own.uj : gpu->energy.uj, gpu->ns);
 
 	if ((kinds & KIND_BIT(KIND_CPU)) && cpu_uw < LEAST_UW)
 		cpu_uw = LEAST_UW;

@@ -21,6 +21,7 @@
 #include "machine/clock.h"
 #include "daemon/lock.h"
 #include "daemon/waiter.h"
+#include "meter/power.h"
 #include "util/cleanup.h"
 #include "util/format.h"
 #include "util/parse.h"
@@ -208,14 +209,14 @@ static void show_table(const struct figures *f)
 	char gpu[32] = "-";
 
 	if (f->gpu_ns)
-		format_micro(figures_mean_uw(f->gpu_uj, f->gpu_ns), gpu, sizeof(gpu));
+		format_micro(power_uw(f->gpu_uj, f->gpu_ns), gpu, sizeof(gpu));
 	printf("%8s  %-15s %10s %9s %9s %10s %10s  %s\n", "pid", "name", "CPU mean W", "min W",
 		"max W", "CPU J", "GPU W", "source");
 	for (size_t i = 0; i < f->n_processes; i++) {
 		const struct process_figures *p = &f->processes[i];
 		char mean[32], low[32], high[32], joules[32];
 
-		format_micro(figures_mean_uw(p->uj, p->ns), mean, sizeof(mean));
+		format_micro(power_uw(p->uj, p->ns), mean, sizeof(mean));
 		format_micro(p->min_uw, low, sizeof(low));
 		format_micro(p->max_uw, high, sizeof(high));
 		format_micro(p->uj, joules, sizeof(joules));

@@ -122,8 +122,3 @@ void figures_close(struct figures *f)
 		fclose(f->lines);
 	f->lines = NULL;
 }
-
-uint64_t figures_mean_uw(uint64_t uj, uint64_t ns)
-{
-	return ns ? (uint64_t) ((double) uj * 1e9 / (double) ns) : 0;
-}

@@ -49,6 +49,4 @@ void figures_finish(struct figures *f);
 
 void figures_close(struct figures *f);
 
-uint64_t figures_mean_uw(uint64_t uj, uint64_t ns);
-
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/compare/spread.h"
+#include "meter/power.h"
 #include "util/format.h"
 #include "util/printable.h"
 
@@ -39,7 +40,7 @@ static void print_kind(
 	}
 	joules(k->other_uj, other, sizeof(other));
 	joules(k->whole.uj, whole, sizeof(whole));
-	format_micro(measurement_mean_uw(k->whole.uj, ns), mean, sizeof(mean));
+	format_micro(power_uw(k->whole.uj, ns), mean, sizeof(mean));
 	if (k->peak_uw)
 		format_micro(k->peak_uw, peak, sizeof(peak));
 	fprintf(out, "%-9s", kind_title(kind));
@@ -221,11 +222,6 @@ void report_runs_text(const struct run_report *r, FILE *out)
 	report_warnings(&r->warnings, out);
 }
 
-static bool is_shared(int kind)
-{
-	return kind == KIND_CPU || kind == KIND_DRAM;
-}
-
 void report_row_head(const struct rig *rig, const char *asked, FILE *out)
 {
 	fprintf(out, "%10s", "s");
@@ -236,7 +232,7 @@ void report_row_head(const struct rig *rig, const char *asked, FILE *out)
 			continue;
 		snprintf(text, sizeof(text), "%s W", kind_title((enum kind) k));
 		fprintf(out, "%12s", text);
-		if (asked && is_shared(k))
+		if (asked && kind_goes_by_cpu_time((enum kind) k))
 			fprintf(out, "%12s", asked);
 	}
 	fputc('\n', out);
@@ -247,7 +243,7 @@ static void print_watts(bool known, uint64_t uj, uint64_t ns, FILE *out)
 	char text[32] = "-";
 
 	if (known)
-		format_micro(measurement_mean_uw(uj, ns), text, sizeof(text));
+		format_micro(power_uw(uj, ns), text, sizeof(text));
 	fprintf(out, "%12s", text);
 }
 
@@ -262,7 +258,7 @@ void report_row(const struct rig *rig, const struct run_row *row, bool with_aske
 		if (!(rig_kinds(rig) & KIND_BIT(i)))
 			continue;
 		print_watts(k->known, k->whole.uj, m->elapsed_ns, out);
-		if (with_asked && is_shared(i))
+		if (with_asked && kind_goes_by_cpu_time((enum kind) i))
 			print_watts(k->shared, k->asked.uj, m->elapsed_ns, out);
 	}
 	fputc('\n', out);

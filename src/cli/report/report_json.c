@@ -5,6 +5,7 @@
 
 #include "cli/compare/side.h"
 #include "cli/compare/spread.h"
+#include "meter/power.h"
 #include "util/jw.h"
 
 static void put_energy(struct jw *j, const char *key, bool known, struct energy e)
@@ -65,7 +66,7 @@ static void put_watts(struct jw *j, const struct measurement *m)
 			continue;
 		}
 		jw_open(j, '{');
-		jw_kv_micro(j, "mean", (int64_t) measurement_mean_uw(k->whole.uj, m->elapsed_ns));
+		jw_kv_micro(j, "mean", (int64_t) power_uw(k->whole.uj, m->elapsed_ns));
 		if (k->peak_uw)
 			jw_kv_micro(j, "peak", (int64_t) k->peak_uw);
 		else

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/top/top_model.h"
+#include "meter/power.h"
 #include "util/cleanup.h"
 #include "util/u128.h"
 
@@ -28,11 +29,6 @@ static void keep(struct top_history *h, bool known, uint64_t uw)
 	h->next = (h->next + 1) % TOP_HISTORY;
 	if (h->n < TOP_HISTORY)
 		h->n++;
-}
-
-static uint64_t watts(uint64_t uj, uint64_t ns)
-{
-	return ns ? muldiv_u64(uj, NS_PER_S, ns) : 0;
 }
 
 static void say_why(const struct top_model *m, size_t i, struct top_domain *d)
@@ -57,10 +53,10 @@ static void close_going(struct top_model *m, struct top_domain *d)
 	d->going = (struct top_parts) { 0 };
 	d->known = d->fresh = d->shared = true;
 	d->flags = d->parts.flags | d->domain->quality;
-	d->power_uw = watts(d->parts.whole_uj, d->parts.ns);
+	d->power_uw = power_uw(d->parts.whole_uj, d->parts.ns);
 	d->known_at_ns = m->t_ns;
 	for (uint32_t slot = 0; slot < m->processes.n_slots; slot++) {
-		d->slot_uw[slot] = d->going_uj[slot] ? watts(d->going_uj[slot], d->parts.ns) : 0;
+		d->slot_uw[slot] = d->going_uj[slot] ? power_uw(d->going_uj[slot], d->parts.ns) : 0;
 		d->going_uj[slot] = 0;
 	}
 }
@@ -147,10 +143,10 @@ static void close_shares(struct top_model *m)
 			m->shares.other_uw += d->power_uw;
 			continue;
 		}
-		m->shares.processes_uw += watts(p->processes_uj, p->ns);
-		m->shares.ended_uw += watts(p->ended_uj, p->ns);
-		m->shares.tool_uw += watts(p->tool_uj, p->ns);
-		m->shares.idle_uw += watts(p->idle_uj, p->ns);
+		m->shares.processes_uw += power_uw(p->processes_uj, p->ns);
+		m->shares.ended_uw += power_uw(p->ended_uj, p->ns);
+		m->shares.tool_uw += power_uw(p->tool_uj, p->ns);
+		m->shares.idle_uw += power_uw(p->idle_uj, p->ns);
 		for (uint32_t slot = 0; slot < m->processes.n_slots; slot++)
 			m->slot_uw[slot] += d->slot_uw[slot];
 	}
