@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "books/account_reading.h"
 #include "books/account_share.h"
 #include "books/account_state.h"
 
@@ -101,12 +102,12 @@ void account_drop_target(struct account *a, uint32_t slot)
 
 /* ---- entering a snapshot ---------------------------------------------------------------- */
 
-/* Takes over the targets' CPU times; returns how many there are, their numbers in a->slots. */
-static uint32_t enter_usages(struct account *a, const struct snapshot *s)
+/* Takes over the targets' CPU times. */
+static void enter_usages(struct account *a, const struct snapshot *s)
 {
 	const struct usage *usages = snapshot_usages(s);
-	uint32_t n = 0;
 
+	a->n_present = 0;
 	for (uint32_t i = 0; i < s->n_targets; i++) {
 		struct account_target *t = account_target_of(a, usages[i].slot);
 
@@ -123,155 +124,14 @@ static uint32_t enter_usages(struct account *a, const struct snapshot *s)
 			for (size_t d = 0; d < a->n_domains; d++)
 				t->books[d].base_cpu_ns = t->cpu_ns;
 		}
-		a->slots[n++] = usages[i].slot;
+		a->slots[a->n_present++] = usages[i].slot;
 	}
-	return n;
-}
-
-/* Starts counting a domain's intervals at this point: what targets used before does not count. */
-static void begin_at(struct account *a, size_t d, uint32_t n_targets, const struct point *point)
-{
-	a->books[d].point = *point;
-	for (uint32_t i = 0; i < n_targets; i++) {
-		struct account_target *t = a->targets[a->slots[i]];
-
-		t->books[d].base_cpu_ns = t->cpu_ns;
-		t->books[d].share.surplus_ns = 0;
-	}
-}
-
-/* The same where there is no reading yet. */
-static void begin_at_snapshot(
-	struct account *a, const struct snapshot *s, size_t d, uint32_t n_targets)
-{
-	const struct point point = {
-		.t_ns = s->t_ns, .capacity_ns = s->capacity_ns, .idle_ns = s->idle_ns
-	};
-
-	begin_at(a, d, n_targets, &point);
-}
-
-static void note_failure(struct account *a, size_t d, int error, uint64_t t_ns)
-{
-	struct domain_book *b = &a->books[d];
-
-	if (b->failing_since_ns == 0) {
-		b->failing_since_ns = t_ns;
-		if (a->watcher.failing)
-			a->watcher.failing(a->watcher.ctx, d, error);
-	} else if (!b->lost && t_ns - b->failing_since_ns >= ACCOUNT_LOST_NS) {
-		b->lost = true;
-		if (a->watcher.lost)
-			a->watcher.lost(a->watcher.ctx, d);
-	}
-}
-
-/* Returns the flag for the interval that ends now. */
-static unsigned note_success(struct account *a, size_t d, uint64_t t_ns)
-{
-	struct domain_book *b = &a->books[d];
-	uint64_t since_ns = b->failing_since_ns;
-
-	if (since_ns == 0)
-		return 0;
-	b->failing_since_ns = 0;
-	b->lost = false;
-	b->gaps++;
-	if (a->watcher.recovered)
-		a->watcher.recovered(a->watcher.ctx, d, t_ns - since_ns);
-	return FLAG_GAP;
-}
-
-static void note_dispute(struct account *a, size_t d, unsigned flags)
-{
-	struct domain_book *b = &a->books[d];
-
-	if (!(flags & FLAG_DISPUTED) || b->disputed)
-		return;
-	b->disputed = true;
-	if (a->watcher.disputed)
-		a->watcher.disputed(a->watcher.ctx, d);
-}
-
-static void enter_reading(struct account *a, const struct snapshot *s, size_t d, uint32_t n_targets)
-{
-	struct domain_book *b = &a->books[d];
-	const struct reading *r = &snapshot_readings(s)[d];
-	struct point now = { .t_ns = r->t_ns,
-		.t_err_ns = r->t_err_ns,
-		.energy_uj = r->energy_uj,
-		.since_ns = r->since_ns,
-		.power_mw = r->power_mw,
-		.capacity_ns = s->capacity_ns,
-		.idle_ns = s->idle_ns,
-		.looked_ns = r->looked_ns,
-		.busy_ppm = r->busy_ppm };
-	unsigned flags;
-
-	b->fresh = false;
-	if ((s->flags & SNAPSHOT_FIRST) || (s->restarted & KIND_BIT(b->domain->kind))) {
-		/* Also where the first readings fail, nothing before this snapshot counts. */
-		b->have = b->early = false;
-		b->failing_since_ns = 0;
-		begin_at_snapshot(a, s, d, n_targets);
-	}
-	if (!(s->kinds & KIND_BIT(b->domain->kind)))
-		return;
-	if (r->error == -EAGAIN) {
-		/* Counting will begin soon: until then, the targets' clocks count from here. */
-		b->have = false;
-		b->early = true;
-		begin_at_snapshot(a, s, d, n_targets);
-		return;
-	}
-	if (r->error) {
-		note_failure(a, d, r->error, s->t_ns);
-		return;
-	}
-	if (r->power_mw > b->most_mw)
-		b->most_mw = r->power_mw;
-	note_dispute(a, d, r->flags);
-	flags = note_success(a, d, s->t_ns) | (s->missed_ticks ? FLAG_LATE : 0) |
-		b->domain->quality | (b->disputed ? FLAG_DISPUTED : 0);
-	if (!b->have && b->early && r->t_ns > r->since_ns) {
-		/* It began between two snapshots, with energy 0 at since_ns. */
-		b->point.t_ns = r->since_ns;
-		b->point.t_err_ns = r->t_err_ns;
-		b->point.since_ns = r->since_ns;
-		b->point.power_mw = r->power_mw;
-		b->point.energy_uj = 0;
-		b->begin_ns = r->since_ns;
-		b->begin_mw = r->power_mw;
-	} else if (!b->have) {
-		begin_at(a, d, n_targets, &now);
-		b->begin_ns = r->t_ns;
-		b->begin_mw = r->power_mw;
-		b->have = b->fresh = true;
-		b->early = false;
-		return;
-	} else if (r->since_ns != b->point.since_ns) {
-		b->resets++;
-		if (a->watcher.restarted)
-			a->watcher.restarted(a->watcher.ctx, d);
-		begin_at(a, d, n_targets, &now);
-		b->fresh = true;
-		return;
-	}
-	b->have = true;
-	b->early = false;
-	if (now.t_ns <= b->point.t_ns) /* the hardware has not updated it since */
-		return;
-	account_advance(a, d, n_targets, &now, flags);
-	b->fresh = true;
 }
 
 void account_enter(struct account *a, const struct snapshot *s)
 {
-	uint32_t n_targets;
-
 	if (s->flags & SNAPSHOT_FIRST) {
 		for (size_t d = 0; d < a->n_domains; d++) {
-			a->books[d].lost = false;
 			a->books[d].peak_mw = a->books[d].most_mw = 0;
 			account_settle(&a->books[d]);
 			account_drop_held(&a->books[d]);
@@ -280,7 +140,7 @@ void account_enter(struct account *a, const struct snapshot *s)
 	a->t_ns = s->t_ns;
 	a->n_cpu = s->n_cpu;
 	a->missed_ticks += s->missed_ticks;
-	n_targets = enter_usages(a, s);
+	enter_usages(a, s);
 	for (size_t d = 0; d < a->n_domains; d++)
-		enter_reading(a, s, d, n_targets);
+		a->books[d].fresh = account_enter_reading(a, s, d);
 }

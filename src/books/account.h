@@ -13,6 +13,7 @@
 #ifndef PM_BOOKS_ACCOUNT_H
 #define PM_BOOKS_ACCOUNT_H
 
+#include "books/interval.h"
 #include "books/share.h"
 #include "books/snapshot.h"
 
@@ -43,9 +44,7 @@ struct slice_part {
 /* One domain's energy between two of its readings, cut into parts that add up to it. */
 struct slice {
 	size_t domain;
-	uint64_t t_ns; /* its end */
-	uint64_t interval_ns;
-	uint64_t energy_uj;
+	struct interval interval;
 	bool by_use;                    /* shared out by who used it, as the sensor tells */
 	const struct slice_part *parts; /* valid during the call */
 	size_t n_parts;

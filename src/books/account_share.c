@@ -12,7 +12,7 @@
 
 void account_settle(struct domain_book *b)
 {
-	uint64_t idle_uj = share_idle(&b->pending.interval, b->pending.rest_uj);
+	uint64_t idle_uj = share_idle(&b->pending.shared, b->pending.rest_uj);
 
 	b->idle_uj += idle_uj;
 	b->other_uj += b->pending.rest_uj - idle_uj;
@@ -25,15 +25,23 @@ struct rest {
 	bool told_apart;
 };
 
-static struct rest split_rest(struct domain_book *b, const struct share_interval *interval,
-	uint64_t rest_uj, uint64_t interval_ns)
+/* An interval of a domain that was shared out between the targets that are present. */
+struct split {
+	struct interval interval;
+	struct share_interval shared;
+	size_t n; /* how many of the targets have a part, from the first */
+	struct rest rest;
+};
+
+static struct rest split_rest(struct domain_book *b, const struct split *split, uint64_t rest_uj)
 {
+	const struct share_interval *shared = &split->shared;
 	struct rest ret = { .other_uj = rest_uj };
 
-	if (interval_ns >= ACCOUNT_SETTLE_NS) {
+	if (split->interval.ns >= ACCOUNT_SETTLE_NS) {
 		ret.told_apart = true;
 		if (kind_goes_by_cpu_time(b->domain->kind))
-			ret.idle_uj = share_idle(interval, rest_uj);
+			ret.idle_uj = share_idle(shared, rest_uj);
 		ret.other_uj -= ret.idle_uj;
 		b->idle_uj += ret.idle_uj;
 		b->other_uj += ret.other_uj;
@@ -44,108 +52,119 @@ static struct rest split_rest(struct domain_book *b, const struct share_interval
 		b->other_uj += rest_uj;
 		return ret;
 	}
-	b->pending.interval.policy = interval->policy;
-	b->pending.interval.energy_uj += interval->energy_uj;
-	b->pending.interval.capacity_ns += interval->capacity_ns;
-	b->pending.interval.idle_ns += interval->idle_ns;
+	b->pending.shared.policy = shared->policy;
+	b->pending.shared.energy_uj += shared->energy_uj;
+	b->pending.shared.capacity += shared->capacity;
+	b->pending.shared.idle += shared->idle;
 	b->pending.rest_uj += rest_uj;
-	b->pending.ns += interval_ns;
+	b->pending.ns += split->interval.ns;
 	if (b->pending.ns >= ACCOUNT_SETTLE_NS)
 		account_settle(b);
 	return ret;
 }
 
-static void add_part(struct account *a, struct slice *slice, enum slice_who who, uint32_t slot,
-	struct energy energy, unsigned flags)
+/* ---- telling of it ---------------------------------------------------------------------- */
+
+static struct slice_part part_of_target(const struct account *a, const struct domain_book *b,
+	const struct split *split, struct energy whole, uint32_t i)
 {
-	a->parts[slice->n_parts++] =
-		(struct slice_part) { .who = who, .slot = slot, .energy = energy, .flags = flags };
+	const struct account_target *t = a->targets[a->slots[i]];
+	struct slice_part ret = {
+		.who = SLICE_TARGET, .slot = a->slots[i], .flags = split->interval.flags
+	};
+
+	if (b->by_use) {
+		ret.energy = account_part_range(whole, a->shares[i].energy_uj);
+		return ret;
+	}
+	ret.flags |= account_target_flags(t);
+	ret.energy = account_target_range(a, t,
+		&(struct target_part) { .whole = whole,
+			.ns = split->interval.ns,
+			.capacity_ns = split->shared.capacity,
+			.used_ns = a->shares[i].used,
+			.energy_uj = a->shares[i].energy_uj });
+	return ret;
 }
 
-static void tell_slice(struct account *a, size_t d, const struct point *now,
-	const struct share_interval *interval, uint64_t interval_ns, uint64_t t_err_ns,
-	uint32_t n_targets, const struct rest *rest, unsigned flags)
+static struct slice_part part_of_rest(
+	const struct split *split, struct energy whole, enum slice_who who, uint64_t uj)
 {
-	struct domain_book *b = &a->books[d];
-	bool has_idle = kind_goes_by_cpu_time(b->domain->kind) || b->by_use;
-	struct slice slice = { .domain = d,
-		.by_use = b->by_use,
-		.t_ns = now->t_ns,
-		.interval_ns = interval_ns,
-		.energy_uj = interval->energy_uj,
-		.parts = a->parts };
-	struct energy domain = account_domain_range(b, interval->energy_uj, interval_ns, t_err_ns);
+	return (struct slice_part) { .who = who,
+		.slot = ACCOUNT_NO_SLOT,
+		.energy = account_part_range(whole, uj),
+		.flags = split->interval.flags };
+}
 
-	for (uint32_t i = 0; i < n_targets; i++) {
-		const struct account_target *t = a->targets[a->slots[i]];
-		const struct share_target *share = &a->shares[i];
+static void tell_slice(struct account *a, size_t d, const struct split *split)
+{
+	const struct domain_book *b = &a->books[d];
+	const struct rest *rest = &split->rest;
+	struct energy whole;
+	struct slice slice = {
+		.domain = d, .interval = split->interval, .by_use = b->by_use, .parts = a->parts
+	};
 
-		add_part(a, &slice, SLICE_TARGET, a->slots[i],
-			b->by_use ? account_part_range(domain, share->energy_uj)
-				  : account_target_range(a, t, domain, interval->capacity_ns,
-					    interval_ns, share->used_ns, share->energy_uj),
-			flags | (b->by_use ? 0 : account_target_flags(t)));
-	}
-	if (rest->told_apart) {
-		if (has_idle)
-			add_part(a, &slice, SLICE_IDLE, ACCOUNT_NO_SLOT,
-				account_part_range(domain, rest->idle_uj), flags);
-		add_part(a, &slice, SLICE_OTHER, ACCOUNT_NO_SLOT,
-			account_part_range(domain, rest->other_uj), flags);
-	} else {
-		add_part(a, &slice, SLICE_REST, ACCOUNT_NO_SLOT,
-			account_part_range(domain, rest->other_uj), flags);
-	}
+	if (!a->watcher.slice)
+		return;
+	whole = account_domain_range(b, &split->interval);
+	for (uint32_t i = 0; i < split->n; i++)
+		a->parts[slice.n_parts++] = part_of_target(a, b, split, whole, i);
+	if (rest->told_apart && (kind_goes_by_cpu_time(b->domain->kind) || b->by_use))
+		a->parts[slice.n_parts++] = part_of_rest(split, whole, SLICE_IDLE, rest->idle_uj);
+	a->parts[slice.n_parts++] = part_of_rest(
+		split, whole, rest->told_apart ? SLICE_OTHER : SLICE_REST, rest->other_uj);
 	a->watcher.slice(a->watcher.ctx, &slice);
 }
 
 /* ---- by use --------------------------------------------------------------------------------- */
 
-static struct share_interval held_interval(const struct account *a, const struct domain_book *b)
+static struct share_interval held_shared(const struct account *a, const struct domain_book *b)
 {
 	return (struct share_interval) { .energy_uj = b->held.energy_uj,
-		.capacity_ns = ALL_PPM,
-		.idle_ns = ALL_PPM - (b->busy_ppm < ALL_PPM ? b->busy_ppm : ALL_PPM),
+		.capacity = ALL_PPM,
+		.idle = ALL_PPM - (b->busy_ppm < ALL_PPM ? b->busy_ppm : ALL_PPM),
 		.policy = a->options.idle };
 }
 
-/* The targets are those whose slots are in a->slots. */
-static void settle_held(struct account *a, size_t d, uint32_t n_targets)
+static void settle_held(struct account *a, size_t d)
 {
 	struct domain_book *b = &a->books[d];
-	struct share_interval interval = held_interval(a, b);
-	struct held held = b->held;
-	struct rest rest = { .told_apart = true };
+	struct split split = { .interval = b->held,
+		.shared = held_shared(a, b),
+		.n = a->n_present,
+		.rest.told_apart = true };
+	struct rest *rest = &split.rest;
 
-	b->held = (struct held) { 0 };
-	if (held.ns == 0)
+	b->held = (struct interval) { 0 };
+	if (split.interval.ns == 0)
 		return;
-	for (uint32_t i = 0; i < n_targets; i++) {
-		struct target_book *book = &a->targets[a->slots[i]]->books[d];
+	split.interval.to_ns = b->point.t_ns;
+	split.interval.err_ns += b->point.t_err_ns;
+	for (uint32_t i = 0; i < split.n; i++) {
+		const struct target_book *book = &a->targets[a->slots[i]]->books[d];
 
-		a->shares[i] = (struct share_target) { .used_ns = book->used_ppm,
+		a->shares[i] = (struct share_target) { .used = book->used_ppm,
 			.fraction = book->share.fraction };
 	}
-	rest.other_uj = share_split(&interval, a->shares, n_targets);
-	for (uint32_t i = 0; i < n_targets; i++) {
+	rest->other_uj = share_split(&split.shared, a->shares, split.n);
+	for (uint32_t i = 0; i < split.n; i++) {
 		struct target_book *book = &a->targets[a->slots[i]]->books[d];
 
 		book->share.fraction = a->shares[i].fraction;
 		book->total_uj += a->shares[i].energy_uj;
 	}
-	rest.idle_uj = share_idle(&interval, rest.other_uj);
-	rest.other_uj -= rest.idle_uj;
-	b->idle_uj += rest.idle_uj;
-	b->other_uj += rest.other_uj;
-	if (a->watcher.slice)
-		tell_slice(a, d, &b->point, &interval, held.ns, held.t_err_ns + b->point.t_err_ns,
-			n_targets, &rest, held.flags);
+	rest->idle_uj = share_idle(&split.shared, rest->other_uj);
+	rest->other_uj -= rest->idle_uj;
+	b->idle_uj += rest->idle_uj;
+	b->other_uj += rest->other_uj;
+	tell_slice(a, d, &split);
 }
 
 void account_drop_held(struct domain_book *b)
 {
 	b->other_uj += b->held.energy_uj;
-	b->held = (struct held) { 0 };
+	b->held = (struct interval) { 0 };
 }
 
 uint64_t account_held_of(const struct domain_book *b, const struct target_book *t)
@@ -156,39 +175,40 @@ uint64_t account_held_of(const struct domain_book *b, const struct target_book *
 
 uint64_t account_held_idle(const struct account *a, const struct domain_book *b)
 {
-	struct share_interval interval = held_interval(a, b);
+	struct share_interval shared = held_shared(a, b);
 
-	return interval.policy == IDLE_PROPORTIONAL ? 0 : share_idle(&interval, interval.energy_uj);
+	return shared.policy == IDLE_PROPORTIONAL ? 0 : share_idle(&shared, shared.energy_uj);
 }
 
 void account_settle_uses(struct account *a)
 {
-	uint32_t n = 0;
-
+	a->n_present = 0;
 	for (uint32_t slot = 0; slot < a->n_slots; slot++)
 		if (a->targets[slot] && a->targets[slot]->begun)
-			a->slots[n++] = slot;
+			a->slots[a->n_present++] = slot;
 	for (size_t d = 0; d < a->n_domains; d++)
-		settle_held(a, d, n);
+		settle_held(a, d);
 }
 
 /* Energy waits for the next look, and is then shared out by that. */
 static void hold(
-	struct account *a, size_t d, uint32_t n_targets, const struct point *now, unsigned flags)
+	struct account *a, size_t d, const struct interval *interval, const struct point *now)
 {
 	struct domain_book *b = &a->books[d];
 
-	if (b->held.ns == 0)
-		b->held.t_err_ns = b->point.t_err_ns; /* at its begin */
-	b->held.ns += now->t_ns - b->point.t_ns;
-	b->held.energy_uj += now->energy_uj - b->point.energy_uj;
-	b->held.flags |= flags;
+	if (b->held.ns == 0) {
+		b->held.from_ns = interval->from_ns;
+		b->held.err_ns = b->point.t_err_ns; /* at its begin */
+	}
+	b->held.ns += interval->ns;
+	b->held.energy_uj += interval->energy_uj;
+	b->held.flags |= interval->flags;
 	b->point = *now;
 	if (now->looked_ns == b->looked_ns)
 		return;
 	b->looked_ns = now->looked_ns;
 	b->busy_ppm = now->busy_ppm;
-	settle_held(a, d, n_targets);
+	settle_held(a, d);
 }
 
 bool account_shares(const struct account *a, enum kind kind)
@@ -207,57 +227,68 @@ bool account_shares(const struct account *a, enum kind kind)
 	return any;
 }
 
-/* ---- a reading ------------------------------------------------------------------------------ */
+/* ---- by CPU time ---------------------------------------------------------------------------- */
 
-void account_advance(
-	struct account *a, size_t d, uint32_t n_targets, const struct point *now, unsigned flags)
+static void share_by_cpu_time(
+	struct account *a, size_t d, const struct interval *interval, const struct point *now)
 {
 	struct domain_book *b = &a->books[d];
-	bool shared = kind_goes_by_cpu_time(b->domain->kind);
-	uint64_t interval_ns = now->t_ns - b->point.t_ns;
-	uint64_t t_err_ns = now->t_err_ns + b->point.t_err_ns;
-	struct share_interval interval = {
-		.energy_uj = now->energy_uj - b->point.energy_uj,
-		.capacity_ns = now->capacity_ns - b->point.capacity_ns,
-		.idle_ns = now->idle_ns - b->point.idle_ns,
-		.policy = a->options.idle,
-	};
-	uint64_t rest_uj = interval.energy_uj;
-	struct rest rest;
+	struct split split = { .interval = *interval,
+		.shared = { .energy_uj = interval->energy_uj,
+			.capacity = now->capacity_ns - b->point.capacity_ns,
+			.idle = now->idle_ns - b->point.idle_ns,
+			.policy = a->options.idle },
+		/* Of what does not go by CPU time nobody has a part. */
+		.n = kind_goes_by_cpu_time(b->domain->kind) ? a->n_present : 0 };
+	uint64_t rest_uj;
 
-	if (interval_ns >= PEAK_PERIODS * b->domain->update_ns && interval_ns > 0) {
-		uint64_t mw = power_mw(interval.energy_uj, interval_ns);
-
-		if (mw > b->peak_mw)
-			b->peak_mw = mw;
-	}
-	b->total_uj += interval.energy_uj;
-	/* It is not known any more: what waits goes by what was known last. */
-	if (b->by_use && !now->looked_ns)
-		settle_held(a, d, n_targets);
-	b->by_use = now->looked_ns && b->domain->tells_users;
-	if (b->by_use) {
-		hold(a, d, n_targets, now, flags);
-		return;
-	}
-	if (!shared)
-		n_targets = 0;
-	for (uint32_t i = 0; i < n_targets; i++) {
-		struct account_target *t = a->targets[a->slots[i]];
+	for (uint32_t i = 0; i < split.n; i++) {
+		const struct account_target *t = a->targets[a->slots[i]];
 
 		a->shares[i] = t->books[d].share;
-		a->shares[i].used_ns = t->cpu_ns - t->books[d].base_cpu_ns;
+		a->shares[i].used = t->cpu_ns - t->books[d].base_cpu_ns;
 	}
-	rest_uj = share_split(&interval, a->shares, n_targets);
-	for (uint32_t i = 0; i < n_targets; i++) {
+	rest_uj = share_split(&split.shared, a->shares, split.n);
+	for (uint32_t i = 0; i < split.n; i++) {
 		struct target_book *book = &a->targets[a->slots[i]]->books[d];
 
 		book->share = a->shares[i];
 		book->total_uj += a->shares[i].energy_uj;
 		book->base_cpu_ns = a->targets[a->slots[i]]->cpu_ns;
 	}
-	rest = split_rest(b, &interval, rest_uj, interval_ns);
-	if (a->watcher.slice)
-		tell_slice(a, d, now, &interval, interval_ns, t_err_ns, n_targets, &rest, flags);
+	split.rest = split_rest(b, &split, rest_uj);
+	tell_slice(a, d, &split);
 	b->point = *now;
+}
+
+/* ---- a reading ------------------------------------------------------------------------------ */
+
+static void note_peak(struct domain_book *b, const struct interval *interval)
+{
+	uint64_t mw = power_mw(interval->energy_uj, interval->ns);
+
+	if (interval->ns >= PEAK_PERIODS * b->domain->update_ns && mw > b->peak_mw)
+		b->peak_mw = mw;
+}
+
+void account_advance(struct account *a, size_t d, const struct point *now, unsigned flags)
+{
+	struct domain_book *b = &a->books[d];
+	const struct interval interval = { .from_ns = b->point.t_ns,
+		.to_ns = now->t_ns,
+		.energy_uj = now->energy_uj - b->point.energy_uj,
+		.ns = now->t_ns - b->point.t_ns,
+		.err_ns = now->t_err_ns + b->point.t_err_ns,
+		.flags = flags };
+
+	note_peak(b, &interval);
+	b->total_uj += interval.energy_uj;
+	/* It is not known any more: what waits goes by what was known last. */
+	if (b->by_use && !now->looked_ns)
+		settle_held(a, d);
+	b->by_use = now->looked_ns && b->domain->tells_users;
+	if (b->by_use)
+		hold(a, d, &interval, now);
+	else
+		share_by_cpu_time(a, d, &interval, now);
 }

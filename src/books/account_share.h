@@ -7,10 +7,9 @@
 
 #include "books/account_state.h"
 
-/* Shares the energy between the domain's point and a new one out, among the targets whose slots are
- * in a->slots; then that is the point. */
-void account_advance(
-	struct account *a, size_t d, uint32_t n_targets, const struct point *now, unsigned flags);
+/* Shares the energy between the domain's point and a new one out, among the targets that are
+ * present; then that is the point. */
+void account_advance(struct account *a, size_t d, const struct point *now, unsigned flags);
 
 /* What waits for a look that will not come goes to other. */
 void account_drop_held(struct domain_book *b);

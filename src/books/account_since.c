@@ -13,7 +13,7 @@
 #define EXTEND_PART 100
 
 struct mark_domain {
-	bool have;
+	bool counting;
 	uint64_t t_ns;
 	uint64_t t_err_ns;
 	uint64_t power_mw;
@@ -64,7 +64,7 @@ void account_mark_renew(const struct account *a, struct account_mark *m)
 
 		account_settle(&settled);
 		m->domains[d] = (struct mark_domain) {
-			.have = b->have,
+			.counting = b->state == BOOK_COUNTING,
 			.t_ns = b->point.t_ns,
 			.t_err_ns = b->point.t_err_ns,
 			.power_mw = b->point.power_mw,
@@ -81,44 +81,61 @@ void account_mark_renew(const struct account *a, struct account_mark *m)
 	}
 }
 
+static unsigned flags_since(const struct account *a, const struct account_mark *m,
+	const struct domain_book *b, const struct mark_domain *from)
+{
+	return b->domain->quality | (b->disputed ? FLAG_DISPUTED : 0) |
+		(b->gaps != from->gaps || b->health != HEALTH_OK ? FLAG_GAP : 0) |
+		(b->resets != from->resets ? FLAG_RESET : 0) |
+		(a->missed_ticks != m->missed_ticks ? FLAG_LATE : 0);
+}
+
+/* Makes the whole of a domain's span the part that a target got of it. */
+static void target_since(const struct account *a, const struct account_target *t,
+	const struct mark_domain *from, const struct domain_book *b, struct span *span)
+{
+	const struct target_book *book = &t->books[b - a->books];
+	uint64_t uj = book->total_uj + account_held_of(b, book);
+	struct target_part part = { .whole = span->energy,
+		.ns = span->interval_ns,
+		.capacity_ns = b->point.capacity_ns - from->capacity_ns,
+		.used_ns = book->base_cpu_ns - from->target_cpu_ns };
+
+	/* What was held at the mark may have turned out to be less. */
+	part.energy_uj = uj > from->target_uj ? uj - from->target_uj : 0;
+	if (b->by_use) {
+		span->energy = account_part_range(part.whole, part.energy_uj);
+		return;
+	}
+	span->energy = account_target_range(a, t, &part);
+	span->flags |= account_target_flags(t);
+}
+
 void account_domain_since(const struct account *a, const struct account_mark *m, uint32_t slot,
 	size_t domain, struct span *ret)
 {
 	const struct domain_book *b = &a->books[domain];
 	const struct mark_domain *from = &m->domains[domain];
 	const struct account_target *t = account_target_of(a, slot);
-	uint64_t from_ns = from->have ? from->t_ns : b->begin_ns;
-	uint64_t uj = b->total_uj - from->total_uj;
-	struct energy whole;
+	uint64_t from_ns = from->counting ? from->t_ns : b->begin_ns;
+	struct interval interval;
 
-	*ret = (struct span) { .fresh = b->fresh || b->lost };
-	if (!b->have || b->point.t_ns <= from_ns)
+	*ret = (struct span) { .fresh = b->fresh || b->health == HEALTH_LOST };
+	if (b->state != BOOK_COUNTING || b->point.t_ns <= from_ns)
 		return;
+	interval = (struct interval) { .from_ns = from_ns,
+		.to_ns = b->point.t_ns,
+		.energy_uj = b->total_uj - from->total_uj,
+		.ns = b->point.t_ns - from_ns,
+		.err_ns = b->point.t_err_ns + from->t_err_ns,
+		.flags = flags_since(a, m, b, from) };
 	ret->known = true;
-	ret->interval_ns = b->point.t_ns - from_ns;
-	whole = account_domain_range(b, uj, ret->interval_ns, b->point.t_err_ns + from->t_err_ns);
-	ret->flags = b->domain->quality | (b->disputed ? FLAG_DISPUTED : 0) |
-		(b->gaps != from->gaps || b->failing_since_ns ? FLAG_GAP : 0) |
-		(b->resets != from->resets ? FLAG_RESET : 0) |
-		(a->missed_ticks != m->missed_ticks ? FLAG_LATE : 0);
-	if (t) {
-		const struct target_book *book = &t->books[domain];
-
-		/* What was held at the mark may have turned out to be less. */
-		uj = book->total_uj + account_held_of(b, book);
-		uj = uj > from->target_uj ? uj - from->target_uj : 0;
-		if (b->by_use) {
-			ret->energy = account_part_range(whole, uj);
-		} else {
-			ret->energy = account_target_range(a, t, whole,
-				b->point.capacity_ns - from->capacity_ns, ret->interval_ns,
-				book->base_cpu_ns - from->target_cpu_ns, uj);
-			ret->flags |= account_target_flags(t);
-		}
-	} else {
-		ret->energy = whole;
-	}
-	ret->power_uw = power_uw(uj, ret->interval_ns);
+	ret->interval_ns = interval.ns;
+	ret->flags = interval.flags;
+	ret->energy = account_domain_range(b, &interval);
+	if (t)
+		target_since(a, t, from, b, ret);
+	ret->power_uw = power_uw(ret->energy.uj, ret->interval_ns);
 }
 
 static void add_span(struct span *sum, const struct span *one)
@@ -196,12 +213,12 @@ void account_domain_total_since(
 {
 	const struct domain_book *b = &a->books[domain];
 	const struct mark_domain *from = &m->domains[domain];
-	uint64_t from_ns = from->have ? from->t_ns : b->begin_ns;
-	uint64_t from_mw = from->have ? from->power_mw : b->begin_mw;
+	uint64_t from_ns = from->counting ? from->t_ns : b->begin_ns;
+	uint64_t from_mw = from->counting ? from->power_mw : b->begin_mw;
 	uint64_t more_uj, less_uj, most_mw, most_uj;
 
 	account_domain_since(a, m, ACCOUNT_NO_SLOT, domain, ret);
-	if (!ret->known || b->failing_since_ns)
+	if (!ret->known || b->health != HEALTH_OK)
 		return;
 	if (!b->point.power_mw) {
 		extend(a, m, b, from_ns, ret);
@@ -257,7 +274,7 @@ bool account_stand(const struct account *a, uint32_t slot, size_t domain, struct
 		if (account_shares(a, b->domain->kind))
 			ret->shared_ns = b->point.t_ns - b->held.ns;
 	}
-	return b->have;
+	return b->state == BOOK_COUNTING;
 }
 
 uint64_t account_cpu_since(const struct account *a, const struct account_mark *m, uint32_t slot)

@@ -2,10 +2,11 @@
 /*
  * What the books hold, for books/account*.c alone.
  *
- *   account.c        entering snapshots
- *   account_share.c  one domain's energy between two readings, shared out
- *   account_since.c  marks, and what was used since
- *   account_range.c  how sure all that is
+ *   account.c          making the books; entering a snapshot
+ *   account_reading.c  what one reading does to a domain's book
+ *   account_share.c    one domain's energy between two readings, shared out
+ *   account_since.c    marks, and what was used since
+ *   account_range.c    how sure all that is
  */
 #ifndef PM_BOOKS_ACCOUNT_STATE_H
 #define PM_BOOKS_ACCOUNT_STATE_H
@@ -30,17 +31,23 @@ struct point {
 
 /* What was taken together from slices too short to settle. */
 struct pending {
-	struct share_interval interval;
+	struct share_interval shared;
 	uint64_t rest_uj;
 	uint64_t ns;
 };
 
-/* What waits for the next look at who used the domain. */
-struct held {
-	uint64_t energy_uj;
-	uint64_t ns;
-	uint64_t t_err_ns;
-	unsigned flags;
+/* Whether a domain is being counted (the transitions: account_reading.c). */
+enum book_state {
+	BOOK_NONE,     /* no reading yet; the point is a snapshot */
+	BOOK_AWAITED,  /* the sensor said that its first reading will come; the same */
+	BOOK_COUNTING, /* the point is a reading */
+};
+
+/* Whether a domain can be read. */
+enum book_health {
+	HEALTH_OK,
+	HEALTH_FAILING, /* since failing_since_ns */
+	HEALTH_LOST,    /* for ACCOUNT_LOST_NS: sums go on without it */
 };
 
 struct domain_book {
@@ -49,10 +56,11 @@ struct domain_book {
 	bool by_use;   /* the last reading came with a look: energy goes by use */
 	uint64_t looked_ns;
 	uint32_t busy_ppm;
-	struct held held;
-	bool have;  /* point is a reading */
-	bool early; /* point is a snapshot at which the first reading was still to come */
-	bool fresh; /* the last snapshot moved the point */
+	struct interval held; /* what waits for the next look at who used it */
+	enum book_state state;
+	enum book_health health;
+	uint64_t failing_since_ns; /* unless the health is OK */
+	bool fresh;                /* the last snapshot moved the point */
 	struct point point;
 	uint64_t total_uj; /* over all epochs */
 	uint64_t idle_uj;
@@ -64,9 +72,7 @@ struct domain_book {
 	uint64_t most_mw;  /* the highest power that was told at all */
 	uint32_t resets;
 	uint32_t gaps;
-	uint64_t failing_since_ns; /* 0: not failing */
-	bool lost;
-	bool disputed;
+	bool disputed; /* the sensor said FLAG_DISPUTED: from then on */
 };
 
 /* One target's side of one domain. */
@@ -96,8 +102,10 @@ struct account {
 	uint32_t n_cpu;
 	uint64_t missed_ticks;
 
-	/* Scratch for one snapshot, as large as the targets' number. */
+	/* Of the snapshot that is being entered: which targets it has, ... */
 	uint32_t *slots;
+	uint32_t n_present;
+	/* ... and scratch, as large as the targets' number. */
 	struct share_target *shares;
 	struct slice_part *parts;
 };

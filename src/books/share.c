@@ -10,21 +10,21 @@ static uint64_t claims_of(const struct share_target *targets, size_t n)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < n; i++)
-		sum += targets[i].used_ns + targets[i].surplus_ns;
+		sum += targets[i].used + targets[i].surplus;
 	return sum;
 }
 
-/* The CPU time that the energy is divided by. */
-static uint64_t divisor_of(const struct share_interval *interval, uint64_t claims_ns)
+/* The use that the energy is divided by. */
+static uint64_t divisor_of(const struct share_interval *interval, uint64_t claims)
 {
-	uint64_t capacity_ns = interval->capacity_ns, busy_ns;
+	uint64_t capacity = interval->capacity, busy;
 
 	if (interval->policy == IDLE_SEPARATE)
-		return capacity_ns;
-	busy_ns = interval->idle_ns < capacity_ns ? capacity_ns - interval->idle_ns : 0;
-	if (busy_ns < claims_ns)
-		busy_ns = claims_ns;
-	return busy_ns < capacity_ns ? busy_ns : capacity_ns;
+		return capacity;
+	busy = interval->idle < capacity ? capacity - interval->idle : 0;
+	if (busy < claims)
+		busy = claims;
+	return busy < capacity ? busy : capacity;
 }
 
 /* a * b / c in units of the fraction, with b <= c. In two steps: over a long gap a * b alone needs
@@ -38,24 +38,24 @@ static u128 scaled(uint64_t a, uint64_t b, uint64_t c)
 
 uint64_t share_split(const struct share_interval *interval, struct share_target *targets, size_t n)
 {
-	uint64_t claims_ns = claims_of(targets, n);
-	uint64_t divisor_ns = divisor_of(interval, claims_ns);
+	uint64_t claims = claims_of(targets, n);
+	uint64_t divisor = divisor_of(interval, claims);
 	uint64_t left_uj = interval->energy_uj;
 
 	for (size_t i = 0; i < n; i++) {
 		struct share_target *t = &targets[i];
-		uint64_t claim_ns = t->used_ns + t->surplus_ns, fits_ns = claim_ns, give_uj;
+		uint64_t claim = t->used + t->surplus, fits = claim, give_uj;
 		u128 exact;
 
 		t->energy_uj = 0;
-		if (divisor_ns == 0) {
-			t->surplus_ns = claim_ns;
+		if (divisor == 0) {
+			t->surplus = claim;
 			continue;
 		}
-		if (claims_ns > divisor_ns)
-			fits_ns = muldiv_u64(claim_ns, divisor_ns, claims_ns);
-		t->surplus_ns = claim_ns - fits_ns;
-		exact = scaled(interval->energy_uj, fits_ns, divisor_ns) + t->fraction;
+		if (claims > divisor)
+			fits = muldiv_u64(claim, divisor, claims);
+		t->surplus = claim - fits;
+		exact = scaled(interval->energy_uj, fits, divisor) + t->fraction;
 		give_uj = (uint64_t) (exact >> FRACTION_BITS);
 		if (give_uj > left_uj)
 			give_uj = left_uj;
@@ -70,13 +70,13 @@ uint64_t share_idle(const struct share_interval *interval, uint64_t rest_uj)
 {
 	uint64_t idle_uj;
 
-	if (interval->capacity_ns == 0)
+	if (interval->capacity == 0)
 		return 0;
 	if (interval->policy == IDLE_PROPORTIONAL)
-		return interval->idle_ns >= interval->capacity_ns ? rest_uj : 0;
-	if (interval->idle_ns >= interval->capacity_ns)
+		return interval->idle >= interval->capacity ? rest_uj : 0;
+	if (interval->idle >= interval->capacity)
 		return rest_uj;
-	idle_uj = muldiv_u64(interval->energy_uj, interval->idle_ns, interval->capacity_ns);
+	idle_uj = muldiv_u64(interval->energy_uj, interval->idle, interval->capacity);
 	return idle_uj < rest_uj ? idle_uj : rest_uj;
 }
 

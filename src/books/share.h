@@ -17,20 +17,21 @@ enum idle_policy {
 	IDLE_PROPORTIONAL, /* whoever ran gets it, in proportion */
 };
 
-/* An interval of one domain. */
+/* An interval of one domain. What goes by CPU time has its capacity and use in nanoseconds of it,
+ * what goes by the use of a device in millionths of the device. */
 struct share_interval {
 	uint64_t energy_uj;
-	uint64_t capacity_ns; /* CPU time that the machine could have given */
-	uint64_t idle_ns;     /* of which nobody used; for IDLE_PROPORTIONAL */
+	uint64_t capacity; /* what could have been used */
+	uint64_t idle;     /* of which nobody used */
 	enum idle_policy policy;
 };
 
 /* One target of it. The first member is input, the last output; the others are kept by the caller
  * from interval to interval and begin as 0. */
 struct share_target {
-	uint64_t used_ns;    /* CPU time in the interval */
-	uint64_t surplus_ns; /* CPU time that did not fit into the intervals before */
-	uint64_t fraction;   /* energy below a microjoule that was not given yet, in 2^-24 uJ */
+	uint64_t used;     /* in the interval */
+	uint64_t surplus;  /* what did not fit into the intervals before */
+	uint64_t fraction; /* energy below a microjoule that was not given yet, in 2^-24 uJ */
 	uint64_t energy_uj;
 };
 

@@ -41,9 +41,9 @@ void slice_write(const struct slice_owner *o, const struct slice *slice)
 	static const enum record_who whos[] = { WHO_PROCESS, WHO_IDLE, WHO_OTHER, WHO_REST };
 	const struct domain *domain = o->domains[slice->domain];
 	struct record r = { .type = RECORD_DETAIL,
-		.wall_ns = (int64_t) slice->t_ns + o->wall_offset_ns,
-		.t_ns = slice->t_ns,
-		.interval_ns = slice->interval_ns,
+		.wall_ns = (int64_t) slice->interval.to_ns + o->wall_offset_ns,
+		.t_ns = slice->interval.to_ns,
+		.interval_ns = slice->interval.ns,
 		.kind = domain->kind,
 		.domain = domain };
 
@@ -56,7 +56,7 @@ void slice_write(const struct slice_owner *o, const struct slice *slice)
 		if (part->who == SLICE_TARGET)
 			o->name(o->ctx, part->slot, &r.pid, &r.name);
 		r.energy = part->energy;
-		r.power_uw = power_uw(part->energy.uj, slice->interval_ns);
+		r.power_uw = power_uw(part->energy.uj, slice->interval.ns);
 		r.flags = part->flags;
 		r.attribution = slice_rule(o, part->who, domain->kind, slice->by_use);
 		o->record(o->ctx, &r);

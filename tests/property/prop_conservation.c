@@ -41,11 +41,11 @@ static void on_slice(void *ctx, const struct slice *slice)
 		if (p->who == SLICE_TARGET)
 			s->targets_uj[p->slot][slice->domain] += p->energy.uj;
 	}
-	if (sum_uj != slice->energy_uj || slice->interval_ns == 0)
+	if (sum_uj != slice->interval.energy_uj || slice->interval.ns == 0)
 		fail_msg("seed %" PRIu64 ", case %" PRIu64 ": parts of %" PRIu64
 			 " uJ add up to %" PRIu64,
-			s->seed, s->number, slice->energy_uj, sum_uj);
-	s->total_uj[slice->domain] += slice->energy_uj;
+			s->seed, s->number, slice->interval.energy_uj, sum_uj);
+	s->total_uj[slice->domain] += slice->interval.energy_uj;
 	s->parts_uj[slice->domain] += sum_uj;
 }
 

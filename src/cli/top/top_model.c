@@ -18,8 +18,8 @@ static void take_slice(void *ctx, const struct slice *slice)
 	struct top_domain *d = &m->domains[slice->domain];
 	struct top_parts *going = &d->going;
 
-	going->ns += slice->interval_ns;
-	going->whole_uj += slice->energy_uj;
+	going->ns += slice->interval.ns;
+	going->whole_uj += slice->interval.energy_uj;
 	for (size_t i = 0; i < slice->n_parts; i++) {
 		const struct slice_part *part = &slice->parts[i];
 

@@ -40,7 +40,7 @@ static void on_slice(void *ctx, const struct slice *slice)
 		sum_uj += e->uj;
 		assert_true(e->low_uj <= e->uj && e->uj <= e->high_uj);
 	}
-	assert_int_equal(sum_uj, slice->energy_uj);
+	assert_int_equal(sum_uj, slice->interval.energy_uj);
 }
 
 static void on_failing(void *ctx, size_t domain, int error)
@@ -161,8 +161,8 @@ static void test_interval(void **state)
 	assert_false(span.known);
 	usual_half_second(&x);
 	assert_int_equal(x.n_slices, 1);
-	assert_int_equal(x.slice.interval_ns, 500 * MS);
-	assert_int_equal(x.slice.energy_uj, 10 * J);
+	assert_int_equal(x.slice.interval.ns, 500 * MS);
+	assert_int_equal(x.slice.interval.energy_uj, 10 * J);
 	assert_int_equal(part_uj(&x, SLICE_TARGET), 3 * J);
 	assert_int_equal(part_uj(&x, SLICE_IDLE), 5 * J);
 	assert_int_equal(part_uj(&x, SLICE_OTHER), 2 * J);
@@ -435,8 +435,8 @@ static void test_gap(void **state)
 	usual_half_second(&x);
 	/* One long interval: resolution is lost, no joule is. */
 	assert_int_equal(x.n_slices, 2);
-	assert_int_equal(x.slice.interval_ns, 2 * NS_PER_S);
-	assert_int_equal(x.slice.energy_uj, 40 * J);
+	assert_int_equal(x.slice.interval.ns, 2 * NS_PER_S);
+	assert_int_equal(x.slice.interval.energy_uj, 40 * J);
 	assert_true(x.parts[0].flags & FLAG_GAP);
 	span = since(&x, zero, 0);
 	assert_true(span.fresh);
@@ -553,7 +553,7 @@ static void test_not_updated(void **state)
 	machine_use(&x.m, 0, 500 * MS);
 	machine_draw(&x.m, 0, 20 * J);
 	enter(&x, 0);
-	assert_int_equal(x.slice.interval_ns, NS_PER_S);
+	assert_int_equal(x.slice.interval.ns, NS_PER_S);
 	assert_int_equal(part_uj(&x, SLICE_TARGET), 10 * J);
 	assert_int_equal(since(&x, all, ACCOUNT_NO_SLOT).flags, FLAG_MEASURED);
 	account_mark_free(all);
@@ -711,8 +711,8 @@ static void test_early(void **state)
 		.power_mw = 20000 };
 	enter(&x, 0);
 	assert_int_equal(x.failing, 0);
-	assert_int_equal(x.slice.interval_ns, 350 * MS);
-	assert_int_equal(x.slice.energy_uj, 7 * J);
+	assert_int_equal(x.slice.interval.ns, 350 * MS);
+	assert_int_equal(x.slice.interval.energy_uj, 7 * J);
 	span = since(&x, all, ACCOUNT_NO_SLOT);
 	assert_true(span.known && span.fresh);
 	assert_int_equal(span.energy.uj, 7 * J);
@@ -750,7 +750,7 @@ static void test_early_without_energy(void **state)
 	machine_pass(&x.m, 495 * MS, 0);
 	machine_draw(&x.m, 0, 10 * J);
 	enter(&x, 0);
-	assert_int_equal(x.slice.interval_ns, 500 * MS);
+	assert_int_equal(x.slice.interval.ns, 500 * MS);
 	assert_int_equal(since(&x, all, ACCOUNT_NO_SLOT).energy.uj, 10 * J);
 	assert_int_equal(x.restarted, 0);
 	account_mark_free(all);

@@ -11,13 +11,13 @@
 /* Two CPUs for a second, 100 J. */
 static struct share_interval two_cpus(void)
 {
-	return (struct share_interval) { .energy_uj = 100 * J, .capacity_ns = 2 * NS_PER_S };
+	return (struct share_interval) { .energy_uj = 100 * J, .capacity = 2 * NS_PER_S };
 }
 
 static void test_split(void **state)
 {
 	struct share_interval i = two_cpus();
-	struct share_target t[3] = { { .used_ns = NS_PER_S / 2 }, { .used_ns = NS_PER_S }, { 0 } };
+	struct share_target t[3] = { { .used = NS_PER_S / 2 }, { .used = NS_PER_S }, { 0 } };
 
 	(void) state;
 	assert_int_equal(share_split(&i, t, 3), 25 * J);
@@ -25,7 +25,7 @@ static void test_split(void **state)
 	assert_int_equal(t[1].energy_uj, 50 * J);
 	assert_int_equal(t[2].energy_uj, 0);
 	for (int k = 0; k < 3; k++) {
-		assert_int_equal(t[k].surplus_ns, 0);
+		assert_int_equal(t[k].surplus, 0);
 		assert_int_equal(t[k].fraction, 0);
 	}
 	/* Nobody: all is left. */
@@ -35,8 +35,8 @@ static void test_split(void **state)
 /* What is below a microjoule goes to the target in the end, and not to the others. */
 static void test_fraction(void **state)
 {
-	struct share_interval i = { .energy_uj = 1, .capacity_ns = 3 };
-	struct share_target t = { .used_ns = 1 };
+	struct share_interval i = { .energy_uj = 1, .capacity = 3 };
+	struct share_target t = { .used = 1 };
 	uint64_t given = 0, left = 0;
 
 	(void) state;
@@ -52,25 +52,25 @@ static void test_fraction(void **state)
 static void test_surplus(void **state)
 {
 	struct share_interval i = two_cpus();
-	struct share_target t[2] = { { .used_ns = 2 * NS_PER_S }, { .used_ns = 2 * NS_PER_S } };
+	struct share_target t[2] = { { .used = 2 * NS_PER_S }, { .used = 2 * NS_PER_S } };
 
 	(void) state;
 	/* Twice as much as there is: cut in proportion, and the rest comes next. */
 	assert_int_equal(share_split(&i, t, 2), 0);
 	assert_int_equal(t[0].energy_uj, 50 * J);
 	assert_int_equal(t[1].energy_uj, 50 * J);
-	assert_int_equal(t[0].surplus_ns, NS_PER_S);
-	t[0].used_ns = t[1].used_ns = 0;
+	assert_int_equal(t[0].surplus, NS_PER_S);
+	t[0].used = t[1].used = 0;
 	i.energy_uj = 10 * J;
 	assert_int_equal(share_split(&i, t, 2), 0);
 	assert_int_equal(t[0].energy_uj, 5 * J);
-	assert_int_equal(t[0].surplus_ns, 0);
+	assert_int_equal(t[0].surplus, 0);
 	assert_int_equal(share_split(&i, t, 2), 10 * J);
 	/* A clock that is a tick ahead: nothing is lost by it. */
-	t[0] = (struct share_target) { .used_ns = 2 * NS_PER_S + 4 * NS_PER_MS };
+	t[0] = (struct share_target) { .used = 2 * NS_PER_S + 4 * NS_PER_MS };
 	assert_int_equal(share_split(&i, t, 1), 0);
-	assert_int_equal(t[0].surplus_ns, 4 * NS_PER_MS);
-	t[0].used_ns = NS_PER_S;
+	assert_int_equal(t[0].surplus, 4 * NS_PER_MS);
+	t[0].used = NS_PER_S;
 	assert_int_equal(share_split(&i, t, 1), 10 * J - 10 * J * 1004 / 2000);
 	assert_int_equal(t[0].energy_uj, 10 * J * 1004 / 2000);
 }
@@ -78,35 +78,35 @@ static void test_surplus(void **state)
 static void test_no_capacity(void **state)
 {
 	struct share_interval i = { .energy_uj = 5 * J };
-	struct share_target t = { .used_ns = 100, .surplus_ns = 11 };
+	struct share_target t = { .used = 100, .surplus = 11 };
 
 	(void) state;
 	assert_int_equal(share_split(&i, &t, 1), 5 * J);
 	assert_int_equal(t.energy_uj, 0);
-	assert_int_equal(t.surplus_ns, 111);
+	assert_int_equal(t.surplus, 111);
 	assert_int_equal(share_idle(&i, 5 * J), 0);
 }
 
 static void test_proportional(void **state)
 {
 	struct share_interval i = two_cpus();
-	struct share_target t[2] = { { .used_ns = NS_PER_S / 4 }, { .used_ns = NS_PER_S / 4 } };
+	struct share_target t[2] = { { .used = NS_PER_S / 4 }, { .used = NS_PER_S / 4 } };
 
 	(void) state;
 	/* Half the capacity idle: those that ran get all of it, by what they used of the other. */
 	i.policy = IDLE_PROPORTIONAL;
-	i.idle_ns = NS_PER_S;
+	i.idle = NS_PER_S;
 	assert_int_equal(share_split(&i, t, 2), 50 * J);
 	assert_int_equal(t[0].energy_uj, 25 * J);
 	assert_int_equal(share_idle(&i, 50 * J), 0);
 	/* The idle columns are coarse: the targets used more than was busy. */
-	i.idle_ns = 19 * NS_PER_S / 10;
+	i.idle = 19 * NS_PER_S / 10;
 	assert_int_equal(share_split(&i, t, 2), 0);
 	assert_int_equal(t[0].energy_uj, 50 * J);
-	assert_int_equal(t[0].surplus_ns, 0);
+	assert_int_equal(t[0].surplus, 0);
 	/* All idle, nobody ran: it is idle's after all. */
-	i.idle_ns = 3 * NS_PER_S;
-	t[0].used_ns = t[1].used_ns = 0;
+	i.idle = 3 * NS_PER_S;
+	t[0].used = t[1].used = 0;
 	assert_int_equal(share_split(&i, t, 2), 100 * J);
 	assert_int_equal(share_idle(&i, 100 * J), 100 * J);
 }
@@ -116,13 +116,13 @@ static void test_idle(void **state)
 	struct share_interval i = two_cpus();
 
 	(void) state;
-	i.idle_ns = NS_PER_S / 2;
+	i.idle = NS_PER_S / 2;
 	assert_int_equal(share_idle(&i, 100 * J), 25 * J);
 	/* The lesser of its share and what is left. */
 	assert_int_equal(share_idle(&i, 10 * J), 10 * J);
 	assert_int_equal(share_idle(&i, 0), 0);
 	/* More idle than there was time: the columns move in steps. */
-	i.idle_ns = 5 * NS_PER_S;
+	i.idle = 5 * NS_PER_S;
 	assert_int_equal(share_idle(&i, 70 * J), 70 * J);
 }
 
@@ -130,8 +130,8 @@ static void test_idle(void **state)
 static void test_large(void **state)
 {
 	struct share_interval i = { .energy_uj = 10000 * J * 86400,
-		.capacity_ns = 1024 * NS_PER_S * 86400 };
-	struct share_target t = { .used_ns = 512 * NS_PER_S * 86400 };
+		.capacity = 1024 * NS_PER_S * 86400 };
+	struct share_target t = { .used = 512 * NS_PER_S * 86400 };
 
 	(void) state;
 	assert_int_equal(share_split(&i, &t, 1), 10000 * J * 43200);
