@@ -21,13 +21,9 @@ struct seen {
 };
 
 struct phase_meter {
-	const struct account *account;
-	const struct domain *const *domains;
-	size_t n_domains;
-	uint64_t tick_ns;
+	struct phase_meter_options o; /* its slots are those below */
 	struct phases *phases;
 	struct seen *seen;
-	size_t n_slots;
 	uint32_t slots[];
 };
 
@@ -41,16 +37,15 @@ static size_t targets_track(size_t domain)
 	return 2 * domain + 1;
 }
 
-int phase_meter_create(struct phase_meter **ret, const struct account *a,
-	const struct domain *const *domains, size_t n_domains, const uint32_t *slots,
-	size_t n_slots, uint64_t tick_ns, uint64_t begin_ns)
+int phase_meter_create(
+	struct phase_meter **ret, const struct phase_meter_options *o, uint64_t begin_ns)
 {
-	struct phase_meter *m = calloc(1, sizeof(*m) + n_slots * sizeof(m->slots[0]));
-	struct phase_track *tracks = calloc(2 * n_domains + 1, sizeof(*tracks));
+	struct phase_meter *m = calloc(1, sizeof(*m) + o->n_slots * sizeof(m->slots[0]));
+	struct phase_track *tracks = calloc(2 * o->n_domains + 1, sizeof(*tracks));
 	int r = -ENOMEM;
 
-	for (size_t i = 0; tracks && i < n_domains; i++) {
-		const struct domain *d = domains[i];
+	for (size_t i = 0; tracks && i < o->n_domains; i++) {
+		const struct domain *d = o->domains[i];
 
 		tracks[whole_track(i)] = tracks[targets_track(i)] =
 			(struct phase_track) { .max_power_mw = d->max_power_mw,
@@ -58,14 +53,11 @@ int phase_meter_create(struct phase_meter **ret, const struct account *a,
 				.scale_high_ppm = d->scale_high_ppm };
 	}
 	if (m && tracks) {
-		m->account = a;
-		m->domains = domains;
-		m->n_domains = n_domains;
-		m->tick_ns = tick_ns;
-		m->n_slots = n_slots;
-		memcpy(m->slots, slots, n_slots * sizeof(slots[0]));
-		m->seen = calloc(n_domains + 1, sizeof(*m->seen));
-		r = m->seen ? phases_create(&m->phases, tracks, 2 * n_domains, begin_ns) : r;
+		m->o = *o;
+		m->o.slots = m->slots;
+		memcpy(m->slots, o->slots, o->n_slots * sizeof(m->slots[0]));
+		m->seen = calloc(o->n_domains + 1, sizeof(*m->seen));
+		r = m->seen ? phases_create(&m->phases, tracks, 2 * o->n_domains, begin_ns) : r;
 	}
 	free(tracks);
 	if (r < 0) {
@@ -97,27 +89,27 @@ static uint64_t stale_uj(
 {
 	uint64_t ns = now->t_ns - old->t_ns, cpu_ns = now->cpu_ns - old->cpu_ns;
 	uint64_t capacity_ns = now->capacity_ns - old->capacity_ns;
-	uint64_t runs = ns ? cpu_ns / ns + m->n_slots : m->n_slots;
+	uint64_t runs = ns ? cpu_ns / ns + m->o.n_slots : m->o.n_slots;
 	uint64_t n_cpu = ns ? (capacity_ns + ns / 2) / ns : 1;
 
 	if (!old->any || capacity_ns == 0)
 		return 0;
-	return muldiv_u64(now->whole_uj - old->whole_uj, m->tick_ns * (runs < n_cpu ? runs : n_cpu),
-		capacity_ns);
+	return muldiv_u64(now->whole_uj - old->whole_uj,
+		m->o.tick_ns * (runs < n_cpu ? runs : n_cpu), capacity_ns);
 }
 
 static void look_at(struct phase_meter *m, size_t i, uint64_t now_ns)
 {
-	const struct domain *d = m->domains[i];
+	const struct domain *d = m->o.domains[i];
 	struct seen *old = &m->seen[i], now = { .any = true };
 	struct phase_point whole = { 0 }, part = { 0 };
 	struct account_stand stand = { 0 };
 	bool known = false;
 
-	for (size_t k = 0; k < (m->n_slots ? m->n_slots : 1); k++) {
-		uint32_t slot = m->n_slots ? m->slots[k] : ACCOUNT_NO_SLOT;
+	for (size_t k = 0; k < (m->o.n_slots ? m->o.n_slots : 1); k++) {
+		uint32_t slot = m->o.n_slots ? m->slots[k] : ACCOUNT_NO_SLOT;
 
-		known = account_stand(m->account, slot, i, &stand);
+		known = account_stand(m->o.account, slot, i, &stand);
 		part.uj += stand.target_uj;
 		now.cpu_ns += stand.cpu_ns;
 	}
@@ -158,8 +150,8 @@ static void look_at(struct phase_meter *m, size_t i, uint64_t now_ns)
 
 void phase_meter_look(struct phase_meter *m, uint64_t now_ns)
 {
-	for (size_t i = 0; i < m->n_domains; i++)
-		if (m->domains[i]->counted)
+	for (size_t i = 0; i < m->o.n_domains; i++)
+		if (m->o.domains[i]->counted)
 			look_at(m, i, now_ns);
 	phases_settle(m->phases, now_ns);
 }
@@ -179,10 +171,10 @@ void phase_meter_energy(const struct phase_meter *m, uint32_t name, enum kind ki
 	struct phase_energy *ret)
 {
 	*ret = (struct phase_energy) { 0 };
-	for (size_t i = 0; i < m->n_domains; i++) {
+	for (size_t i = 0; i < m->o.n_domains; i++) {
 		struct phase_energy one;
 
-		if (m->domains[i]->kind != kind || !m->domains[i]->counted)
+		if (m->o.domains[i]->kind != kind || !m->o.domains[i]->counted)
 			continue;
 		phases_energy(m->phases, name, targets ? targets_track(i) : whole_track(i), &one);
 		phase_energy_add(ret, &one);

@@ -11,11 +11,18 @@
 
 struct phase_meter;
 
-/* The targets are the slots, together. domains[0 .. n_domains) as the books have them; tick_ns: how
- * stale a CPU clock may be. Begins at begin_ns with the books as they are. Returns 0 or -ENOMEM. */
-int phase_meter_create(struct phase_meter **ret, const struct account *a,
-	const struct domain *const *domains, size_t n_domains, const uint32_t *slots,
-	size_t n_slots, uint64_t tick_ns, uint64_t begin_ns);
+struct phase_meter_options {
+	const struct account *account;       /* borrowed */
+	const struct domain *const *domains; /* borrowed; as the books have them */
+	size_t n_domains;
+	const uint32_t *slots; /* of the targets, which are taken together; copied */
+	size_t n_slots;
+	uint64_t tick_ns; /* how stale a CPU clock may be */
+};
+
+/* Begins at begin_ns with the books as they are. Returns 0 or -ENOMEM. */
+int phase_meter_create(
+	struct phase_meter **ret, const struct phase_meter_options *options, uint64_t begin_ns);
 void phase_meter_destroy(struct phase_meter *m);
 
 /* For phase_channel_read(). */

@@ -2,6 +2,7 @@
 /*
  * What was used in the stretches of time that a name was on, by intervals between readings.
  */
+#include "books/interval.h"
 #include "meter/power.h"
 #include "phases/phases_state.h"
 
@@ -182,11 +183,12 @@ static uint64_t mean_mw(const struct phase_point *a, const struct phase_point *b
 
 /* What lies before the first reading or after the last is as in the interval beside it, and at most
  * what was ever seen where more is not known to be impossible. */
-static void settle_beyond(struct track *t, struct name *name, struct sum *sum, uint64_t from_ns,
-	uint64_t to_ns, uint64_t err_ns, uint64_t mw)
+static void settle_beyond(struct track *t, const struct name *name, struct sum *sum,
+	const struct interval *beyond, uint64_t mw)
 {
-	uint64_t on_ns = on_between(name, from_ns, to_ns);
-	uint64_t wide_on_ns = on_between(name, phases_at_least(from_ns, err_ns), to_ns + err_ns);
+	uint64_t on_ns = on_between(name, beyond->from_ns, beyond->to_ns);
+	uint64_t wide_on_ns = on_between(name, phases_at_least(beyond->from_ns, beyond->err_ns),
+		beyond->to_ns + beyond->err_ns);
 	uint64_t most_mw = t->limits.max_power_mw ? t->limits.max_power_mw : t->peak_mw;
 
 	if (wide_on_ns == 0)
@@ -201,6 +203,7 @@ void phases_settle_interval(struct phases *p, size_t track, size_t i)
 {
 	struct track *t = &p->tracks[track];
 	const struct phase_point *from = &t->points[i];
+	const struct interval before = { .to_ns = from->t_ns, .err_ns = from->t_err_ns };
 	uint64_t mw = mean_mw(from, from + 1);
 
 	if (mw > t->peak_mw)
@@ -209,8 +212,7 @@ void phases_settle_interval(struct phases *p, size_t track, size_t i)
 		struct name *name = &p->names[k];
 
 		if (name->n > 0 && !t->begun)
-			settle_beyond(
-				t, name, &name->sums[track], 0, from->t_ns, from->t_err_ns, mw);
+			settle_beyond(t, name, &name->sums[track], &before, mw);
 		if (name->n > 0 || (name->sums && name->sums[track].in_chain))
 			settle_part(t, i, name, &name->sums[track]);
 	}
@@ -220,19 +222,23 @@ void phases_settle_interval(struct phases *p, size_t track, size_t i)
 void phases_finish_track(struct phases *p, size_t track, uint64_t end_ns)
 {
 	struct track *t = &p->tracks[track];
+	const struct phase_point *last;
+	struct interval after;
 
 	if (t->n < 2)
 		return;
 	while (t->next + 1 < t->n)
 		phases_settle_interval(p, track, t->next++);
+	last = &t->points[t->n - 1];
+	after = (struct interval) {
+		.from_ns = last->t_ns, .to_ns = end_ns, .err_ns = last->t_err_ns
+	};
 	for (size_t k = 0; k < PHASES_MAX_NAMES; k++) {
 		struct name *name = &p->names[k];
-		const struct phase_point *last = &t->points[t->n - 1];
 
 		if (!name->seen)
 			continue;
-		settle_beyond(t, name, &name->sums[track], last->t_ns, end_ns, last->t_err_ns,
-			mean_mw(last - 1, last));
+		settle_beyond(t, name, &name->sums[track], &after, mean_mw(last - 1, last));
 		end_chain(&name->sums[track]);
 		if (t->incomplete)
 			name->sums[track].flags |= FLAG_GAP;

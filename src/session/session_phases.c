@@ -69,10 +69,16 @@ static void begin_open_ones(struct session_set *ss, const struct member *m)
 
 void session_begin_phases(struct session_set *ss, struct member *m, uint64_t t_ns)
 {
+	const struct phase_meter_options options = { .account = ss->account,
+		.domains = ss->options.domains,
+		.n_domains = ss->options.n_domains,
+		.slots = &m->watched->slot,
+		.n_slots = 1,
+		.tick_ns = ss->options.account.tick_ns };
+
 	if (!ss->options.phases)
 		return;
-	if (phase_meter_create(&m->phases, ss->account, ss->options.domains, ss->options.n_domains,
-		    &m->watched->slot, 1, ss->options.account.tick_ns, t_ns) < 0) {
+	if (phase_meter_create(&m->phases, &options, t_ns) < 0) {
 		session_set_say(ss, SESSION_ERROR, "pid %d: no phases: out of memory",
 			(int) m->watched->pid);
 		return;

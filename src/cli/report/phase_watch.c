@@ -17,14 +17,18 @@ void phase_watch_close(struct phase_watch *w)
 int phase_watch_begin(
 	struct phase_watch *w, const struct instrument *e, const uint32_t *slots, size_t n)
 {
+	const struct phase_meter_options options = { .account = gauge_account(e->gauge),
+		.domains = rig_domains(e->rig),
+		.n_domains = rig_n_domains(e->rig),
+		.slots = slots,
+		.n_slots = n,
+		.tick_ns = e->host->tick_ns };
+
 	w->instrument = e;
 	w->begin_ns = gauge_t_ns(e->gauge);
-	for (size_t i = 0; i < rig_n_domains(e->rig); i++)
-		w->domains[i] = rig_domain(e->rig, i);
 	if (!w->channel)
 		return 0;
-	return phase_meter_create(&w->meter, gauge_account(e->gauge), w->domains,
-		rig_n_domains(e->rig), slots, n, e->host->tick_ns, w->begin_ns);
+	return phase_meter_create(&w->meter, &options, w->begin_ns);
 }
 
 static void take(void *ctx, const struct phase_marker *m)

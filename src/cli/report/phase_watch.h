@@ -21,7 +21,6 @@ struct phase_watch {
 	void *ctx;
 	enum { PHASE_WATCH_NEW, PHASE_WATCH_WANTED, PHASE_WATCH_NOT } threads[PHASES_MAX_THREADS];
 	uint64_t n_unwanted; /* markers */
-	const struct domain *domains[RIG_MAX_DOMAINS];
 };
 
 /* path, owner, return and reason as in phase_channel_create(). */

@@ -185,29 +185,38 @@ static int name_width(void)
 
 #define WATTS_WIDTH 9
 
-static void draw_power(const struct top_view *v, int y, const char *name, bool known, uint64_t uw,
-	const char *quality, const struct top_history *h, const char *why)
+/* A line of power: its name, its figure and its course, or why there is none. */
+struct power_line {
+	const char *name;
+	bool known;
+	uint64_t uw;
+	const char *quality;
+	const struct top_history *history;
+	const char *why; /* where it is not known */
+};
+
+static void draw_power(const struct top_view *v, int y, const struct power_line *p)
 {
 	int x = name_width();
-	bool doubtful = *quality >= 'A' && *quality <= 'Z';
+	bool doubtful = p->known && *p->quality >= 'A' && *p->quality <= 'Z';
 	char watts[32];
 
-	put(y, 0, x - 1, name);
-	top_figure(known, uw, watts, sizeof(watts));
-	colour(v, known ? COLOUR_WATTS : COLOUR_WARNING, true);
-	putf(y, x, WATTS_WIDTH, known ? "%7s W" : "%7s  ", watts);
-	colour(v, known ? COLOUR_WATTS : COLOUR_WARNING, false);
+	put(y, 0, x - 1, p->name);
+	top_figure(p->known, p->uw, watts, sizeof(watts));
+	colour(v, p->known ? COLOUR_WATTS : COLOUR_WARNING, true);
+	putf(y, x, WATTS_WIDTH, p->known ? "%7s W" : "%7s  ", watts);
+	colour(v, p->known ? COLOUR_WATTS : COLOUR_WARNING, false);
 	x += WATTS_WIDTH + 1;
-	if (!known) {
-		put(y, x, COLS - x, why);
+	if (!p->known) {
+		put(y, x, COLS - x, p->why);
 		return;
 	}
 	colour(v, doubtful ? COLOUR_WARNING : COLOUR_NONE, true);
-	put(y, x, quality_width() - 1, quality);
+	put(y, x, quality_width() - 1, p->quality);
 	colour(v, doubtful ? COLOUR_WARNING : COLOUR_NONE, false);
 	x += quality_width();
 	if (x < COLS)
-		draw_curve(v, h, y, x);
+		draw_curve(v, p->history, y, x);
 }
 
 /* ---- domains -------------------------------------------------------------------------------- */
@@ -238,7 +247,13 @@ static int draw_domain(const struct top_view *v, const struct top_domain *d, int
 		snprintf(both, sizeof(both), "%s %s", kind_title(d->domain->kind), name);
 		snprintf(name, sizeof(name), "%s", both);
 	}
-	draw_power(v, y++, name, d->known, d->power_uw, top_quality(d), &d->history, d->why);
+	draw_power(v, y++,
+		&(struct power_line) { .name = name,
+			.known = d->known,
+			.uw = d->power_uw,
+			.quality = top_quality(d),
+			.history = &d->history,
+			.why = d->why });
 	if (d->users.n > 0 && y < end)
 		draw_users(v->model, d, y++);
 	return y;
@@ -250,16 +265,22 @@ static int draw_domains(const struct top_view *v, int y, int end)
 	const struct top_model *m = v->model;
 	char why[600];
 
-	draw_power(v, y++, "machine", m->machine_known, m->machine_uw, top_machine_quality(m),
-		&m->machine,
-		m->elapsed_ns ? "nothing is measured here: see powermeasure doctor"
-			      : "the first figures are on their way");
+	draw_power(v, y++,
+		&(struct power_line) { .name = "machine",
+			.known = m->machine_known,
+			.uw = m->machine_uw,
+			.quality = top_machine_quality(m),
+			.history = &m->machine,
+			.why = m->elapsed_ns ? "nothing is measured here: see powermeasure doctor"
+					     : "the first figures are on their way" });
 	for (size_t i = 0; i < m->n_domains && y < end; i++)
 		if (m->domains[i].domain->counted)
 			y = draw_domain(v, &m->domains[i], y, end);
 	for (int k = 0; k < KIND_PLATFORM && y < end; k++)
 		if (top_model_why(m, (enum kind) k, why, sizeof(why)))
-			draw_power(v, y++, kind_title((enum kind) k), false, 0, "", NULL, why);
+			draw_power(v, y++,
+				&(struct power_line) {
+					.name = kind_title((enum kind) k), .why = why });
 	for (size_t i = 0; i < m->n_domains && y < end; i++)
 		if (!m->domains[i].domain->counted)
 			y = draw_domain(v, &m->domains[i], y, end);
