@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: MIT
 """What tests on a simulated RAPL compare figures with (tests/lib/raplscenes.py)."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
+from conftest import BUILD, PATIENCE, TOP
+from gpuscenes import GPU_KINDS, GpuScene
 from raplfs import RaplFs, require, skip_module
-from raplscenes import (COMMANDS, FAULTS, ONLY_RAPL, Figure, Scene, Truth, run_command,
-                        stat_machine)
+from raplscenes import (COMMANDS, FAULTS, ONLY_RAPL, Figure, RaplTruth, Scene, run_command,
+                        run_load, stat_machine)
 
 skip_module()
 
@@ -25,7 +31,7 @@ def test_the_truths_range_is_over_all_times_that_a_figure_can_be_of():
     require()
     with RaplFs({"name": "package-0", "curve": [[1, 10], [1, 30]]}) as fs:
         # One second that begins in the first half of a slow second: 5 J of 20 W more at the end.
-        low, high = Truth(fs).range_j(["package-0"], 10 ** 12, 10 ** 12 + 5 * 10 ** 8, 10 ** 9)
+        low, high = RaplTruth(fs).range_j(["package-0"], 10 ** 12, 10 ** 12 + 5 * 10 ** 8, 10 ** 9)
     assert (low, high) == (pytest.approx(10, abs=1e-4), pytest.approx(20, abs=1e-4))
 
 
@@ -55,3 +61,43 @@ def test_a_scene_is_measured(command):
     scene = Scene(7, command=command, fault="none", curve="steady", update_ms=1.0, seconds=0.5)
     figures = scene.measure()
     assert figures and all(f.true_j > 0 for f in figures), scene.repeat()
+
+
+def test_a_loads_energy_is_compared():
+    require()
+    package = {"name": "package-0", "loads": {"idle_w": 2},
+               "parts": [{"name": "core", "loads": "dynamic"}]}
+    with RaplFs(package) as fs:
+        document, figures = run_load(fs, 12.5, 0.3, 0.2, ONLY_RAPL)
+    command = figures[-1]
+    used_s = document["command_cpu_s"]
+    assert command.what == "run command"
+    # Its start by a shell is in it, a part of the simulator's time is not.
+    assert 12.5 * 0.2 * 0.95 <= command.true_low_j <= 12.5 * used_s * 1.05
+    assert command.true_high_j - command.true_low_j == \
+        pytest.approx(2 * document["elapsed_s"], rel=0.1)
+
+
+@pytest.mark.parametrize("layout", GPU_KINDS)
+def test_a_gpus_scene_is_measured(layout):
+    scene = GpuScene(7, layout=layout, fault="none", curve="steady", update_ms=20, seconds=0.5)
+    assert scene.repeat() == GpuScene(7, layout=layout, fault="none", curve="steady", update_ms=20,
+                                      seconds=0.5).repeat()
+    figures = scene.measure()
+    assert {f.what for f in figures} == {"run gpu-0", "run machine"}, scene.repeat()
+    assert all(f.true_j > 0 for f in figures), scene.repeat()
+
+
+def test_the_table_has_each_figure_in_it(tmp_path):
+    require()
+    done = subprocess.run(
+        [sys.executable, str(TOP / "bench" / "accuracy.py"), "--build", str(BUILD), "--scenes", "6",
+         "--seed", "3", "--json", str(tmp_path / "figures.json")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300 * PATIENCE)
+    assert done.returncode in (0, 1), done.stderr
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert f"{len(figures)} intervals in 6 measurements" in done.stdout
+    rows = [line for line in done.stdout.partition("**By fault**")[0].splitlines()
+            if line.startswith(("| RAPL", "| GPU"))]
+    assert sum(int(row.split("|")[2]) for row in rows) == \
+        sum("small jump on" not in f["scene"] for f in figures), done.stdout

@@ -8,23 +8,34 @@ figure can be of; only a figure whose bounds lie wholly beside that range is wro
 """
 
 import json
+import os
 import pathlib
 import random
+import re
 import shlex
 import subprocess
 import tempfile
+import time
 
-from conftest import BUILD, PATIENCE, POWERMEASURE, Plugin, start_event, wait_for
+from conftest import BUILD, PATIENCE, POWERMEASURE, TOP, Plugin, sim_energy_j, start_event
 from raplfs import RaplFs
 
 STAMPED = BUILD / "sim" / "stamped"
+RAPL_LOAD = TOP / "sim" / "rapl-load"
 
 # An estimate of the memory of the machine that runs the tests is no business of theirs.
 ONLY_RAPL = ("--sensors", "rapl-powercap")
 
+# The status of `run` that ran nothing.
+NOT_RUN = 125
+
 # Figures are printed with six decimals.
 ROUNDING_J = 2e-6
 ROUNDING_NS = 1000
+
+
+class NoFigure(Exception):
+    """The program refused to measure, and said so: no figure is not a wrong one."""
 
 
 class Figure:
@@ -58,27 +69,14 @@ class Figure:
 
 
 class Truth:
-    """What zones used, by the names that the program gives its domains."""
-
-    def __init__(self, fs):
-        self._fs = fs
-        self._known = {}
-        self._zones = {}
-        for zone, state in fs.truth(fs.mounted_ns)["zones"].items():
-            parent = zone.rpartition(":")[0]
-            name = state["name"]
-            if zone.count(":") == 2:
-                name = f"{fs.truth(fs.mounted_ns)['zones'][parent]['name']}-{name}"
-            self._zones.setdefault(name, zone)
+    """What was used, by the names that the program gives its domains."""
 
     def has(self, domain):
-        return domain in self._zones
+        raise NotImplementedError
 
     def at_j(self, domain, t_ns):
-        t_ns = int(t_ns)
-        if t_ns not in self._known:
-            self._known[t_ns] = self._fs.truth(t_ns)["zones"]
-        return self._known[t_ns][self._zones[domain]]["pj"] / 1e12
+        """What it used up to a time, from any other on."""
+        raise NotImplementedError
 
     def between_j(self, domains, from_ns, to_ns):
         return sum(self.at_j(d, to_ns) - self.at_j(d, from_ns) for d in domains)
@@ -92,6 +90,50 @@ class Truth:
         begins = {first_ns + (last_ns - first_ns) * i // steps for i in range(steps + 1)}
         return tuple(choose(self.between_j(domains, b, b + length_ns + more) for b in begins)
                      for choose, more in ((min, -ROUNDING_NS), (max, ROUNDING_NS)))
+
+
+class RaplTruth(Truth):
+    """Of a machine's zones."""
+
+    def __init__(self, fs):
+        self._fs = fs
+        self._known = {}
+        self._zones = {}
+        zones = fs.truth(fs.mounted_ns)["zones"]
+        for zone, state in zones.items():
+            name = state["name"]
+            if zone.count(":") == 2:
+                name = f"{zones[zone.rpartition(':')[0]]['name']}-{name}"
+            self._zones.setdefault(name, zone)
+
+    def has(self, domain):
+        return domain in self._zones
+
+    def _truth(self, t_ns):
+        t_ns = int(t_ns)
+        if t_ns not in self._known:
+            self._known[t_ns] = self._fs.truth(t_ns)
+        return self._known[t_ns]
+
+    def at_j(self, domain, t_ns):
+        return self._truth(t_ns)["zones"][self._zones[domain]]["pj"] / 1e12
+
+    def load_j(self, mw, t_ns):
+        """What the load of so many milliwatts used; 0 before it was known."""
+        return sum(load["pj"] for load in self._truth(t_ns)["loads"] if load["mw"] == mw) / 1e12
+
+
+class CurveTruth(Truth):
+    """Of domains whose curves are known: {name: [[seconds, watts], ...]}."""
+
+    def __init__(self, curves):
+        self._curves = curves
+
+    def has(self, domain):
+        return domain in self._curves
+
+    def at_j(self, domain, t_ns):
+        return sim_energy_j(self._curves[domain], int(t_ns))
 
 
 # ---- commands ------------------------------------------------------------------------------------
@@ -122,24 +164,48 @@ def _domain_figures(where, document, true_of):
                       machine)
 
 
-def run_command(fs, seconds, cpu_s=0, options=()):
-    """`run --json` of a command of so many seconds. Returns (document, figures)."""
+def measured_command(run, truth_of, command, options=()):
+    """`run --json` of a command that prints its begin and its end. run runs a program, truth_of()
+    gives the truth afterwards. Returns (document, figures, (first, last) begin, length)."""
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "run.json")
-        done = fs.run(POWERMEASURE, "run", *options, "--json", "-o", path, "--", STAMPED, seconds,
-                      cpu_s, timeout=60 * PATIENCE)
-        assert path.exists(), f"status {done.returncode}: {done.stderr}"
-        document = json.loads(path.read_text())
+        done = run(POWERMEASURE, "run", *options, "--json", "-o", path, "--", *command,
+                   timeout=60 * PATIENCE)
+        text = path.read_text() if path.exists() else ""
+        if not text and done.returncode == NOT_RUN:
+            raise NoFigure(done.stderr)
+        assert text, f"status {done.returncode}: {done.stderr}"
+        document = json.loads(text)
     stamps = [int(line) for line in done.stdout.split()]
     assert len(stamps) == 2, f"{done.stdout!r} {done.stderr}"
-    truth = Truth(fs)
-    length_ns = round(document["elapsed_s"] * 1e9)
+    truth, length_ns = truth_of(), round(document["elapsed_s"] * 1e9)
     first_ns, last_ns = stamps[1] - length_ns, stamps[0]
 
     def true_of(domains):
         return truth.range_j(domains, first_ns, last_ns, length_ns)
 
-    return document, list(_domain_figures("run", document, true_of))
+    figures = list(_domain_figures("run", document, true_of))
+    return document, figures, (first_ns, last_ns), length_ns
+
+
+def run_command(fs, seconds, cpu_s=0, options=()):
+    """`run --json` of a command of so many seconds. Returns (document, figures)."""
+    return measured_command(fs.run, lambda: RaplTruth(fs), (STAMPED, seconds, cpu_s), options)[:2]
+
+
+def run_load(fs, watts, seconds, cpu_s, options=()):
+    """The same of a load of a machine with one package; with a figure of the command's energy: what
+    it used itself, and at most all that the package used by itself besides."""
+    command = (RAPL_LOAD, watts, STAMPED, seconds, cpu_s)
+    document, figures, (first_ns, last_ns), length_ns = measured_command(
+        fs.run, lambda: RaplTruth(fs), command, options)
+    truth = RaplTruth(fs)
+    own_j = truth.load_j(round(watts * 1000), last_ns + length_ns)
+    idle_j = truth.range_j(["package-0"], first_ns, last_ns, length_ns)[1] - \
+        truth.range_j(["package-0-core"], first_ns, last_ns, length_ns)[0]
+    figures.append(Figure("run command", _shown(document["command_energy_range_j"]["cpu"]),
+                          (own_j, own_j + idle_j)))
+    return document, figures
 
 
 def _rows(record):
@@ -177,7 +243,7 @@ def stat_machine(fs, seconds, interval_ms=200, options=()):
         assert path.exists(), f"status {done.returncode}: {done.stderr}"
         document = json.loads(path.read_text())
         rows = _rows(record)
-        truth = Truth(fs)
+        truth = RaplTruth(fs)
         figures = list(row_figures("stat", record, truth))
     length_ns = round(document["elapsed_s"] * 1e9)
     # The first row begins when the measurement does.
@@ -210,21 +276,55 @@ def plugin_session(fs, directory, seconds, rate=10, options=()):
     plugin = Plugin(directory / "logs", "--rate", rate, "--record", record, *options,
                     program=program)
 
-    def has_enough():
-        times = [key for key in _rows(record) if key[2]] if record.exists() else []
-        return times and max(t[2] for t in times) - min(t[1] for t in times) >= seconds * 0.95e9
-
     try:
         plugin.send(start_event([sleeper.pid]))
-        wait_for(has_enough, 30 + 10 * seconds, "the record's rows")
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{plugin.said}") from None
+        time.sleep(seconds)  # so long it measures
     finally:
         plugin.stop()
         plugin.close()
         sleeper.kill()
         sleeper.wait()
-    return plugin.said, list(row_figures("plugin", record, Truth(fs)))
+    return plugin.said, list(row_figures("plugin", record, RaplTruth(fs)))
+
+
+WINDOW = """
+import json, sys, time
+from powermeasure import Monitor
+
+def show(energy):
+    return energy and [energy.joules, energy.low, energy.high]
+
+monitor = Monitor(sys.argv[1])
+before = time.monotonic_ns()
+monitor.begin_window("window")
+after = time.monotonic_ns()
+time.sleep(float(sys.argv[2]))
+result = monitor.end_window("window")
+figures = {name: show(energy) for name, energy in result.domains.items()}
+print(json.dumps([before, after, result.time, figures, show(result.total),
+                  [d.name for d in monitor.domains if d.counted]]))
+"""
+
+
+def library_window(fs, seconds, sensors):
+    """A window of the library, by Python. Returns the figures."""
+    done = fs.run("/usr/bin/python3", "-c", WINDOW, sensors, seconds, timeout=60 * PATIENCE,
+                  env=dict(os.environ, PYTHONPATH=str(TOP / "python"),
+                           POWERMEASURE_LIBRARY=str(BUILD / "src/lib/libpowermeasure.so")))
+    assert done.returncode == 0, done.stderr
+    first_ns, last_ns, elapsed_s, domains, total, counted = json.loads(done.stdout)
+    truth = RaplTruth(fs)
+
+    def true_of(names):
+        return truth.range_j(names, first_ns, last_ns, round(elapsed_s * 1e9))
+
+    figures = [Figure(f"library {name}", shown, true_of([name]))
+               for name, shown in domains.items() if shown]
+    # What contains others is alone in the sum.
+    whole = [name for name in counted if name == "psys"] or counted
+    if total:
+        figures.append(Figure("library total", total, true_of(whole)))
+    return figures
 
 
 # ---- scenes --------------------------------------------------------------------------------------
@@ -232,7 +332,9 @@ def plugin_session(fs, directory, seconds, rate=10, options=()):
 CURVES = ("steady", "square", "bursts", "steps", "walk", "idle")
 LAYOUTS = ("one package", "parts", "two packages", "psys")
 PERIODS_MS = (0.976, 1.0, 10.0, 50.0, 100.0, 1000.0)
-COMMANDS = ("run", "stat", "plugin")
+# A library with a sanitizer in it serves programs with one only.
+COMMANDS = ("run", "stat", "plugin") + (
+    () if re.search(rb"__[at]san_init", POWERMEASURE.read_bytes()) else ("library",))
 FAULTS = ("none", "eio", "eio to the end", "vanish and back", "vanish to the end", "stuck",
           "stuck to the end", "reset", "jump back", "jump on", "glitch", "slow")
 
@@ -298,6 +400,8 @@ def fault_lines(fault, seconds, chance):
         "jump on": [f"jump {zone} {at} by={chance.uniform(20000, 60000):.3f}"],
         "glitch": [f"jump {zone} {at} by={chance.choice([-1, 1]) * 30000} reads=1"],
         "slow": [f"slow {zone} {at} {short} ms={chance.uniform(1, 60):.3f}"],
+        # This leaves no trace: the machine might have used so much.
+        "small jump on": [f"jump {zone} {at} by={chance.uniform(0.5, 3):.3f}"],
     }[fault]
 
 
@@ -313,7 +417,7 @@ class Scene:
         drawn.update(given)
         self.seed = seed
         self.__dict__.update(drawn)
-        if self.command != "run":
+        if self.command in ("stat", "plugin"):
             self.seconds = max(self.seconds, 1.0)
         self.script = {
             "seed": seed, "update_ms": self.update_ms,
@@ -332,7 +436,7 @@ class Scene:
         return f"{self}\nthe machine: {json.dumps(self.script)}"
 
     def measure(self):
-        """Returns the figures."""
+        """Returns the figures. Raises NoFigure."""
         zones = self.script["zones"]
         world = {k: v for k, v in self.script.items() if k != "zones"}
         with RaplFs(*zones, **world) as fs:
@@ -340,5 +444,7 @@ class Scene:
                 return run_command(fs, self.seconds, options=ONLY_RAPL)[1]
             if self.command == "stat":
                 return stat_machine(fs, self.seconds, self.interval_ms, ONLY_RAPL)[1]
+            if self.command == "library":
+                return library_window(fs, self.seconds, ONLY_RAPL[1])
             with tempfile.TemporaryDirectory() as directory:
                 return plugin_session(fs, directory, self.seconds, 10, ONLY_RAPL)[1]
