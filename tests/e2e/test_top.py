@@ -252,14 +252,14 @@ def test_who_lives_too_short_to_be_seen(load, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, said", [
-    (["-d", "0"], "-d: \"0\""),
-    (["-d", "x"], "-d: \"x\""),
-    (["-n", "0"], "-n: \"0\""),
-    (["-p", "0"], "-p: \"0\""),
-    (["-l", "0"], "-l: \"0\""),
-    (["--sort", "size"], "--sort: \"size\""),
-    (["--once", "-n", "2"], "-n does not go with it"),
-    (["--once", "extra"], "\"extra\""),
+    (["-d", "0"], "-d: not a number of seconds from 0.25 to 3600: '0'"),
+    (["-d", "x"], "-d: not a number of seconds from 0.25 to 3600: 'x'"),
+    (["-n", "0"], "-n: not a whole number of at least 1: '0'"),
+    (["-p", "0"], "-p: not a PID: '0'"),
+    (["-l", "0"], "-l: not a whole number of at least 1: '0'"),
+    (["--sort", "size"], "--sort: not one of watts, cpu, joules, pid, user, name: 'size'"),
+    (["--once", "-n", "2"], "--once and -n cannot be used together"),
+    (["--once", "extra"], "unexpected argument: 'extra'"),
     (["--once", "-p", "2147483646"], "there is no such process"),
     (["--once", "--sensors", "nonsense"], "nonsense"),
 ])

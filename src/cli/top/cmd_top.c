@@ -23,89 +23,46 @@
 #define READY_NS (250 * NS_PER_MS)
 #define READY_STEP_NS (5 * NS_PER_MS)
 
-enum { OPT_ONCE = CLI_OPT_NEXT, OPT_JSON, OPT_SORT };
-
-static const struct option options[] = {
-	CLI_SENSOR_OPTIONS,
-	{ "help", no_argument, NULL, 'h' },
-	{ "once", no_argument, NULL, OPT_ONCE },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "delay", required_argument, NULL, 'd' },
-	{ "count", required_argument, NULL, 'n' },
-	{ "pid", required_argument, NULL, 'p' },
-	{ "sort", required_argument, NULL, OPT_SORT },
-	{ "limit", required_argument, NULL, 'l' },
-	{ 0 },
-};
-
-static const char help[] =
-	"usage: powermeasure top [OPTIONS]\n"
-	"\n"
-	"Shows what the machine draws, and all its processes by watts, once a second. In it, F1 or ?\n"
-	"shows the keys, q ends it.\n"
-	"\n"
-	"      --once         print one table on standard output after one interval, and end\n"
-	"      --json         print JSON on standard output, an object a line for each refresh; with\n"
-	"                     --once just one (docs/top.schema.json)\n"
-	"  -d, --delay S      refresh every S seconds (default: 1; 0.25 to 3600)\n"
-	"  -n, --count N      end after N refreshes\n"
-	"  -p, --pid PID      show this process alone\n"
-	"      --sort COLUMN  watts (default), cpu, joules, pid, user or name\n"
-	"  -l, --limit N      N processes at most\n"
-	"\n" CLI_SENSOR_HELP "\n"
-	"Exit status: 0 done; 1 failed; 2 wrong usage, or no terminal without --once or --json.\n";
-
 struct top_plan {
 	struct cli_sensors sensors;
 	struct top_view_options view;
+	uint64_t limit; /* as typed; the view's is a size */
 	bool once;
 	bool json;
 };
 
-static int take_option(struct top_plan *p, int option, const char *argument)
+static int take_pid(void *field, const char *text, char *ret_why, size_t why_size)
 {
+	struct top_plan *p = field;
 	uint64_t number;
 
-	switch (option) {
-	case OPT_ONCE:
-		p->once = true;
-		return CLI_DONE;
-	case OPT_JSON:
-		p->json = true;
-		return CLI_DONE;
-	case 'd':
-		if (parse_fixed(argument, 9, &p->view.delay_ns) < 0 ||
-			p->view.delay_ns < TOP_DELAY_MIN_NS || p->view.delay_ns > TOP_DELAY_MAX_NS)
-			return cli_usage("top", "-d: \"%s\" is not 0.25 to 3600 seconds", argument);
-		return CLI_DONE;
-	case 'n':
-		if (parse_u64(argument, &p->view.refreshes) < 0 || p->view.refreshes == 0)
-			return cli_usage("top", "-n: \"%s\" is no number above 0", argument);
-		return CLI_DONE;
-	case 'p':
-		if (parse_u64(argument, &number) < 0 || number == 0 || number > INT32_MAX)
-			return cli_usage("top", "-p: \"%s\" is no pid", argument);
-		p->view.order.pid = (pid_t) number;
-		return CLI_DONE;
-	case 'l':
-		if (parse_u64(argument, &number) < 0 || number == 0)
-			return cli_usage("top", "-l: \"%s\" is no number above 0", argument);
-		p->view.limit = (size_t) number;
-		return CLI_DONE;
-	case OPT_SORT:
-		for (int i = 0; i < TOP_SORTS; i++) {
-			if (strcmp(argument, top_sort_names[i]) != 0)
-				continue;
-			p->view.order.sort = (enum top_sort) i;
-			return CLI_DONE;
-		}
-		return cli_usage("top",
-			"--sort: \"%s\" is none of watts, cpu, joules, pid, user, name", argument);
-	case CLI_OPT_BAD:
-		return CLI_USAGE;
+	if (parse_u64(text, &number) < 0 || number == 0 || number > INT32_MAX) {
+		snprintf(ret_why, why_size, "not a PID: '%s'", text);
+		return -EINVAL;
 	}
-	return cli_take_sensor_option(&p->sensors, "top", option, argument);
+	p->view.order.pid = (pid_t) number;
+	return 0;
 }
+
+static const struct opt rows[] = {
+	OPT_FLAG(0, "once", struct top_plan, once,
+		"print one table on standard output after one interval, and end"),
+	OPT_FLAG(0, "json", struct top_plan, json,
+		"print JSON on standard output, an object a line for each refresh; with --once just "
+		"one (docs/top.schema.json)"),
+	OPT_NUMBER('d', "delay", "SECONDS", struct top_plan, view.delay_ns, opt_seconds,
+		TOP_DELAY_MIN_NS, TOP_DELAY_MAX_NS, "refresh every SECONDS, 0.25 to 3600",
+		.initial = "1"),
+	OPT_NUMBER('n', "count", "N", struct top_plan, view.refreshes, opt_count, 1, OPT_UNLIMITED,
+		"end after N refreshes"),
+	OPT_CALL('p', "pid", "PID", take_pid, "show this process alone"),
+	OPT_WORD(0, "sort", "COLUMN", struct top_plan, view.order.sort, top_sort_names,
+		"sort by watts, cpu, joules, pid, user or name", .initial = "watts"),
+	OPT_NUMBER('l', "limit", "N", struct top_plan, limit, opt_count, 1, OPT_UNLIMITED,
+		"show at most N processes"),
+	CLI_SENSOR_ROWS(struct top_plan, sensors),
+	OPT_END,
+};
 
 /* Until a time, or until something ends it; false: it is to end. */
 static bool wait_until(int signal_fd, uint64_t until_ns)
@@ -242,28 +199,33 @@ static int top(struct top_plan *p)
 	return r;
 }
 
-int cmd_top(int argc, char **argv)
+static int run_top(int argc, char **argv)
 {
 	static struct top_plan plan;
-	int option, r = CLI_DONE;
+	struct opts o;
 
-	plan.view = (struct top_view_options) { .delay_ns = NS_PER_S, .limit = SIZE_MAX };
-	while (r == CLI_DONE &&
-		(option = cli_next_option("top", argc, argv, "+:hd:n:p:l:", options)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return CLI_DONE;
-		}
-		r = take_option(&plan, option, optarg);
-	}
-	if (r != CLI_DONE)
-		return r;
-	if (optind < argc)
-		return cli_usage("top", "\"%s\" is no option", argv[optind]);
+	plan.limit = OPT_UNLIMITED;
+	opts_begin(&o, &command_top, argc, argv, &plan);
+	if (!opts_take_all(&o, 0))
+		return o.status;
+	plan.view.limit = plan.limit < SIZE_MAX ? (size_t) plan.limit : SIZE_MAX;
 	if (plan.once && plan.view.refreshes > 1)
-		return cli_usage("top", "--once is one refresh: -n does not go with it");
+		return cli_usage("top", "--once and -n cannot be used together: it is one refresh");
 	if (!plan.once && !plan.json && (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)))
 		return cli_usage("top",
-			"standard input and output are no terminal: use --once for one table, or --json");
+			"standard input and output are not a terminal; use --once for one table, or "
+			"--json");
 	return top(&plan);
 }
+
+const struct cli_command command_top = {
+	.name = "top",
+	.summary = "show the machine and its processes by watts, live",
+	.usage = "top [OPTIONS]",
+	.about = "Shows what the machine draws, and all its processes by watts, once a second. In "
+		 "it, F1 or ? shows the keys, q ends it.",
+	.options = rows,
+	.status = "0 done; 1 failed; 2 wrong usage, or no terminal to draw on without --once or "
+		  "--json",
+	.run = run_top,
+};

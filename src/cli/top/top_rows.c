@@ -12,7 +12,8 @@
 
 #define USERS 256
 
-const char *const top_sort_names[TOP_SORTS] = { "watts", "cpu", "joules", "pid", "user", "name" };
+const char *const top_sort_names[TOP_SORTS + 1] = { "watts", "cpu", "joules", "pid", "user", "name",
+	NULL };
 
 const char *top_user(uid_t uid)
 {

@@ -17,8 +17,8 @@ enum top_sort {
 	TOP_SORTS
 };
 
-/* "watts", "cpu", "joules", "pid", "user", "name". */
-extern const char *const top_sort_names[TOP_SORTS];
+/* "watts", "cpu", "joules", "pid", "user", "name", NULL. */
+extern const char *const top_sort_names[TOP_SORTS + 1];
 
 struct top_order {
 	enum top_sort sort;
