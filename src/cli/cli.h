@@ -22,10 +22,9 @@ enum {
 };
 
 extern const struct cli_command command_capture, command_compare, command_doctor, command_list,
-	command_plugin, command_send, command_top;
+	command_plugin, command_run, command_send, command_top;
 
 /* Each command gets its own name as argv[0] and returns the process's exit status. */
-int cmd_run(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 
@@ -108,8 +107,8 @@ int cli_take_sensor_option(
 /* The options as rig_open() wants them; s must stay where it is. */
 struct rig_options cli_rig_options(struct cli_sensors *s);
 
-/* Opens a file that a command is told to write, as it is; /dev/stdout, /dev/stderr and /dev/fd/N are the
- * descriptors. flags: more of open(2)'s. Returns the descriptor or -errno. */
+/* Opens a file that a command is told to write, as it is; - and /dev/stdout, /dev/stderr and /dev/fd/N
+ * are the descriptors. flags: more of open(2)'s. Returns the descriptor or -errno. */
 int cli_open_for_writing(const char *path, int flags);
 /* The same as a stream; NULL and errno. */
 FILE *cli_open_output(const char *path);

@@ -300,7 +300,7 @@ struct capture_options {
 	const char *root;
 };
 
-static const struct opt rows[] = {
+static const struct opt options[] = {
 	OPT_TEXT(0, "root", "ROOT", struct capture_options, root,
 		"copy the machine that is mounted below ROOT, as in a container"),
 	OPT_END,
@@ -329,7 +329,7 @@ const struct cli_command command_capture = {
 		 "Serial numbers, network addresses, GPUs' UUIDs, the host's name and what runs on "
 		 "it are not in it. What was left out stands in DIR/capture.json, each with the "
 		 "reason.",
-	.options = rows,
+	.options = options,
 	.status = "0 done; 1 the copy cannot be written, and then nothing is left of it; 2 wrong "
 		  "usage",
 	.run = run_capture,

@@ -382,7 +382,7 @@ struct list_options {
 	const char *log_dir;
 };
 
-static const struct opt rows[] = {
+static const struct opt options[] = {
 	OPT_FLAG(0, "json", struct list_options, json, "print one JSON document"),
 	OPT_TEXT(0, "log-dir", "DIR", struct list_options, log_dir,
 		"also judge this log directory [where the plugin would log]"),
@@ -410,7 +410,7 @@ const struct cli_command command_list = {
 	.usage = "list [OPTIONS]",
 	.about = "Shows every sensor: whether it can be used, or why not and which command would "
 		 "change that; what it measures, how often it is updated, and its power.",
-	.options = rows,
+	.options = options,
 	.status = "0 something is measured; 1 nothing is, or only estimated; 2 wrong usage",
 	.run = run_list,
 };

@@ -123,7 +123,7 @@ static const char *const gpu_shares[] = {
 
 enum { ONE_SOURCE = 1 };
 
-static const struct opt rows[] = {
+static const struct opt options[] = {
 	OPT_HEADING("Where events come from"),
 	OPT_TEXT(0, "engine", "ADDRESS", struct said, engine,
 		"take them from an event engine, like tcp://engine:6010 (the default if "
@@ -299,7 +299,7 @@ const struct cli_command command_plugin = {
 		"Takes events that ask for the power of processes, measures, and logs to CPU.json, "
 		"GPU.json and DRAM.json. Ends with SIGTERM, SIGINT or a terminate event, all files "
 		"complete.",
-	.options = rows,
+	.options = options,
 	.status = "0 done; 1 failed; 2 wrong usage",
 	.run = run_plugin,
 };

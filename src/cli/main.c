@@ -10,10 +10,6 @@
 
 static const struct opt no_rows[] = { OPT_END };
 
-static const struct cli_command run = { .name = "run",
-	.summary = "run a command and tell what it used",
-	.options = no_rows,
-	.run = cmd_run };
 static const struct cli_command stat = { .name = "stat",
 	.summary = "measure processes, control groups or the machine",
 	.options = no_rows,
@@ -25,7 +21,7 @@ static const struct cli_command demo = { .name = "demo",
 
 static const struct cli_command *const commands[] = {
 	&command_plugin,
-	&run,
+	&command_run,
 	&command_compare,
 	&stat,
 	&command_top,

@@ -13,13 +13,13 @@
 #include "util/cleanup.h"
 #include "util/parse.h"
 
-/* The descriptor that a name like /dev/stderr stands for, or -1. Opened by its name a file that
+/* The descriptor that "-" or a name like /dev/stderr stands for, or -1. Opened by its name a file that
  * output goes to would be written from its beginning. */
 static int own_fd(const char *path)
 {
 	uint64_t fd;
 
-	if (strcmp(path, "/dev/stdout") == 0)
+	if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0)
 		return 1;
 	if (strcmp(path, "/dev/stderr") == 0)
 		return 2;

@@ -130,22 +130,23 @@ def test_an_estimate_is_called_so(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, said", [
-    (["-n", "a"], "-n a: no command follows"),
-    (["-n", "a", "-n", "b", "MARK"], "-n a: no command follows"),
+    (["-n", "a"], "no command follows the name 'a'"),
+    (["-n", "a", "-n", "b", "MARK"], "-n: no command follows the name 'a'"),
     (["-n", "a", "MARK", "-n", "a", "MARK"], "two commands have the name \"a\""),
     (["-n", "MARK", "MARK", "MARK"], "two commands have the name"),
-    (["-n", "", "MARK"], "is no name"),
-    (["-n", "a\nb", "MARK"], "is no name"),
+    (["-n", "", "MARK"], "-n: empty, or not all of it can be shown: ''"),
+    (["-n", "a\nb", "MARK"], "-n: empty, or not all of it can be shown"),
     (["-n", "a", ""], "a command is empty"),
     (["-n", "a", "MARK", "--nonsense"], "--nonsense"),
     (["-n", "a", "MARK", "-r"], "-r needs a value"),
-    (["--max-joules", "0", "MARK"], "--max-joules: \"0\""),
-    (["--max-joules", "x", "MARK"], "--max-joules: \"x\""),
+    (["--max-joules", "0", "MARK"], "--max-joules: not a number of joules from 0.000001 to 1000000000: '0'"),
+    (["--max-joules", "x", "MARK"], "--max-joules: not a number of joules from 0.000001 to 1000000000: 'x'"),
     (["--export-json", "/no/such/place", "MARK"], "--export-json /no/such/place: No such file"),
     (["--export-csv", "/no/such/place", "MARK"], "--export-csv /no/such/place: No such file"),
     (["--export-markdown", "/no/such/place", "MARK"], "--export-markdown /no/such/place: No such"),
     (["--export-csv", "TWICE", "--export-json", "TWICE", "MARK"], "two reports would go into"),
     (["--export-csv", "TWICE", "-o", "TWICE", "MARK"], "two reports would go into"),
+    (["--export-csv", "-", "-o", "-", "MARK"], "two reports would go into '-'"),
 ])
 def test_what_was_not_run(arguments, said, tmp_path):
     mark = tmp_path / "ran"
@@ -524,12 +525,12 @@ def test_a_document_that_is_none(tmp_path, bad, said):
 
 @pytest.mark.parametrize("arguments, status, said", [
     ([], 2, "two documents are needed"), (["GOOD"], 2, "two documents are needed"),
-    (["GOOD", "GOOD", "GOOD"], 2, "two documents are needed"),
+    (["GOOD", "GOOD", "GOOD"], 2, "unexpected argument: "),
     (["--nonsense", "GOOD", "GOOD"], 2, "--nonsense"),
     (["GOOD", "GOOD", "--fail-above"], 2, "--fail-above needs a value"),
-    (["GOOD", "GOOD", "--fail-above", "x"], 2, "--fail-above: \"x\""),
-    (["GOOD", "GOOD", "--fail-above", "-3%"], 2, "--fail-above: \"-3%\""),
-    (["GOOD", "GOOD", "--fail-above", "%"], 2, "--fail-above: \"%\""),
+    (["GOOD", "GOOD", "--fail-above", "x"], 2, "--fail-above: not a percentage from 0 to 100000: 'x'"),
+    (["GOOD", "GOOD", "--fail-above", "-3%"], 2, "--fail-above: not a percentage from 0 to 100000: '-3%'"),
+    (["GOOD", "GOOD", "--fail-above", "%"], 2, "--fail-above: not a percentage from 0 to 100000: '%'"),
     (["GOOD", "/no/such/file"], 1, "/no/such/file: No such file"),
     (["/", "GOOD"], 1, "/: "),
     (["GOOD", "GOOD"], 0, ""),

@@ -106,13 +106,13 @@ def test_what_cannot_be_executed(measured, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, said", [
-    ([], "no command"),
+    ([], "the command is missing"),
     (["--nonsense", "true"], "--nonsense"),
-    (["-r", "0", "true"], "-r: \"0\""),
-    (["-I", "x", "true"], "-I: \"x\""),
+    (["-r", "0", "true"], "-r: not a whole number from 1 to 100000: '0'"),
+    (["-I", "x", "true"], "-I: not a whole number of milliseconds from 1 to 86400000: 'x'"),
     (["--units", "0", "true"], "--units"),
     (["--units-regex", "(", "true"], "--units-regex"),
-    (["--units", "2", "--units-regex", "x", "true"], "exclude each other"),
+    (["--units", "2", "--units-regex", "x", "true"], "--units and --units-regex cannot be used together"),
     (["--cooldown", "-1", "true"], "--cooldown"),
     (["--sensors", "nonsense", "true"], "nonsense"),
     (["-o", "/no/such/place/report", "true"], "/no/such/place/report"),

@@ -280,7 +280,7 @@ static int take_limit(void *field, const char *text, char *ret_why, size_t why_s
 	return 0;
 }
 
-static const struct opt rows[] = {
+static const struct opt options[] = {
 	OPT_CALL(0, "fail-above", "P%", take_limit,
 		"exit 3 if a command is worse beyond the noise, and by more than P %"),
 	OPT_FLAG(0, "json", struct compare_options, json,
@@ -321,7 +321,7 @@ const struct cli_command command_compare = {
 		"Compares two documents that `powermeasure run` wrote as JSON, command by command: "
 		"worse, better, or the same within noise. Commands are matched by name (run -n), or "
 		"by being the only one.",
-	.options = rows,
+	.options = options,
 	.status =
 		"0 done; 3 as above; 1 for a document that cannot be read or energies that cannot "
 		"be compared; 2 wrong usage",

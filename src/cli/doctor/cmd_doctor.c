@@ -38,7 +38,7 @@ struct doctor_options {
 	bool json;
 };
 
-static const struct opt rows[] = {
+static const struct opt options[] = {
 	OPT_FLAG(0, "json", struct doctor_options, json, "print one JSON document"),
 	CLI_SENSOR_ROWS(struct doctor_options, sensors),
 	OPT_END,
@@ -60,7 +60,7 @@ const struct cli_command command_doctor = {
 	.about = "Shows what keeps sensors from being used: permissions, missing modules, "
 		 "containers; the exact command that would change each, and what that would give. "
 		 "Changes nothing.",
-	.options = rows,
+	.options = options,
 	.status = "0 something is measured; 1 nothing is, or only estimated; 2 wrong usage",
 	.run = run_doctor,
 };

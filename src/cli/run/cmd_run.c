@@ -3,6 +3,7 @@
  * powermeasure run: what a command and everything that it starts uses.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,101 +18,74 @@
 /* A gigajoule. */
 #define MAX_BUDGET_UJ UINT64_C(1000000000000000)
 
-enum {
-	OPT_JSON = CLI_OPT_NEXT,
-	OPT_USER,
-	OPT_UNITS,
-	OPT_UNITS_REGEX,
-	OPT_PRE,
-	OPT_POST,
-	OPT_COOLDOWN,
-	OPT_EXPORT_JSON,
-	OPT_EXPORT_CSV,
-	OPT_EXPORT_MARKDOWN,
-	OPT_MAX_JOULES,
-};
+/* In millionths. */
+#define MAX_UNITS UINT64_C(1000000000000000000)
 
-static const struct option options[] = {
-	CLI_SENSOR_OPTIONS,
-	{ "help", no_argument, NULL, 'h' },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "output", required_argument, NULL, 'o' },
-	{ "repeat", required_argument, NULL, 'r' },
-	{ "ignore-failure", no_argument, NULL, 'i' },
-	{ "warmup", required_argument, NULL, 'w' },
-	{ "interval", required_argument, NULL, 'I' },
-	{ "user", required_argument, NULL, OPT_USER },
-	{ "units", required_argument, NULL, OPT_UNITS },
-	{ "units-regex", required_argument, NULL, OPT_UNITS_REGEX },
-	{ "pre", required_argument, NULL, OPT_PRE },
-	{ "post", required_argument, NULL, OPT_POST },
-	{ "cooldown", required_argument, NULL, OPT_COOLDOWN },
-	{ "name", required_argument, NULL, 'n' },
-	{ "export-json", required_argument, NULL, OPT_EXPORT_JSON },
-	{ "export-csv", required_argument, NULL, OPT_EXPORT_CSV },
-	{ "export-markdown", required_argument, NULL, OPT_EXPORT_MARKDOWN },
-	{ "max-joules", required_argument, NULL, OPT_MAX_JOULES },
-	{ 0 },
-};
-
-static const char help[] =
-	"usage: powermeasure run [OPTIONS] [--] COMMAND [ARGUMENTS]\n"
-	"       powermeasure run [OPTIONS] -n NAME 'COMMAND' [-n NAME 'COMMAND' ...]\n"
-	"\n"
-	"Runs the command and tells the energy that it and everything it starts used, and the whole\n"
-	"machine's beside it. The command's input, output, signals and exit status are its own.\n"
-	"Phases that it marks are told one by one (docs/phases.md).\n"
-	"\n"
-	"  -r, --repeat N     run it N times; from the second on its input is /dev/null\n"
-	"  -i, --ignore-failure\n"
-	"                     go on although a run fails\n"
-	"  -w, --warmup N     N runs before, which are not measured\n"
-	"  -I, --interval MS  a row each MS milliseconds while it runs\n"
-	"  -o, --output FILE  write the report into FILE instead of standard error\n"
-	"      --json         one JSON document (docs/run.schema.json)\n"
-	"      --units N      each run does N units of work: joules per unit\n"
-	"      --units-regex RE\n"
-	"                     a pattern for the command's output: the numbers in its first group\n"
-	"                     are units; without a group each match is one\n"
-	"      --user NAME    run the command as this user (as root only)\n"
-	"      --pre CMD      a shell command before each run, --post CMD: after it\n"
-	"      --cooldown S   wait S seconds between runs\n"
-	"\n"
-	"Several commands, each one text for /bin/sh, run in turn and are compared:\n"
-	"  -n, --name NAME    the name of the command that follows (without one: its text)\n"
-	"\n"
-	"Also:\n"
-	"      --export-json FILE, --export-csv FILE, --export-markdown FILE\n"
-	"                     write a document, a row a run, or a table into FILE, too\n"
-	"      --max-joules J exit 3 if the mean run of a command uses more than J joules\n"
-	"\n" CLI_SENSOR_HELP "\n"
-	"Exits with the command's status, 128 + N if signal N killed it, 127 where there is no such\n"
-	"command, 126 where it cannot be executed, 125 where it was not run, 3 where it is over budget.\n";
+#define DAY_NS (86400 * NS_PER_S)
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-static int take_count(const char *option, const char *text, uint64_t least, uint64_t *ret)
+static int take_name(void *field, const char *name, char *ret_why, size_t why_size)
 {
-	if (parse_u64(text, ret) < 0 || *ret < least || *ret > MAX_RUNS)
-		return cli_usage("run", "%s: \"%s\" is not a number from %llu to %d", option, text,
-			(unsigned long long) least, MAX_RUNS);
-	return CLI_DONE;
-}
-
-static int take_name(struct run_plan *p, const char *name)
-{
+	struct run_plan *p = field;
 	bool bad = *name == '\0';
 
 	for (const char *c = name; *c; c++)
 		bad |= iscntrl((unsigned char) *c) != 0;
-	if (bad)
-		return cli_usage("run", "-n: \"%s\" is no name", name);
-	if (p->next_name)
-		return cli_usage("run", "-n %s: no command follows", p->next_name);
+	if (bad) {
+		snprintf(ret_why, why_size, "empty, or not all of it can be shown: '%s'", name);
+		return -EINVAL;
+	}
+	if (p->next_name) {
+		snprintf(ret_why, why_size, "no command follows the name '%s'", p->next_name);
+		return -EINVAL;
+	}
 	p->named = true;
 	p->next_name = name;
-	return CLI_DONE;
+	return 0;
 }
+
+enum { UNITS = 1 };
+
+static const struct opt options[] = {
+	OPT_NUMBER('r', "repeat", "N", struct run_plan, n_runs, opt_count, 1, MAX_RUNS,
+		"run it N times; from the second on its input is /dev/null", .initial = "1"),
+	OPT_FLAG('i', "ignore-failure", struct run_plan, ignore_failure,
+		"go on although a run fails"),
+	OPT_NUMBER('w', "warmup", "N", struct run_plan, n_warmups, opt_count, 0, MAX_RUNS,
+		"run it N times before, without measuring"),
+	OPT_NUMBER('I', "interval", "MS", struct run_plan, interval_ns, opt_milliseconds, NS_PER_MS,
+		DAY_NS, "print a row every MS milliseconds while it runs"),
+	OPT_TEXT('o', "output", "FILE", struct run_plan, output,
+		"write the report into FILE instead of standard error; - is standard output"),
+	OPT_FLAG(
+		0, "json", struct run_plan, json, "print one JSON document (docs/run.schema.json)"),
+	OPT_NUMBER(0, "units", "N", struct run_plan, units, opt_millionths, 1, MAX_UNITS,
+		"divide by N units of work that each run does: joules per unit", .excludes = UNITS),
+	OPT_TEXT(0, "units-regex", "RE", struct run_plan, units_regex,
+		"look for RE in the command's output: the numbers in its first group are units; "
+		"without a group each match is one",
+		.excludes = UNITS),
+	OPT_TEXT(0, "user", "NAME", struct run_plan, user,
+		"run the command as this user (as root only)"),
+	OPT_TEXT(0, "pre", "CMD", struct run_plan, pre, "run a shell command before each run"),
+	OPT_TEXT(0, "post", "CMD", struct run_plan, post, "run a shell command after each run"),
+	OPT_NUMBER(0, "cooldown", "SECONDS", struct run_plan, cooldown_ns, opt_seconds, 0, DAY_NS,
+		"wait SECONDS between runs"),
+	OPT_HEADING("Several commands, each one text for /bin/sh, run in turn and are compared"),
+	OPT_CALL('n', "name", "NAME", take_name, "name the command that follows [its text]"),
+	OPT_HEADING("Also"),
+	OPT_TEXT(0, "export-json", "FILE", struct run_plan, exports[EXPORT_JSON].path,
+		"write the document of --json into FILE, too; - is standard output"),
+	OPT_TEXT(0, "export-csv", "FILE", struct run_plan, exports[EXPORT_CSV].path,
+		"write a row a run into FILE, too"),
+	OPT_TEXT(0, "export-markdown", "FILE", struct run_plan, exports[EXPORT_MARKDOWN].path,
+		"write a table into FILE, too"),
+	OPT_NUMBER(0, "max-joules", "JOULES", struct run_plan, max_uj, opt_joules, 1, MAX_BUDGET_UJ,
+		"exit 3 if the mean run of a command uses more than JOULES"),
+	CLI_SENSOR_ROWS(struct run_plan, sensors),
+	OPT_END,
+};
 
 /* The second of two files of one name would be written over the first. */
 static int check_exports(const struct run_plan *p)
@@ -123,77 +97,9 @@ static int check_exports(const struct run_plan *p)
 		for (int k = 0; path && k < i; k++)
 			twice |= p->exports[k].path && strcmp(path, p->exports[k].path) == 0;
 		if (twice && strncmp(path, "/dev/", 5) != 0)
-			return cli_usage("run", "two reports would go into %s", path);
+			return cli_usage("run", "two reports would go into '%s'", path);
 	}
 	return CLI_DONE;
-}
-
-static int take_option(struct run_plan *p, int option, const char *argument)
-{
-	uint64_t number;
-
-	switch (option) {
-	case OPT_JSON:
-		p->json = true;
-		return CLI_DONE;
-	case 'o':
-		p->output = argument;
-		return CLI_DONE;
-	case 'i':
-		p->ignore_failure = true;
-		return CLI_DONE;
-	case 'r':
-		return take_count("-r", argument, 1, &p->n_runs);
-	case 'w':
-		return take_count("-w", argument, 0, &p->n_warmups);
-	case 'I':
-		if (parse_u64(argument, &number) < 0 || number < 1 || number > 86400000)
-			return cli_usage("run", "-I: \"%s\" is not 1 to 86400000 ms", argument);
-		p->interval_ns = number * NS_PER_MS;
-		return CLI_DONE;
-	case OPT_USER:
-		p->user = argument;
-		return CLI_DONE;
-	case OPT_UNITS:
-		if (parse_fixed(argument, 6, &p->units) < 0 || p->units == 0)
-			return cli_usage("run", "--units: \"%s\" is no number above 0", argument);
-		return CLI_DONE;
-	case OPT_UNITS_REGEX:
-		p->units_regex = argument;
-		return CLI_DONE;
-	case OPT_PRE:
-		p->pre = argument;
-		return CLI_DONE;
-	case OPT_POST:
-		p->post = argument;
-		return CLI_DONE;
-	case OPT_COOLDOWN:
-		if (parse_fixed(argument, 9, &p->cooldown_ns) < 0 ||
-			p->cooldown_ns > 86400 * NS_PER_S)
-			return cli_usage(
-				"run", "--cooldown: \"%s\" is no number of seconds", argument);
-		return CLI_DONE;
-	case 'n':
-		return take_name(p, argument);
-	case OPT_EXPORT_JSON:
-		p->exports[EXPORT_JSON].path = argument;
-		return CLI_DONE;
-	case OPT_EXPORT_CSV:
-		p->exports[EXPORT_CSV].path = argument;
-		return CLI_DONE;
-	case OPT_EXPORT_MARKDOWN:
-		p->exports[EXPORT_MARKDOWN].path = argument;
-		return CLI_DONE;
-	case OPT_MAX_JOULES:
-		if (parse_fixed(argument, 6, &p->max_uj) < 0 || p->max_uj == 0 ||
-			p->max_uj > MAX_BUDGET_UJ)
-			return cli_usage(
-				"run", "--max-joules: \"%s\" is no energy above 0", argument);
-		return CLI_DONE;
-	case CLI_OPT_BAD:
-		return CLI_USAGE;
-	}
-	return cli_take_sensor_option(&p->sensors, "run", option, argument);
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -222,72 +128,81 @@ static void add_shell_command(struct run_plan *p, char *text)
 	p->next_name = NULL;
 }
 
-/* What getopt_long() stops at: one command, or all that is left where no more options come. */
-static int take_commands(struct run_plan *p, int argc, char **argv, bool ended)
+/* What is next is not an option: the one command, or one of several, or all of those that are left
+ * where no more options come. */
+static int take_commands(struct run_plan *p, struct opts *o)
 {
 	if (!p->named) {
-		p->commands[0] = (struct run_command) { .argv = argv + optind };
-		p->n_commands = optind < argc;
+		p->commands[0] = (struct run_command) { .argv = o->words + o->next };
+		p->n_commands = 1;
+		o->next = o->n_words;
 		return CLI_DONE;
 	}
-	while (optind < argc) {
-		if (argv[optind][0] == '\0')
+	do {
+		if (o->words[o->next][0] == '\0')
 			return cli_usage("run", "a command is empty");
-		add_shell_command(p, argv[optind++]);
-		if (!ended)
-			break;
-	}
+		add_shell_command(p, o->words[o->next++]);
+	} while (o->ended && o->next < o->n_words);
 	return CLI_DONE;
 }
 
-static int take_command_line(struct run_plan *p, int argc, char **argv, bool *ret_help)
+static int check_plan(const struct run_plan *p)
 {
-	bool ended = false;
-	int r = CLI_DONE;
+	int r;
 
-	while (r == CLI_DONE && !ended) {
-		const char *next = optind < argc ? argv[optind] : "";
-		int option = cli_next_option("run", argc, argv, "+:hio:r:w:I:n:", options);
-
-		if (option == 'h') {
-			*ret_help = true;
-			return CLI_DONE;
-		}
-		if (option != -1) {
-			r = take_option(p, option, optarg);
-			continue;
-		}
-		ended = optind == argc || !p->named || strcmp(next, "--") == 0;
-		r = take_commands(p, argc, argv, ended);
-	}
-	if (r != CLI_DONE)
-		return r;
-	if (p->units && p->units_regex)
-		return cli_usage("run", "--units and --units-regex exclude each other");
 	if (p->next_name)
-		return cli_usage("run", "-n %s: no command follows", p->next_name);
+		return cli_usage("run", "no command follows the name '%s'", p->next_name);
 	if (p->n_commands == 0)
-		return cli_usage("run", "no command is given");
-	if (p->named)
-		r = check_names(p);
+		return cli_usage("run", "the command is missing");
+	r = p->named ? check_names(p) : CLI_DONE;
 	return r == CLI_DONE ? check_exports(p) : r;
 }
 
-int cmd_run(int argc, char **argv)
+enum { RUN_ALL = -1 };
+
+/* Returns RUN_ALL, or the exit status with which the program is to end. */
+static int read_plan(struct run_plan *p, int argc, char **argv)
 {
-	struct run_plan plan = { .n_runs = 1 };
-	bool help_only = false;
-	int status = RUN_FAILED;
+	struct opts o;
+	bool go_on;
+
+	opts_begin(&o, &command_run, argc, argv, p);
+	while ((go_on = opts_take(&o)) && o.next < o.n_words)
+		if (take_commands(p, &o) != CLI_DONE)
+			return RUN_FAILED;
+	if (!go_on || !opts_finish(&o))
+		return o.status == CLI_DONE ? CLI_DONE : RUN_FAILED;
+	return check_plan(p) == CLI_DONE ? RUN_ALL : RUN_FAILED;
+}
+
+static int run_run(int argc, char **argv)
+{
+	struct run_plan plan = { 0 };
+	int status;
 
 	plan.commands = calloc((size_t) argc, sizeof(*plan.commands));
-	if (!plan.commands)
+	if (!plan.commands) {
 		cli_fail("run", "no memory");
-	else if (take_command_line(&plan, argc, argv, &help_only) == CLI_DONE && !help_only)
+		return RUN_FAILED;
+	}
+	status = read_plan(&plan, argc, argv);
+	if (status == RUN_ALL)
 		status = runs_make(&plan);
 	free(plan.commands);
-	if (help_only) {
-		fputs(help, stdout);
-		return CLI_DONE;
-	}
 	return status;
 }
+
+const struct cli_command command_run = {
+	.name = "run",
+	.summary = "run a command and show what it used",
+	.usage = "run [OPTIONS] [--] COMMAND [ARGUMENTS]\n"
+		 "run [OPTIONS] -n NAME 'COMMAND' [-n NAME 'COMMAND' ...]",
+	.about = "Runs the command and shows the energy that it and everything it starts used, and "
+		 "the whole machine's beside it. The command's input, output, signals and exit "
+		 "status are its own. Phases that it marks are shown one by one (docs/phases.md).",
+	.options = options,
+	.status = "the command's, 128 + N if signal N killed it, 127 where there is no such "
+		  "command, 126 where it cannot be executed, 125 where it was not run, 3 where it "
+		  "is over budget",
+	.run = run_run,
+};

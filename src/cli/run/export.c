@@ -30,7 +30,7 @@ static int open_one(struct export *e)
 {
 	int fd = cli_open_for_writing(e->path, O_EXCL);
 
-	e->made = fd >= 0 && strncmp(e->path, "/dev/", 5) != 0;
+	e->made = fd >= 0 && strcmp(e->path, "-") != 0 && strncmp(e->path, "/dev/", 5) != 0;
 	if (fd == -EEXIST)
 		fd = cli_open_for_writing(e->path, 0);
 	if (fd < 0) {

@@ -63,7 +63,7 @@ static int take_type(void *field, const char *text, char *ret_why, size_t why_si
 	return 0;
 }
 
-static const struct opt rows[] = {
+static const struct opt options[] = {
 	OPT_TEXT(0, "to", "ADDRESS", struct send_options, to,
 		"send to a plugin that listens, or to an event engine's port for one of its plugins "
 		"[tcp://127.0.0.1:6010, or the environment's]"),
@@ -251,7 +251,7 @@ const struct cli_command command_send = {
 		 "send terminate [--name NAME] [--to ADDRESS]",
 	.about = "Sends one event to a plugin that listens, or to a port of an event engine, and "
 		 "waits for its answer.",
-	.options = rows,
+	.options = options,
 	.status = "0 done; 1 refused (the reason is printed), or no answer; 2 wrong usage",
 	.run = run_send,
 };

@@ -153,7 +153,7 @@ int cmd_stat(int argc, char **argv)
 	int option, r = CLI_DONE;
 
 	if (argc > 1 && !names_targets(argc, argv))
-		return cmd_run(argc, argv);
+		return command_run.run(argc, argv);
 	plan.interval_ns = DEFAULT_INTERVAL_NS;
 	while (r == CLI_DONE &&
 		(option = cli_next_option("stat", argc, argv, "+:hap:d:I:o:", options)) != -1) {

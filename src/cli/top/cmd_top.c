@@ -44,7 +44,7 @@ static int take_pid(void *field, const char *text, char *ret_why, size_t why_siz
 	return 0;
 }
 
-static const struct opt rows[] = {
+static const struct opt options[] = {
 	OPT_FLAG(0, "once", struct top_plan, once,
 		"print one table on standard output after one interval, and end"),
 	OPT_FLAG(0, "json", struct top_plan, json,
@@ -224,7 +224,7 @@ const struct cli_command command_top = {
 	.usage = "top [OPTIONS]",
 	.about = "Shows what the machine draws, and all its processes by watts, once a second. In "
 		 "it, F1 or ? shows the keys, q ends it.",
-	.options = rows,
+	.options = options,
 	.status = "0 done; 1 failed; 2 wrong usage, or no terminal to draw on without --once or "
 		  "--json",
 	.run = run_top,
