@@ -22,10 +22,9 @@ enum {
 };
 
 extern const struct cli_command command_capture, command_compare, command_doctor, command_list,
-	command_plugin, command_run, command_send, command_top;
+	command_plugin, command_run, command_send, command_stat, command_top;
 
 /* Each command gets its own name as argv[0] and returns the process's exit status. */
-int cmd_stat(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 
 /* Says what is wrong with the command line and where help is. Returns CLI_USAGE. */

@@ -10,10 +10,6 @@
 
 static const struct opt no_rows[] = { OPT_END };
 
-static const struct cli_command stat = { .name = "stat",
-	.summary = "measure processes, control groups or the machine",
-	.options = no_rows,
-	.run = cmd_stat };
 static const struct cli_command demo = { .name = "demo",
 	.summary = "all of it once: plugin, load, event, result",
 	.options = no_rows,
@@ -23,7 +19,7 @@ static const struct cli_command *const commands[] = {
 	&command_plugin,
 	&command_run,
 	&command_compare,
-	&stat,
+	&command_stat,
 	&command_top,
 	&command_list,
 	&command_send,

@@ -132,8 +132,8 @@ def check_adds_up(lines, report):
 def test_stat_s_record(load, tmp_path, where):
     one, two = load(0.4), load(0.1)
     file = tmp_path / "record.jsonl"
-    done = run("stat", *SIM, "-p", f"{one.pid},{two.pid}", "-d", "1.2", "-I", "0", "--json", "--record",
-               file if where == "file" else "-", cwd=tmp_path)
+    done = run("stat", *SIM, "-p", f"{one.pid},{two.pid}", "-d", "1.2", "-I", "0", "--json", "-o",
+               "/dev/stderr", "--record", file if where == "file" else "-", cwd=tmp_path)
     assert done.returncode == 0
     lines = records(file) if where == "file" else [json.loads(x) for x in done.stdout.splitlines()]
     assert len({x["t_ns"] for x in lines if x["domain"] == "package-0"}) >= 10

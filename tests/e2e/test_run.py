@@ -409,11 +409,17 @@ def test_too_short_for_a_slow_counter(tmp_path):
     assert "faster than" in said or "no energy is known" in said
 
 
-def test_help_and_stat():
+def test_help():
     assert "usage: powermeasure run" in run("run", "--help").stdout
-    done = run("stat", *SIM, "--", "sh", "-c", "exit 3")
-    assert done.returncode == 3 and "exit status 3" in done.stderr
-    assert run("stat", *SIM, "-r", "2", "sh", "-c", "exit 0").returncode == 0
+
+
+def test_the_report_on_standard_output():
+    """It follows the command's own output."""
+    done = run("run", *SIM, "-o", "-", "--", "echo", "hello")
+    assert done.returncode == 0 and done.stdout.startswith("hello\n\necho hello\n"), done
+    assert "command, CPU: " in done.stdout and done.stderr == ""
+    done = run("run", *SIM, "--json", "-o", "-", "--export-csv", "/dev/stderr", "--", "true")
+    assert json.loads(done.stdout)["exit_status"] == 0 and done.stderr.startswith("name,command,")
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can make such a file")

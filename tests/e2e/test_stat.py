@@ -66,7 +66,7 @@ def family():
 def stat_json(*args, **keywords):
     done = run("stat", *args, "--json", **keywords)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stderr)
+    return json.loads(done.stdout)
 
 
 def test_json_is_as_its_schema_says(load):
@@ -156,9 +156,10 @@ def test_a_tree_without_any_right(family, tmp_path):
         before = cpu_of_tree(one.pid)
         done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
                                str(program), "stat", *SIM, "--tree", "-p", str(one.pid), "-d", "3",
-                               "-I", "0", "--json"], stderr=subprocess.PIPE, cwd="/")
+                               "-I", "0", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              cwd="/")
         used = cpu_of_tree(one.pid) - before
-        report = json.loads(done.stderr)
+        report = json.loads(done.stdout)
         assert report["targets"][0]["cpu_s"] == pytest.approx(used, rel=0.05, abs=0.05)
         assert any("/proc" in x for x in report["warnings"])
     finally:
@@ -201,21 +202,24 @@ def test_control_group(tmp_path):
     done = run("stat", *SIM, "--cgroup", group, "-d", "0.3", "--json")
     if "tells no CPU time" in done.stderr or "no such control group" in done.stderr:
         pytest.skip(f"{group}: {done.stderr}")
-    report = json.loads(done.stderr)
+    report = json.loads(done.stdout)
     assert report["targets"][0] == dict(report["targets"][0], pid=None, name=group)
     assert report["targets"][0]["cpu_s"] > 0
 
 
 @pytest.mark.parametrize("arguments, said", [
-    (["-p", "x"], "-p: \"x\" is no pid"),
-    (["-p", "0"], "-p: \"0\" is no pid"),
-    (["-p", "-5"], "is no pid"),
+    (["-p", "x"], "-p: not a PID: 'x'"),
+    (["-p", "0"], "-p: not a PID: '0'"),
+    (["-p", "-5"], "not a PID: '-5'"),
+    (["-p", "1,,2"], "not a PID: ''"),
     (["-p", "2147483646"], "there is no such process"),
     (["--cgroup", "/no/such/group"], "there is no such control group"),
-    (["-p", "1", "sleep", "1"], "exclude each other"),
-    (["-a", "-d", "0"], "-d: \"0\""),
-    (["-a", "-I", "x"], "-I: \"x\""),
-    (["--tree", "-a"], "--tree goes with -p"),
+    (["-p", "1", "sleep", "1"], "unexpected argument: 'sleep'; to measure a command use"),
+    ([], "what to measure is missing"),
+    (["-a", "--json", "--record", "-"], "would both go to standard output"),
+    (["-a", "-d", "0"], "-d: not a number of seconds from 0.001 to 31622400: '0'"),
+    (["-a", "-I", "x"], "-I: not a whole number of milliseconds from 0 to 86400000: 'x'"),
+    (["--tree", "-a"], "--tree needs -p"),
     (["-a", "-o", "/no/such/place/report"], "/no/such/place/report"),
 ])
 def test_bad_input(arguments, said):
@@ -283,4 +287,4 @@ def test_targets_that_overlap_are_told():
             one.wait()
     if done.returncode != 0:
         pytest.skip(f"{group}: {done.stderr}")
-    assert any("some are in others" in x for x in json.loads(done.stderr)["warnings"])
+    assert any("some are in others" in x for x in json.loads(done.stdout)["warnings"])

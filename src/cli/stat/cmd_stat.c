@@ -2,177 +2,139 @@
 /*
  * powermeasure stat: what processes, control groups or the machine use that run already.
  */
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/stat/stat.h"
-#include "util/cleanup.h"
 #include "util/parse.h"
 
-#define DEFAULT_INTERVAL_NS NS_PER_S
-#define MAX_SECONDS (366 * 86400)
+#define DAY_NS (86400 * NS_PER_S)
+#define MAX_DURATION_NS (366 * DAY_NS)
 
-enum { OPT_JSON = CLI_OPT_NEXT, OPT_TREE, OPT_CGROUP, OPT_PHASES, OPT_RECORD };
-
-static const struct option options[] = {
-	CLI_SENSOR_OPTIONS,
-	{ "help", no_argument, NULL, 'h' },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "output", required_argument, NULL, 'o' },
-	{ "pid", required_argument, NULL, 'p' },
-	{ "tree", no_argument, NULL, OPT_TREE },
-	{ "cgroup", required_argument, NULL, OPT_CGROUP },
-	{ "all", no_argument, NULL, 'a' },
-	{ "duration", required_argument, NULL, 'd' },
-	{ "interval", required_argument, NULL, 'I' },
-	{ "phases", required_argument, NULL, OPT_PHASES },
-	{ "record", required_argument, NULL, OPT_RECORD },
-	{ 0 },
-};
-
-static const char help[] =
-	"usage: powermeasure stat -p PID[,PID...] [OPTIONS]\n"
-	"       powermeasure stat --cgroup PATH [OPTIONS]\n"
-	"       powermeasure stat -a [OPTIONS]\n"
-	"       powermeasure stat [OPTIONS OF run] [--] COMMAND [ARGUMENTS]   (the same as run)\n"
-	"\n"
-	"Measures what runs already, with a row a second and a summary at the end, which comes\n"
-	"after -d, when the last of the targets has ended, or with Ctrl-C.\n"
-	"\n"
-	"  -p, --pid PID      this process (may be given again, or with commas)\n"
-	"      --tree         each with all its descendants\n"
-	"      --cgroup PATH  everything in this control group (may be given again): a directory\n"
-	"                     below /sys/fs/cgroup, or a path as /proc/PID/cgroup shows it\n"
-	"  -a, --all          the machine alone\n"
-	"  -d, --duration S   for so many seconds (default: until the targets end)\n"
-	"  -I, --interval MS  a row each MS milliseconds (default: 1000; 0: no rows)\n"
-	"      --phases FILE  tell of the phases that the targets mark. FILE, in /dev/shm, is made;\n"
-	"                     their environment must have POWERMEASURE_PHASES=FILE (docs/phases.md)\n"
-	"  -o, --output FILE  write rows and summary into FILE instead of standard error\n"
-	"      --record FILE  a detailed record, one JSON object a line, ten readings a second or -I\n"
-	"                     if that is faster; - is standard output, for others to follow\n"
-	"      --json         one JSON document at the end (docs/stat.schema.json)\n"
-	"\n" CLI_SENSOR_HELP "\n"
-	"Exit status: 0 done; 1 failed; 2 wrong usage; with a command as `run`.\n";
-
-static int take_pids(struct stat_plan *p, const char *list)
+static int take_pid(struct stat_plan *p, const char *text, char *ret_why, size_t why_size)
 {
-	while (*list) {
+	uint64_t pid;
+
+	if (parse_u64(text, &pid) < 0 || pid == 0 || pid > INT32_MAX) {
+		snprintf(ret_why, why_size, "not a PID: '%s'", text);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < p->n_pids; i++)
+		if (p->pids[i] == (pid_t) pid)
+			return 0;
+	if (p->n_pids == STAT_MAX_TARGETS) {
+		snprintf(ret_why, why_size, "more than %d PIDs", STAT_MAX_TARGETS);
+		return -E2BIG;
+	}
+	p->pids[p->n_pids++] = (pid_t) pid;
+	return 0;
+}
+
+static int take_pids(void *field, const char *list, char *ret_why, size_t why_size)
+{
+	int r = 0;
+
+	while (r == 0 && *list) {
 		size_t n = strcspn(list, ",");
-		char text[16];
-		uint64_t pid;
-		bool known = false;
+		char text[64];
 
 		snprintf(text, sizeof(text), "%.*s", (int) n, list);
-		if (n == 0 || n >= sizeof(text) || parse_u64(text, &pid) < 0 || pid == 0 ||
-			pid > INT32_MAX)
-			return cli_usage("stat", "-p: \"%.*s\" is no pid", (int) n, list);
-		for (size_t i = 0; i < p->n_pids; i++)
-			known |= p->pids[i] == (pid_t) pid;
-		if (!known && p->n_pids == STAT_MAX_TARGETS)
-			return cli_usage("stat", "-p: more than %d pids", STAT_MAX_TARGETS);
-		if (!known)
-			p->pids[p->n_pids++] = (pid_t) pid;
+		r = take_pid(field, text, ret_why, why_size);
 		list += n + (list[n] == ',');
 	}
+	return r;
+}
+
+static int take_cgroup(void *field, const char *path, char *ret_why, size_t why_size)
+{
+	struct stat_plan *p = field;
+
+	if (p->n_groups == STAT_MAX_TARGETS) {
+		snprintf(ret_why, why_size, "more than %d", STAT_MAX_TARGETS);
+		return -E2BIG;
+	}
+	p->groups[p->n_groups++] = path;
+	return 0;
+}
+
+static const struct opt options[] = {
+	OPT_CALL('p', "pid", "PID", take_pids,
+		"measure this process; repeat for more, or put commas between"),
+	OPT_FLAG(0, "tree", struct stat_plan, tree, "measure each with all its descendants"),
+	OPT_CALL(0, "cgroup", "PATH", take_cgroup,
+		"measure everything in this control group: a directory below /sys/fs/cgroup, or a "
+		"path as /proc/PID/cgroup shows it; repeat for more"),
+	OPT_FLAG('a', "all", struct stat_plan, all, "measure the machine alone"),
+	OPT_NUMBER('d', "duration", "SECONDS", struct stat_plan, duration_ns, opt_seconds,
+		NS_PER_MS, MAX_DURATION_NS, "end after SECONDS [when the targets end]"),
+	OPT_NUMBER('I', "interval", "MS", struct stat_plan, interval_ns, opt_milliseconds, 0,
+		DAY_NS, "print a row every MS milliseconds; 0: no rows", .initial = "1000"),
+	OPT_TEXT(0, "phases", "FILE", struct stat_plan, phases,
+		"show the phases that the targets mark; FILE, in /dev/shm, is made; their "
+		"environment must have POWERMEASURE_PHASES=FILE (docs/phases.md)"),
+	OPT_TEXT('o', "output", "FILE", struct stat_plan, output,
+		"write rows and summary into FILE; - is standard output [standard error]"),
+	OPT_TEXT(0, "record", "FILE", struct stat_plan, record,
+		"append a detailed record, one JSON object a line, ten readings a second or -I if "
+		"that is faster; - is standard output, for other programs to follow"),
+	OPT_FLAG(0, "json", struct stat_plan, json,
+		"print one JSON document at the end (docs/stat.schema.json), without -o on standard "
+		"output"),
+	CLI_SENSOR_ROWS(struct stat_plan, sensors),
+	OPT_END,
+};
+
+static bool is_stdout(const char *path)
+{
+	return path && strcmp(path, "-") == 0;
+}
+
+static int check_plan(struct stat_plan *p)
+{
+	if (p->n_pids + p->n_groups == 0 && !p->all)
+		return cli_usage("stat", "what to measure is missing: -p PID, --cgroup PATH or -a");
+	if (p->tree && p->n_pids == 0)
+		return cli_usage("stat", "--tree needs -p");
+	if (p->json && !p->output)
+		p->output = "-";
+	if (is_stdout(p->output) && is_stdout(p->record))
+		return cli_usage("stat",
+			"--record - and the report would both go to standard output; use -o FILE");
 	return CLI_DONE;
 }
 
-static int take_option(struct stat_plan *p, int option, const char *argument)
-{
-	uint64_t number;
-
-	switch (option) {
-	case 'p':
-		return take_pids(p, argument);
-	case 'a':
-		p->all = true;
-		return CLI_DONE;
-	case 'd':
-		if (parse_fixed(argument, 9, &p->duration_ns) < 0 || p->duration_ns == 0 ||
-			p->duration_ns > MAX_SECONDS * NS_PER_S)
-			return cli_usage("stat", "-d: \"%s\" is no number of seconds", argument);
-		return CLI_DONE;
-	case 'I':
-		if (parse_u64(argument, &number) < 0 || number > 86400000)
-			return cli_usage("stat", "-I: \"%s\" is not 0 to 86400000 ms", argument);
-		p->interval_ns = number * NS_PER_MS;
-		return CLI_DONE;
-	case 'o':
-		p->output = argument;
-		return CLI_DONE;
-	case OPT_RECORD:
-		p->record = argument;
-		return CLI_DONE;
-	case OPT_JSON:
-		p->json = true;
-		return CLI_DONE;
-	case OPT_PHASES:
-		p->phases = argument;
-		return CLI_DONE;
-	case OPT_TREE:
-		p->tree = true;
-		return CLI_DONE;
-	case OPT_CGROUP:
-		if (p->n_groups == STAT_MAX_TARGETS)
-			return cli_usage("stat", "--cgroup: more than %d", STAT_MAX_TARGETS);
-		p->groups[p->n_groups++] = argument;
-		return CLI_DONE;
-	case CLI_OPT_BAD:
-		return CLI_USAGE;
-	}
-	return cli_take_sensor_option(&p->sensors, "stat", option, argument);
-}
-
-/* Whether something that runs already is named: else it is a command. */
-static bool names_targets(int argc, char **argv)
-{
-	static const char *const words[] = { "--pid", "--cgroup", "--all", "--tree", "--help",
-		"-h" };
-
-	for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++) {
-		if (strncmp(argv[i], "-p", 2) == 0 || strcmp(argv[i], "-a") == 0)
-			return true;
-		for (size_t k = 0; k < ARRAY_SIZE(words); k++)
-			if (strncmp(argv[i], words[k], strlen(words[k])) == 0)
-				return true;
-		/* An option's argument is no command. */
-		if (strlen(argv[i]) == 2 && strchr("dInorw", argv[i][1]))
-			i++;
-		else if (strncmp(argv[i], "--", 2) == 0 && !strchr(argv[i], '=') &&
-			strcmp(argv[i], "--json") != 0 && strncmp(argv[i], "--ig", 4) != 0)
-			i++;
-	}
-	return false;
-}
-
-int cmd_stat(int argc, char **argv)
+static int run_stat(int argc, char **argv)
 {
 	static struct stat_plan plan;
-	int option, r = CLI_DONE;
+	struct opts o;
+	int r;
 
-	if (argc > 1 && !names_targets(argc, argv))
-		return command_run.run(argc, argv);
-	plan.interval_ns = DEFAULT_INTERVAL_NS;
-	while (r == CLI_DONE &&
-		(option = cli_next_option("stat", argc, argv, "+:hap:d:I:o:", options)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return CLI_DONE;
-		}
-		r = take_option(&plan, option, optarg);
-	}
-	if (r != CLI_DONE)
-		return r;
-	if (optind < argc)
+	opts_begin(&o, &command_stat, argc, argv, &plan);
+	if (!opts_take(&o))
+		return o.status;
+	if (o.next < argc)
 		return cli_usage("stat",
-			"a command (\"%s\") and -p, --cgroup or -a exclude each other",
-			argv[optind]);
-	if (plan.n_pids + plan.n_groups == 0 && !plan.all)
-		return cli_usage(
-			"stat", "say what to measure: -p PID, --cgroup PATH, -a, or a command");
-	if (plan.tree && plan.n_pids == 0)
-		return cli_usage("stat", "--tree goes with -p");
-	return stat_measure(&plan);
+			"unexpected argument: '%s'; to measure a command use `powermeasure run`",
+			o.words[o.next]);
+	if (!opts_finish(&o))
+		return o.status;
+	r = check_plan(&plan);
+	return r == CLI_DONE ? stat_measure(&plan) : r;
 }
+
+const struct cli_command command_stat = {
+	.name = "stat",
+	.summary = "measure processes, control groups or the machine",
+	.usage = "stat -p PID[,PID...] [OPTIONS]\n"
+		 "stat --cgroup PATH [OPTIONS]\n"
+		 "stat -a [OPTIONS]",
+	.about =
+		"Measures what runs already, with a row a second and a summary at the end: after "
+		"-d, when the last of the targets has ended, or with Ctrl-C. A command is measured "
+		"by `powermeasure run`.",
+	.options = options,
+	.status = "0 done; 1 failed; 2 wrong usage",
+	.run = run_stat,
+};

@@ -245,7 +245,7 @@ static int stat_with(struct stat_state *s)
 	if (r == CLI_DONE)
 		r = end_phases(s);
 	if (r == CLI_DONE)
-		stat_tell(s);
+		r = stat_tell(s);
 	run_signals_finish(&s->signals);
 	return r;
 }

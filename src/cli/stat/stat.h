@@ -31,7 +31,7 @@ struct stat_plan {
 	bool json;
 	uint64_t duration_ns;
 	uint64_t interval_ns;
-	const char *output;
+	const char *output; /* a file, or "-"; NULL: standard error */
 	const char *phases; /* the channel's file; NULL: none */
 	const char *record; /* a file, or "-"; NULL: none is written */
 };
@@ -84,8 +84,8 @@ int stat_add_targets(struct stat_state *s);
 /* Ends the row that began with the last one, or with the measurement. */
 void stat_end_row(struct stat_state *s);
 
-/* Writes the summary, and the last row before it. */
-void stat_tell(struct stat_state *s);
+/* Writes the summary, and the last row before it. Returns a cli_ status, said if not done. */
+int stat_tell(struct stat_state *s);
 
 /* Measures as planned, from opening the sensors to the summary. Returns a cli_ status, said if not
  * done. */

@@ -67,7 +67,7 @@ static void tell_json(struct stat_state *s, const struct measurement *m)
 	buf_finish(&b);
 }
 
-void stat_tell(struct stat_state *s)
+int stat_tell(struct stat_state *s)
 {
 	struct measurement m;
 
@@ -86,5 +86,6 @@ void stat_tell(struct stat_state *s)
 	else
 		tell_text(s, &m);
 	if ((fflush(s->out) != 0 || ferror(s->out)) && s->plan->output)
-		cli_fail("stat", "%s cannot be written: %s", s->plan->output, strerror(errno));
+		return cli_fail("stat", "cannot write '%s': %s", s->plan->output, strerror(errno));
+	return CLI_DONE;
 }
