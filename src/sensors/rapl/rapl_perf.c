@@ -23,6 +23,9 @@
  * behind by its CPU. */
 #define STUCK_NS (5 * NS_PER_S)
 
+/* Where CPUs have come or gone, standing still for a tenth of that is enough. */
+#define STUCK_NEW_CPUS_NS (500 * NS_PER_MS)
+
 #define RETRY_FIRST_NS NS_PER_S
 #define RETRY_LAST_NS (60 * NS_PER_S)
 /* Counters that answer with errors for so long are opened again. */
@@ -56,7 +59,8 @@ struct bundle {
 	struct tally tallies[PERF_GROUP_MAX]; /* of each event */
 	uint64_t read_ns;                     /* when; 0: not yet */
 	uint64_t moved_ns;                    /* when one of them moved */
-	uint32_t n_cpu;                       /* online when it was opened */
+	uint32_t n_cpu;                       /* online when it was opened or read last */
+	bool new_cpus;                        /* CPUs came or went, and it did not move since */
 	unsigned errors;                      /* in a row */
 	uint64_t retry_at_ns;
 	uint64_t retry_after_ns;
@@ -130,6 +134,7 @@ static int open_bundle(const struct host *h, struct bundle *b)
 	if (r < 0)
 		lose(b);
 	b->n_cpu = h->usage.n_cpu;
+	b->new_cpus = false;
 	b->errors = 0;
 	b->moved_ns = host_now_ns(h);
 	return r;
@@ -291,7 +296,8 @@ static bool have_groups(const struct host *h, struct bundle *b, uint64_t now_ns)
 		lose(b);
 	if (b->n_groups > 0)
 		return true;
-	if (now_ns < b->retry_at_ns)
+	/* CPUs that have come may have brought it back. */
+	if (now_ns < b->retry_at_ns && b->n_cpu == h->usage.n_cpu)
 		return false;
 	b->read_ns = 0;
 	restart(b);
@@ -303,8 +309,23 @@ static bool have_groups(const struct host *h, struct bundle *b, uint64_t now_ns)
 	return false;
 }
 
-/* What the bundle's domains have shown decides whether it is to be opened again. */
-static void judge(struct bundle *b, const uint64_t *counts, const int *errors, uint64_t now_ns)
+/* Whether a package's counts were left behind by their CPU: the event of a CPU that is offline still
+ * answers, and does not begin to count again when the CPU is back. The kernel moves events to another
+ * CPU of the package where there is one. */
+static bool is_left_behind(const struct bundle *b, uint64_t now_ns)
+{
+	uint64_t still_ns = now_ns - b->moved_ns;
+
+	if (b->per_core)
+		return false;
+	return still_ns > STUCK_NS + b->retry_after_ns ||
+		(b->new_cpus && still_ns > STUCK_NEW_CPUS_NS);
+}
+
+/* What the bundle's domains have shown decides whether it is to be opened again. Returns whether it
+ * can be believed. */
+static bool judge(const struct host *h, struct bundle *b, const uint64_t *counts, const int *errors,
+	uint64_t now_ns)
 {
 	bool any = false, moved = false, gone = false;
 
@@ -320,15 +341,20 @@ static void judge(struct bundle *b, const uint64_t *counts, const int *errors, u
 		b->moved_ns = now_ns;
 		b->retry_after_ns = RETRY_FIRST_NS;
 	}
+	/* What moved until the CPUs changed may have stopped with them. */
+	b->new_cpus = b->n_cpu != h->usage.n_cpu || (b->new_cpus && !moved);
+	b->n_cpu = h->usage.n_cpu;
 	if (gone || b->errors >= ERRORS_BEFORE_REOPEN) {
 		lose(b);
 		b->retry_at_ns = now_ns + b->retry_after_ns;
-	} else if (!b->per_core && now_ns - b->moved_ns > STUCK_NS + b->retry_after_ns) {
+	} else if (is_left_behind(b, now_ns)) {
 		lose(b);
 		b->retry_at_ns = now_ns;
 		if (b->retry_after_ns < RETRY_LAST_NS)
 			b->retry_after_ns *= 2;
+		return false;
 	}
+	return true;
 }
 
 static uint64_t raw_of(struct tally *t, uint64_t count)
@@ -354,7 +380,7 @@ static void read_bundle(struct sensor *s, struct bundle *b)
 		sum_groups(b, counts, errors);
 	after_ns = host_now_ns(s->host);
 	if (there)
-		judge(b, counts, errors, after_ns);
+		there = judge(s->host, b, counts, errors, after_ns);
 	for (size_t i = 0; i < b->pmu->n_events; i++) {
 		struct tally *t = &b->tallies[i];
 		struct reading *r;

@@ -378,6 +378,62 @@ static void test_stuck(void **state)
 	assert_int_equal(count_and_read(15 * JOULE, NS_PER_S).energy_uj, 5000000);
 }
 
+/* The event of a CPU that went offline answers as before, and stands still also when the CPU is back. */
+static void test_left_behind(void **state)
+{
+	struct reading got;
+	uint64_t since_ns;
+
+	(void) state;
+	one_package();
+	since_ns = count_and_read(10 * JOULE, NS_PER_S).since_ns;
+	/* It moved until the CPU went. */
+	t.host.usage.n_cpu--;
+	assert_int_equal(count_and_read(11 * JOULE, 100 * NS_PER_MS).error, 0);
+	t.host.usage.n_cpu++;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(count_and_read(11 * JOULE, 100 * NS_PER_MS).error, 0);
+	assert_int_equal(count_and_read(11 * JOULE, 100 * NS_PER_MS).error, -ENODEV);
+	got = count_and_read(JOULE, 100 * NS_PER_MS);
+	assert_int_equal(got.error, 0);
+	assert_true(got.since_ns > since_ns);
+	assert_int_equal(count_and_read(3 * JOULE, 100 * NS_PER_MS).energy_uj, 2000000);
+}
+
+/* A package without a CPU is opened again as soon as CPUs have come, however seldom it is tried else. */
+static void test_back_at_once(void **state)
+{
+	(void) state;
+	one_package();
+	count_and_read(10 * JOULE, NS_PER_S);
+	t.host.usage.n_cpu--;
+	put_file(POWER "/cpumask", "\n");
+	for (int i = 0; i < 40; i++)
+		count_and_read(10 * JOULE, NS_PER_S);
+	assert_int_equal(count_and_read(10 * JOULE, NS_PER_MS).error, -ENODEV);
+	put_file(POWER "/cpumask", "0\n");
+	assert_int_equal(count_and_read(10 * JOULE, NS_PER_MS).error, -ENODEV);
+	t.host.usage.n_cpu++;
+	assert_int_equal(count_and_read(10 * JOULE, NS_PER_MS).error, 0);
+}
+
+/* Where the kernel has moved it to another CPU it counts on, and stays as it is. */
+static void test_moved_to_another_cpu(void **state)
+{
+	uint64_t since_ns;
+
+	(void) state;
+	one_package();
+	since_ns = count_and_read(10 * JOULE, NS_PER_S).since_ns;
+	t.host.usage.n_cpu--;
+	for (uint64_t i = 1; i < 20; i++)
+		assert_int_equal(
+			count_and_read((10 + i) * JOULE, 100 * NS_PER_MS).since_ns, since_ns);
+	/* From then on it takes as long as ever. */
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(count_and_read(29 * JOULE, 100 * NS_PER_MS).since_ns, since_ns);
+}
+
 /* Looked at rarely, a count that moved in between is not stuck. */
 static void test_seldom_read(void **state)
 {
@@ -489,6 +545,9 @@ int main(void)
 		TEST(test_bad_values),
 		TEST(test_vanishing_cpu),
 		TEST(test_stuck),
+		TEST(test_left_behind),
+		TEST(test_back_at_once),
+		TEST(test_moved_to_another_cpu),
 		TEST(test_seldom_read),
 		TEST(test_amd),
 		TEST(test_amd_hotplug),
