@@ -2,6 +2,7 @@
 #include "sensors/rapl/rapl_pmu.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/cleanup.h"
@@ -9,6 +10,9 @@
 #include "machine/self.h"
 
 #define CAP_PERFMON_NUMBER 38 /* of kernel 5.8 */
+
+/* The highest level of perf_event_paranoid that the kernel itself has. */
+#define PARANOID_MOST 2
 
 int rapl_pmu_find(const struct host *h, const char *name, struct rapl_pmu *ret)
 {
@@ -65,14 +69,19 @@ static bool kernel_has_cap_perfmon(const struct host *h)
 
 static int refuse_forbidden(struct sensor *s, int error)
 {
-	char exe[192], fix[256], paranoid[32] = "?";
+	char exe[180], fix[256], paranoid[32] = "?";
+	const char *before;
 
 	host_read_text(s->host, "/proc/sys/kernel/perf_event_paranoid", paranoid, sizeof(paranoid));
+	/* Debian's kernels know more levels than others, and there the capability is not enough. */
+	before = atoi(paranoid) > PARANOID_MOST ? "sudo sysctl kernel.perf_event_paranoid=2 && "
+						: "";
 	self_path(exe, sizeof(exe));
 	if (self_in_container())
-		snprintf(fix, sizeof(fix), "docker run --cap-add PERFMON ... powermeasure ...");
+		snprintf(fix, sizeof(fix), "%sdocker run --cap-add PERFMON ... powermeasure ...",
+			before);
 	else if (kernel_has_cap_perfmon(s->host))
-		snprintf(fix, sizeof(fix), "sudo setcap cap_perfmon+ep %s", exe);
+		snprintf(fix, sizeof(fix), "%ssudo setcap cap_perfmon+ep %s", before, exe);
 	else
 		snprintf(fix, sizeof(fix), "sudo sysctl kernel.perf_event_paranoid=0");
 	return sensor_refuse(s, error, fix,

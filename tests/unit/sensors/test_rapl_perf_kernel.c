@@ -262,6 +262,9 @@ static void test_forbidden(void **state)
 	file_put(t.dir.path, "proc/sys/kernel/perf_event_paranoid", "2\n");
 	if (self_in_container()) {
 		tree_expect_refusal(&t, -EACCES, "perf_event_paranoid is 2", "--cap-add PERFMON");
+		file_put(t.dir.path, "proc/sys/kernel/perf_event_paranoid", "3\n");
+		tree_expect_refusal(&t, -EACCES, "perf_event_paranoid is 3",
+			"sudo sysctl kernel.perf_event_paranoid=2 && docker run --cap-add PERFMON");
 		return;
 	}
 	tree_expect_refusal(&t, -EACCES, "(kernel.perf_event_paranoid is 2): Permission denied",
@@ -270,6 +273,9 @@ static void test_forbidden(void **state)
 	tree_expect_refusal(&t, -EACCES, "", "sudo sysctl kernel.perf_event_paranoid=0");
 	file_put(t.dir.path, "proc/sys/kernel/cap_last_cap", "40\n");
 	tree_expect_refusal(&t, -EACCES, "", "sudo setcap cap_perfmon+ep /");
+	file_put(t.dir.path, "proc/sys/kernel/perf_event_paranoid", "3\n");
+	tree_expect_refusal(&t, -EACCES, "perf_event_paranoid is 3",
+		"sudo sysctl kernel.perf_event_paranoid=2 && sudo setcap cap_perfmon+ep /");
 	kernel.refusal = EPERM;
 	tree_expect_refusal(&t, -EPERM, "Operation not permitted", "setcap");
 	kernel.refusal = ENODEV;
