@@ -59,6 +59,16 @@ static int load_terms(struct loader *l, struct zone *z, json_t *sum)
 	return 0;
 }
 
+/* Such a zone's energy is the other's, as its register is. */
+static int load_mirror(struct loader *l, struct zone *z, const char *dir)
+{
+	z->mirror = world_find_zone(l->w, dir);
+	if (z->mirror == NO_ZONE)
+		return refuse(l, "%s: mirror: '%s' is not a zone before it", z->dir, dir);
+	z->terms[z->n_terms++] = (struct term) { .zone = z->mirror, .ppm = 1000000 };
+	return 0;
+}
+
 static int load_loads(struct loader *l, struct zone *z, json_t *loads)
 {
 	char why[120];
@@ -158,7 +168,7 @@ static struct zone *new_zone(struct loader *l, const char *control, size_t paren
 
 	if (w->n_zones == ZONES_MAX)
 		return NULL;
-	*z = (struct zone) { .parent = parent, .package = NO_PACKAGE };
+	*z = (struct zone) { .parent = parent, .mirror = NO_ZONE, .package = NO_PACKAGE };
 	snprintf(z->control, sizeof(z->control), "%s", control);
 	snprintf(z->name, sizeof(z->name), "%s", name);
 	snprintf(z->dir, sizeof(z->dir), "%s:%x",
@@ -170,7 +180,7 @@ static int load_zones(struct loader *l, json_t *zones, const char *control, size
 
 static int load_zone(struct loader *l, json_t *json, const char *control, size_t parent)
 {
-	const char *name, *mode = l->defaults.mode;
+	const char *name, *mode = l->defaults.mode, *mirror = NULL;
 	json_t *curve = NULL, *sum = NULL, *loads = NULL, *limits = NULL, *parts = NULL;
 	json_t *shown_nj = NULL, *start = NULL, *limit;
 	int esu = 14, bits = 32, r;
@@ -180,11 +190,11 @@ static int load_zone(struct loader *l, json_t *json, const char *control, size_t
 	size_t i, own = l->w->n_zones;
 
 	if (json_unpack_ex(json, &e, JSON_STRICT,
-		    "{s:s, s?s, s?s, s?o, s?o, s?o, s?o, s?o, s?o, s?o, s?i, s?i, s?F, s?F}",
-		    "name", &name, "control", &control, "mode", &mode, "curve", &curve, "sum", &sum,
-		    "loads", &loads, "limits", &limits, "parts", &parts, "shown_nj", &shown_nj,
-		    "start", &start, "esu", &esu, "bits", &bits, "update_ms", &update_ms,
-		    "jitter_us", &jitter_us) < 0)
+		    "{s:s, s?s, s?s, s?s, s?o, s?o, s?o, s?o, s?o, s?o, s?o, s?i, s?i, s?F, s?F}",
+		    "name", &name, "control", &control, "mode", &mode, "mirror", &mirror, "curve",
+		    &curve, "sum", &sum, "loads", &loads, "limits", &limits, "parts", &parts,
+		    "shown_nj", &shown_nj, "start", &start, "esu", &esu, "bits", &bits, "update_ms",
+		    &update_ms, "jitter_us", &jitter_us) < 0)
 		return refuse(l, "a zone: %s", e.text);
 	z = new_zone(l, control, parent, name);
 	if (!z)
@@ -192,7 +202,7 @@ static int load_zone(struct loader *l, json_t *json, const char *control, size_t
 	z->mode = (unsigned) strtoul(mode, NULL, 8) & 0777;
 	if (curve && curve_load(curve, &z->curve) < 0)
 		return refuse(l, "%s: curve: not [[seconds, watts], ...]", z->dir);
-	r = load_terms(l, z, sum);
+	r = mirror ? load_mirror(l, z, mirror) : load_terms(l, z, sum);
 	if (r == 0 && loads)
 		r = load_loads(l, z, loads);
 	json_array_foreach(limits, i, limit) if (r == 0) r = load_limit(l, z, limit);

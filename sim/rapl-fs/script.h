@@ -17,7 +17,8 @@
  *                  "limits": [ { "name": "long_term", "watts": 65, "max_watts": 65, "window_s": 28 } ],
  *                  "parts": [ { "name": "core", ... } ] } ] }
  *
- * A zone has a curve, loads or a sum, or several of these. It may have "update_ms", "jitter_us" and
+ * A zone has a curve, loads or a sum, or several of these; or "mirror": "intel-rapl:0" for one that shows
+ * the register of a zone before it. It may have "update_ms", "jitter_us" and
  * "mode" of its own, and at the top "control": "intel-rapl-mmio". In "loads": idle_loaded_w, the idle
  * power of a busy package; turbo; smt; drift and drift_s; cpus; siblings, pairs of CPUs. A part
  * of such a zone may say "loads": "dynamic": what the loads used, without idle power.

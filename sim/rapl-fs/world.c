@@ -121,7 +121,11 @@ int world_count(struct world *w, size_t zone, uint64_t t_ns, uint64_t *ret)
 {
 	const struct counter *c = &w->zones[zone].counter;
 	u128 now = 0, then = 0;
-	int r = count_since_0(w, zone, t_ns, &now);
+	int r;
+
+	if (w->zones[zone].mirror != NO_ZONE)
+		return world_count(w, w->zones[zone].mirror, t_ns, ret);
+	r = count_since_0(w, zone, t_ns, &now);
 
 	if (r == 0)
 		r = count_since_0(w, zone, w->mounted_ns, &then);

@@ -48,6 +48,7 @@ struct zone {
 	char dir[48];     /* "intel-rapl:0:1" */
 	char name[32];    /* "dram" */
 	size_t parent;    /* NO_ZONE at the top */
+	size_t mirror;    /* the zone whose register this one shows, too; NO_ZONE: it has its own */
 	unsigned mode;    /* of energy_uj */
 
 	struct curve curve;

@@ -126,6 +126,13 @@ def test_a_sum_contains_its_parts(machine):
     assert fs.used_j("intel-rapl:2", a, b) == pytest.approx(expected, rel=1e-9)
 
 
+def test_two_zones_may_show_one_register(machine):
+    fs = machine(PACKAGE, {"name": "package-1", "mirror": ZONE}, update_ms=1000.0, jitter_us=300000)
+    for t_ns in range(10 ** 12, 10 ** 12 + 4 * 10 ** 9, 10 ** 8):
+        one, two = (fs.truth(t_ns)["zones"][z] for z in (ZONE, "intel-rapl:1"))
+        assert (one["count"], one["pj"]) == (two["count"], two["pj"])
+
+
 # ---- how it looks --------------------------------------------------------------------------------
 
 

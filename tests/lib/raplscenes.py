@@ -171,6 +171,7 @@ def measured_command(run, truth_of, command, options=()):
         path = pathlib.Path(directory, "run.json")
         done = run(POWERMEASURE, "run", *options, "--json", "-o", path, "--", *command,
                    timeout=60 * PATIENCE)
+        ended_ns = time.monotonic_ns()
         text = path.read_text() if path.exists() else ""
         if not text and done.returncode == NOT_RUN:
             raise NoFigure(done.stderr)
@@ -179,7 +180,7 @@ def measured_command(run, truth_of, command, options=()):
     stamps = [int(line) for line in done.stdout.split()]
     assert len(stamps) == 2, f"{done.stdout!r} {done.stderr}"
     truth, length_ns = truth_of(), round(document["elapsed_s"] * 1e9)
-    first_ns, last_ns = stamps[1] - length_ns, stamps[0]
+    first_ns, last_ns = stamps[1] - length_ns, min(stamps[0], ended_ns - length_ns - ROUNDING_NS)
 
     def true_of(domains):
         return truth.range_j(domains, first_ns, last_ns, length_ns)
