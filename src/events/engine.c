@@ -186,7 +186,7 @@ static int send_about_self(struct source *s, void *socket, enum wire_type type)
 
 static void mend_out(struct engine *e)
 {
-	if (e->out.stuck)
+	if (link_is_stuck(&e->out))
 		link_mend(&e->out);
 }
 

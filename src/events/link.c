@@ -6,12 +6,13 @@
 #include <zmq.h>
 
 #include "events/bus.h"
+#include "machine/clock.h"
 
 /* Who subscribes late misses what was published meanwhile, and the first events of an application
  * come within a second of its engine: so often ZeroMQ tries, and up to this much later. */
 #define AGAIN_MS 250
 
-/* Somebody who accepts a connection and then says nothing is given up. */
+/* A program that accepts a connection and does not greet is given up after so long. */
 #define GREETING_MS 5000
 
 #define GREETING_FAILED                                                               \
@@ -36,13 +37,19 @@ static void unwatch(const struct link *l, void *socket)
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, bus_socket_fd(socket), NULL);
 }
 
+static uint64_t now_ns(void)
+{
+	return clock_mono_ns(&clock_system);
+}
+
 int link_open(struct link *l)
 {
 	const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
 		GREETING_FAILED | TRYING;
 	int r;
 
-	l->up = l->stuck = l->greeted = false;
+	l->up = l->given_up = l->greeted = false;
+	l->dialled_ns = 0;
 	l->n_subscriptions = 0;
 	l->monitor = NULL;
 	l->socket = bus_socket(l->zmq, l->type, 0);
@@ -61,7 +68,7 @@ int link_open(struct link *l)
 fail:
 	r = -errno;
 	link_close(l, 0);
-	l->stuck = true;
+	l->given_up = true;
 	return r;
 }
 
@@ -75,16 +82,17 @@ static void note_monitor(struct link *l)
 	int number;
 
 	while ((number = bus_monitor_next(l->monitor))) {
+		l->dialled_ns = number == ZMQ_EVENT_CONNECTED ? now_ns() : 0;
 		if (number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
 			l->greeted = true;
 			l->n_lives++;
-			l->stuck = false;
+			l->given_up = false;
 		} else if (number & TRYING) {
-			l->stuck = false;
+			l->given_up = false;
 		} else {
 			l->greeted = false;
-			/* Until it is told that there will be another attempt. */
-			l->stuck = true;
+			/* Until an event shows that there will be another attempt. */
+			l->given_up = true;
 		}
 	}
 }
@@ -121,6 +129,12 @@ void link_work(struct link *l)
 bool link_is_readable(const struct link *l)
 {
 	return l->socket && (bus_readable(l->monitor) || bus_readable(l->socket));
+}
+
+bool link_is_stuck(const struct link *l)
+{
+	return l->given_up ||
+		(l->dialled_ns > 0 && now_ns() - l->dialled_ns >= GREETING_MS * NS_PER_MS);
 }
 
 int link_mend(struct link *l)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct link {
 	void *zmq;
@@ -19,8 +20,9 @@ struct link {
 	void *socket;
 	void *monitor;
 	bool up;             /* what is sent arrives, what is published there comes */
-	bool stuck;          /* ZeroMQ has given up: see link_mend() */
+	bool given_up;       /* by ZeroMQ: see link_is_stuck() */
 	bool greeted;        /* the two know each other's kind */
+	uint64_t dialled_ns; /* when the connection was accepted that is not greeted yet; else 0 */
 	int n_subscriptions; /* that the other side has */
 	unsigned n_lives;    /* how many connections there have been */
 };
@@ -38,8 +40,12 @@ void link_work(struct link *l);
 /* Whether there is still something to take notice of, or to receive. */
 bool link_is_readable(const struct link *l);
 
-/* Makes it anew. ZeroMQ does not try again where somebody has answered who does not speak its
- * language, or has sent a message beyond all measure. Returns 0 or -errno. */
+/* Whether ZeroMQ will not connect again by itself: after a message that is too large, or while a
+ * program that does not speak its language has the port. libzmq 4.3.5 waits for such a program for
+ * ever if its first bytes can be taken for ZMTP 1.0, as those of an HTTP server can. */
+bool link_is_stuck(const struct link *l);
+
+/* Makes it anew, where it is stuck. Returns 0 or -errno. */
 int link_mend(struct link *l);
 
 /* What was sent lingers for so long, until ZeroMQ is ended. Takes one that was never opened. */

@@ -214,9 +214,9 @@ static void on_timer(struct source *s)
 	if (!p->said_away)
 		say(s, true, "no event engine yet at", missing(p), ": waiting for it");
 	p->said_away = true;
-	if (p->in.stuck && link_mend(&p->in) == 0)
+	if (link_is_stuck(&p->in) && link_mend(&p->in) == 0)
 		subscribe(p);
-	if (p->out.stuck)
+	if (link_is_stuck(&p->out))
 		link_mend(&p->out);
 }
 
