@@ -43,6 +43,14 @@ FAMILIES = {
 # How many files of C a folder may hold directly. What is in cli/ itself concerns several commands.
 MOST_FILES = collections.defaultdict(lambda: 40, {"src/cli": 16})
 
+# What others must know of a sensor is a member of its sensor_ops or its domains: a name in quotes would
+# decide by what it is called. These literals hold one for a reason.
+NAMES_ITSELF = (
+    "sim and sim:FILE simulate",  # the help of --sensors: how the program is tried without hardware
+)
+# An English word as well: only a literal that is nothing else is the sensor.
+ENGLISH = ("estimate",)
+
 NEEDS_LICENCE = (".c", ".h", ".cc", ".py", ".sh", ".build", ".fbs", ".rs", ".toml", ".scd", ".md",
                  ".yml", ".json5", ".map")
 
@@ -103,6 +111,29 @@ def check_includes(path):
             yield f"line {number}: {relative} must not include {header}"
 
 
+def sensor_names():
+    """As the backends' tables have them."""
+    found = set()
+    for path in (TOP / "src" / "sensors").rglob("*.c"):
+        found.update(re.findall(r'^\t\.name = "([\w-]+)",$', path.read_text(), re.M))
+    assert found, "no sensor has a name"
+    return found
+
+
+def check_sensor_names(path, names):
+    if (TOP / "src" / "sensors") in path.parents:
+        return
+    words = "|".join(sorted(names - set(ENGLISH), key=len, reverse=True))
+    word = re.compile(rf"(?<![\w-])(?:{words})(?![\w-])")
+    code = re.sub(r"/\*.*?\*/", lambda comment: "\n" * comment[0].count("\n"), path.read_text(), flags=re.S)
+    for number, line in enumerate(code.splitlines(), 1):
+        if line.startswith("#include"):
+            continue
+        for literal in re.findall(r'"((?:[^"\\]|\\.)*)"', line):
+            if literal in names or (word.search(literal) and not any(n in literal for n in NAMES_ITSELF)):
+                yield f"line {number}: a sensor is known by its name: \"{literal}\""
+
+
 def check_folders(paths):
     held = collections.Counter(str(path.parent.relative_to(TOP)) for path in paths
                                if path.suffix in (".c", ".h", ".cc"))
@@ -121,10 +152,11 @@ def check_text(path):
 
 def main():
     complaints = [*check_order(), *check_folders(files())]
+    names = sensor_names()
     for path in files():
         checks = [check_licence(path), check_text(path)]
         if path.suffix in (".c", ".h", ".cc") and (TOP / "src") in path.parents:
-            checks.append(check_includes(path))
+            checks += [check_includes(path), check_sensor_names(path, names)]
         complaints += [f"{path.relative_to(TOP)}: {text}" for check in checks for text in check]
     for complaint in complaints:
         print(complaint)

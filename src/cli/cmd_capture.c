@@ -142,25 +142,16 @@ static void put_readings(struct jw *j, const struct capture *c)
 	put_seconds(j, "interval_s", c->moments[1].t_ns - c->moments[0].t_ns);
 }
 
-/* A GPU is told from others by its UUID, which is its own alone; what is said of it behind. */
-static const char *public_id(const struct domain *d)
-{
-	const char *blank = strchr(d->id, ' ');
-
-	if (strcmp(d->sensor, "nvml") != 0)
-		return d->id;
-	return blank ? blank + 1 : "";
-}
-
 static void put_domain(struct jw *j, const struct one *one, size_t i)
 {
 	const struct domain *d = rig_domain(one->rig, i);
+	const char *public_id = d->id + d->id_public_at;
 
 	jw_open(j, '{');
 	jw_kv_string(j, "name", d->name);
 	jw_kv_string(j, "kind", kind_name(d->kind));
 	jw_kv_string(j, "scope", d->scope);
-	jw_kv_string(j, "id", *public_id(d) ? public_id(d) : NULL);
+	jw_kv_string(j, "id", *public_id ? public_id : NULL);
 	put_seconds(j, "update_period_s", d->update_ns);
 	jw_key(j, "readings");
 	jw_open(j, '[');

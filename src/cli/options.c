@@ -131,7 +131,7 @@ int cli_take_sensor_option(
 struct rig_options cli_rig_options(struct cli_sensors *s)
 {
 	s->options.gpus = s->gpus;
-	s->options.sim_script = s->list.sim_script[0] ? s->list.sim_script : NULL;
+	s->options.file = s->list.file[0] ? s->list.file : NULL;
 	return (struct rig_options) { .sensors = s->list.names[0] ? s->list.names : NULL,
 		.sensor = &s->options };
 }

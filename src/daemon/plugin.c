@@ -36,7 +36,8 @@ struct plugin {
 	size_t n_sinks;
 	struct phase_channel *phases;
 	const struct domain *domains[RIG_MAX_DOMAINS];
-	char sources[KIND_COUNT][256]; /* see struct sink_options; empty: none */
+	char source_texts[KIND_COUNT][256]; /* empty: no sensor */
+	struct sink_source sources[KIND_COUNT];
 	int lock_fd;
 	int signal_fd;
 };
@@ -117,13 +118,17 @@ static void tell_users_unknown(const struct plugin_config *config, const struct 
 /* Adds a counted domain's sensor to what is said of its kind. */
 static void note_source(struct plugin *p, const struct domain *d)
 {
-	char *source = p->sources[d->kind];
-	size_t len = strlen(source), room = sizeof(p->sources[0]) - len;
+	char *text = p->source_texts[d->kind];
+	size_t len = strlen(text), room = sizeof(p->source_texts[0]) - len;
+	struct sink_source *source = &p->sources[d->kind];
 
-	if (!d->counted || strstr(source, d->sensor))
+	if (!d->counted || strstr(text, d->sensor))
 		return;
-	snprintf(
-		source + len, room, "%s%s%s%s", len ? ", " : "", d->sensor, origin_of(d), d->model);
+	snprintf(text + len, room, "%s%s%s%s", len ? ", " : "", d->sensor, origin_of(d), d->model);
+	source->text = text;
+	source->simulated |= rig_is_simulated(d->sensor);
+	if (!source->known_tool)
+		source->known_tool = sensor_find(d->sensor)->known_tool;
 }
 
 static int open_rig(struct plugin *p)
@@ -200,8 +205,7 @@ static int open_sink(struct plugin *p, const struct sink_ops *ops, const char *p
 		.options = { .path = path,
 			.max_bytes = p->config->log_max_bytes,
 			.own_gpu = p->config->own_gpu } };
-	for (int k = 0; k < KIND_COUNT; k++)
-		s->options.sources[k] = p->sources[k][0] ? p->sources[k] : NULL;
+	memcpy(s->options.sources, p->sources, sizeof(p->sources));
 	r = ops->open(s, why, sizeof(why));
 	if (r < 0)
 		log_error("cannot write the log: %s", *why ? why : strerror(-r));

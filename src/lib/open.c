@@ -121,8 +121,8 @@ static int ground_make(struct ground **ret, const struct pm_options *o, const st
 		pm_fail(r, "the root %s: %s", o->root ? o->root : "/", strerror(-r));
 	if (r == 0 && o->sensors && sensorlist_parse(o->sensors, &g->list, why, sizeof(why)) < 0)
 		r = pm_fail(-EINVAL, "sensors: %s", why);
-	if (r == 0 && g->list.sim_script[0])
-		g->options.sim_script = g->list.sim_script;
+	if (r == 0 && g->list.file[0])
+		g->options.file = g->list.file;
 	if (r == 0 && o->gpus)
 		r = take_gpus(g, o->gpus);
 	if (r < 0) {

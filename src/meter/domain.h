@@ -62,6 +62,9 @@ struct domain {
 	char name[64];  /* "package-0"; unique within its sensor */
 	char scope[64]; /* what it covers, for people: "package", "whole board" */
 	char id[96];    /* what the hardware calls itself: a GPU's UUID and name; else empty */
+	/* From this byte on the id may leave the machine in a copy. What stands before may tell this
+	 * device from all others, as a serial number does; unless open() says otherwise, all of it. */
+	uint8_t id_public_at;
 	char model[96]; /* the model behind an estimate and its bounds; else empty */
 	const char *sensor;
 	enum kind kind;

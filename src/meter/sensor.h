@@ -25,7 +25,7 @@ struct sensor_options {
 	uint64_t
 		idle_mw; /* watts of each CPU for the estimate; full_mw 0: from the model's table */
 	uint64_t full_mw;
-	const char *sim_script; /* NULL: the built-in one */
+	const char *file; /* of "NAME:FILE", for a sensor with takes_file; NULL: none was named */
 };
 
 struct sensor {
@@ -53,11 +53,18 @@ enum sensor_role {
 	SENSOR_SIMULATED, /* used only when it is named */
 };
 
-/* A backend: one static const table at the end of its file. Every member is mandatory but
- * the last two. */
+/* A backend: one static const table at the end of its file. What others must know of a sensor stands
+ * here or in its domains: no file but its own knows its name. Mandatory is what comes before group. */
 struct sensor_ops {
 	const char *name;
 	enum sensor_role role;
+
+	/* What it measures where it can be used, for people: "CPU packages; memory where ...". */
+	const char *gives;
+	/* KIND_BITs of what it is for: where nothing is known of a kind, it is asked why; and those of
+	 * them that it measures on every machine where it can be used. */
+	uint32_t kinds;
+	uint32_t sure_kinds;
 
 	/* Its calls may block, or it tells power only: it is opened and read in a thread of its own
 	 * (meter/poller.h), never in a tick. */
@@ -84,6 +91,13 @@ struct sensor_ops {
 	 * believed of one that stands still. */
 	const char *group; /* NULL: of none */
 	bool must_move;
+
+	/* It may be named with a file, as NAME:FILE; that is options->file. */
+	bool takes_file;
+
+	/* The program known to readers of camera-traps' metadata as what reads these counters; NULL:
+	 * the usual one of the kind. */
+	const char *known_tool;
 };
 
 /* All backends in the order in which they are tried, ended by NULL. */

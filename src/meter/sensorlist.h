@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-/* The list of sensors as people write it: names with commas, where sim may name a script. */
+/* The list of sensors as people write it: names with commas, some of which may have a file. */
 #ifndef PM_METER_SENSORLIST_H
 #define PM_METER_SENSORLIST_H
 
 #include <stddef.h>
 
 struct sensorlist {
-	char names[256];      /* with commas, without the script */
-	char sim_script[512]; /* of "sim:FILE"; empty: the built-in one */
+	char names[256]; /* with commas, without the file */
+	char file[512];  /* of "NAME:FILE"; empty: none was named */
 };
 
-/* Returns 0, or -EINVAL with the reason in words in ret_why. */
+/* Returns 0, or -EINVAL with the reason in words in ret_why. Names that are no sensor's are left for
+ * rig_open() to refuse, unless they have a file. */
 int sensorlist_parse(const char *text, struct sensorlist *ret, char *ret_why, size_t why_size);
 
 #endif

@@ -194,6 +194,9 @@ static void battery_close(struct sensor *s)
 const struct sensor_ops sensor_battery = {
 	.name = "battery",
 	.role = SENSOR_HARDWARE,
+	.gives = "the whole machine while unplugged",
+	.kinds = KIND_BIT(KIND_PLATFORM),
+	.sure_kinds = KIND_BIT(KIND_PLATFORM),
 	.polled = true,
 	.probe = battery_probe,
 	.open = battery_open,

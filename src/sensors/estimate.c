@@ -278,6 +278,9 @@ static void estimate_close(struct sensor *s)
 const struct sensor_ops sensor_estimate = {
 	.name = "estimate",
 	.role = SENSOR_MODEL,
+	.gives = "the CPUs and memory, ESTIMATED from their load and size",
+	.kinds = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM),
+	.sure_kinds = 0,
 	.polled = false,
 	.probe = estimate_probe,
 	.open = estimate_open,

@@ -347,6 +347,7 @@ static void add_domains(struct sensor *s)
 		init_domain(d, name, k ? k->scope : "not known what it covers",
 			k ? k->kind : KIND_PLATFORM);
 		snprintf(d->id, sizeof(d->id), "%s %s", r->driver->name, r->chip);
+		d->id_public_at = 0; /* the same in each board of the type */
 		d->parent = parent_of(state, i, whole);
 		/* Of the platform's kind only the whole counts, and no name twice. */
 		d->counted = k && find_rail(state, r->name) == (int) i &&
@@ -491,9 +492,13 @@ static void jetson_close(struct sensor *s)
 const struct sensor_ops sensor_jetson = {
 	.name = "jetson",
 	.role = SENSOR_HARDWARE,
+	.gives = "the module's rails: CPU, GPU and the whole",
+	.kinds = KIND_ALL,
+	.sure_kinds = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_PLATFORM),
 	.polled = true,
 	.probe = jetson_probe,
 	.open = jetson_open,
 	.read = jetson_read,
 	.close = jetson_close,
+	.known_tool = "jtop",
 };

@@ -59,6 +59,7 @@ struct domain *sensor_add_domain(struct sensor *s)
 		return NULL;
 	d = &s->domains[s->n_domains++];
 	*d = (struct domain) { .sensor = s->ops->name,
+		.id_public_at = sizeof(d->id) - 1,
 		.parent = -1,
 		.counted = true,
 		.unit_num = 1,

@@ -297,6 +297,9 @@ static void pmic_close(struct sensor *s)
 const struct sensor_ops sensor_rpi_pmic = {
 	.name = "rpi-pmic",
 	.role = SENSOR_HARDWARE,
+	.gives = "the board's rails: CPU, memory and the whole",
+	.kinds = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM) | KIND_BIT(KIND_PLATFORM),
+	.sure_kinds = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM) | KIND_BIT(KIND_PLATFORM),
 	.polled = true,
 	.probe = pmic_probe,
 	.open = pmic_open,

@@ -296,7 +296,7 @@ static const char *load_domain(struct sensor *s, const json_t *object)
 
 static json_t *load_script(struct sensor *s)
 {
-	const char *file = s->options->sim_script;
+	const char *file = s->options->file;
 	CLEANUP_FD int fd = file ? asuser_open(file, O_RDONLY, 0) : -1;
 	json_error_t error;
 	json_t *script;
@@ -455,20 +455,28 @@ static void sim_close(struct sensor *s)
 const struct sensor_ops sensor_sim = {
 	.name = "sim",
 	.role = SENSOR_SIMULATED,
+	.gives = "what its script says, SIMULATED",
+	.kinds = KIND_ALL,
+	.sure_kinds = 0,
 	.polled = false,
 	.probe = sim_probe,
 	.open = sim_open,
 	.read = sim_read,
 	.close = sim_close,
+	.takes_file = true,
 };
 
 /* The same curves, told as power only and read in a thread, as slow hardware is. */
 const struct sensor_ops sensor_sim_polled = {
 	.name = "sim-polled",
 	.role = SENSOR_SIMULATED,
+	.gives = "what its script says, SIMULATED",
+	.kinds = KIND_ALL,
+	.sure_kinds = 0,
 	.polled = true,
 	.probe = sim_probe,
 	.open = sim_open,
 	.read = sim_read,
 	.close = sim_close,
+	.takes_file = true,
 };

@@ -126,7 +126,7 @@ static void put_plugin(struct jw *j, const struct sink *s, size_t plugin)
 	jw_key(j, "devices_measured");
 	jw_open(j, '[');
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
-		if ((of->kinds & KIND_BIT(devices[i])) && s->options.sources[devices[i]])
+		if ((of->kinds & KIND_BIT(devices[i])) && s->options.sources[devices[i]].text)
 			jw_string(j, kind_name(devices[i]));
 	jw_close(j, ']');
 	jw_kv_string(j, "command_line", of->command_line ? of->command_line : "");
@@ -145,19 +145,17 @@ static void put_plugins(struct jw *j, const struct sink *s, const char *key, boo
 	jw_close(j, ']');
 }
 
-/* The readers know four names of tools, for the CPUs one of them for boards with rails; the real
- * sensors stand in the parameters. */
+/* The readers know four names of tools; the real sensors stand in the parameters. */
 static void put_tool(struct jw *j, const struct sink *s, enum kind kind, const char *tool)
 {
-	const char *source = s->options.sources[kind], *type = kind_name(kind);
+	const struct sink_source *source = &s->options.sources[kind];
+	const char *type = kind_name(kind);
 	char text[400];
 
-	if (source && strstr(source, "jetson"))
-		tool = "jtop";
 	jw_open(j, '{');
 	jw_kv_string(j, "device_type", type);
-	jw_kv_string(j, "tool_name", tool);
-	snprintf(text, sizeof(text), "powermeasure: %s", source ? source : "no sensor");
+	jw_kv_string(j, "tool_name", source->known_tool ? source->known_tool : tool);
+	snprintf(text, sizeof(text), "powermeasure: %s", source->text ? source->text : "no sensor");
 	jw_kv_string(j, "tool_params", text);
 	jw_kv_string(j, "power_units", "watts");
 	snprintf(text, sizeof(text), "%.360s/%s.json", s->options.path, type);
@@ -207,13 +205,13 @@ static int write_metadata(struct sink *s, bool sync)
 
 static const char *quality_of(const struct sink *s, enum kind kind, const struct amount *a)
 {
-	const char *source = s->options.sources[kind];
+	const struct sink_source *source = &s->options.sources[kind];
 
-	return !a->known || !source           ? "none"
-		: strstr(source, "SIMULATED") ? "simulated"
-		: a->flags & FLAG_ESTIMATED   ? "estimated"
-		: a->flags & FLAG_INTEGRATED  ? "integrated"
-					      : "measured";
+	return !a->known || !source->text    ? "none"
+		: source->simulated          ? "simulated"
+		: a->flags & FLAG_ESTIMATED  ? "estimated"
+		: a->flags & FLAG_INTEGRATED ? "integrated"
+					     : "measured";
 }
 
 static void put_micro(struct jw *j, const char *kind, const char *key, uint64_t value)

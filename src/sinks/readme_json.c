@@ -43,7 +43,7 @@ static int note_sources(const struct sink *s, char *ret_note, size_t n)
 	jw_key(&j, key);
 	jw_open(&j, '{');
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		jw_kv_string(&j, kind_name(kinds[i]), s->options.sources[kinds[i]]);
+		jw_kv_string(&j, kind_name(kinds[i]), s->options.sources[kinds[i]].text);
 	jw_close(&j, '}');
 	jsonfile_add(f, key, buf_text(&b), b.len);
 	r = jsonfile_flush(f);

@@ -9,14 +9,21 @@
 
 #define SINK_WHY_MAX 256
 
+/* Where a kind's figures come from. */
+struct sink_source {
+	/* In words: "rapl-powercap", or "estimate, ESTIMATED: " with the model and its bounds; NULL:
+	 * there is no sensor for it. */
+	const char *text;
+	bool simulated;
+	const char *known_tool; /* see struct sensor_ops */
+};
+
 struct sink_options {
 	const char
 		*path; /* the directory, or the file of a sink that writes one; "-" is a stream on
 			       standard output for the detailed record */
 	uint64_t max_bytes; /* a file is turned over when it is longer; 0: never */
-	/* Where a kind's figures come from, in words: "rapl-powercap", or "estimate, ESTIMATED: "
-	 * with the model and its bounds; NULL: there is no sensor for it. */
-	const char *sources[KIND_COUNT];
+	struct sink_source sources[KIND_COUNT];
 	/* camera-traps' summary: the GPU's power is the part that the process itself used. */
 	bool own_gpu;
 };

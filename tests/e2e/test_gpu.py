@@ -190,6 +190,16 @@ def test_gpus_are_chosen_by_index_and_uuid(meter, load, fake_nvml):  # noqa: F81
     assert m.watts() and all(abs(off(line, 50)) < 0.01 for line in m.watts())
 
 
+def test_a_capture_has_a_gpu_s_name_and_not_its_uuid(fake_nvml, tmp_path):  # noqa: F811
+    fake = fake_nvml(gpu(123, name="Fake H9", uuid="GPU-c0ffee-abc"))
+    done = run("capture", tmp_path / "copy", env=fake.env)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "copy" / "capture.json").read_text()
+    nvml = next(s for s in json.loads(text)["sensors"] if s["name"] == "nvml")
+    assert [d["id"] for d in nvml["domains"]] == ["Fake H9"]
+    assert "c0ffee" not in text
+
+
 def test_list_tells_what_a_gpu_is(fake_nvml):  # noqa: F811
     fake = fake_nvml(gpu(123, name="Fake H9", uuid="GPU-abc", update_ms=20),
                      power_only(45, name="Fake K40", uuid="GPU-old"))

@@ -46,7 +46,7 @@ static void check_readings(struct sensor *s, struct fakeclock *clock)
 static void check(const struct sensor_ops *ops, const char *path)
 {
 	static struct sensor sensor;
-	struct sensor_options options = { .sim_script = path };
+	struct sensor_options options = { .file = path };
 	struct fakeclock clock;
 	struct host host;
 

@@ -63,23 +63,6 @@ static int find_denied(const struct doctor *d, struct doctor_finding *f)
 
 /* ---- what a fix would give ---------------------------------------------------------------- */
 
-static const char *const given[][2] = {
-	{ "rapl-perf", "CPU packages, exactly; memory and platform where the processor tells" },
-	{ "rapl-powercap", "CPU packages; memory and platform where the processor tells" },
-	{ "rapl-msr", "CPU packages; memory where the processor tells" },
-	{ "nvml", "NVIDIA GPUs" },
-	{ "jetson", "the module's rails: CPU, GPU and the whole" },
-	{ "hwmon", "what the chip measures: a GPU, packages or the whole machine" },
-	{ "rpi-pmic", "the board's rails: CPU, memory and the whole" },
-	{ "battery", "the whole machine while unplugged" },
-};
-
-static bool gives_cpu(const char *name)
-{
-	return strncmp(name, "rapl-", 5) == 0 || strcmp(name, "jetson") == 0 ||
-		strcmp(name, "rpi-pmic") == 0;
-}
-
 static bool is_cpu_measured(const struct rig *rig)
 {
 	for (size_t i = 0; i < rig_n_domains(rig); i++) {
@@ -93,15 +76,12 @@ static bool is_cpu_measured(const struct rig *rig)
 
 static void say_what_it_gives(const struct doctor *d, struct doctor_finding *f)
 {
-	const char *name = f->verdict->ops->name;
+	const struct sensor_ops *ops = f->verdict->ops;
 
-	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
-		if (strcmp(given[i][0], name) == 0)
-			snprintf(f->gives, sizeof(f->gives), "%s%s", given[i][1],
-				!gives_cpu(name) ? ""
-					: is_cpu_measured(d->rig)
-					? "; the CPUs are measured already"
-					: ", measured instead of ESTIMATED");
+	snprintf(f->gives, sizeof(f->gives), "%s%s", ops->gives,
+		!(ops->sure_kinds & KIND_BIT(KIND_CPU)) ? ""
+			: is_cpu_measured(d->rig)       ? "; the CPUs are measured already"
+							: ", measured instead of ESTIMATED");
 }
 
 /* A group that may read all that is denied is less than a capability or being root. */

@@ -202,22 +202,6 @@ void top_model_reset(struct top_model *m)
 
 /* ---- what cannot be measured ---------------------------------------------------------------- */
 
-/* Who could tell of a kind, the likeliest first. */
-static const char *const tellers[KIND_COUNT][6] = {
-	[KIND_CPU] = { "rapl-powercap", "rapl-perf", "rapl-msr", "hwmon", "jetson" },
-	[KIND_DRAM] = { "rapl-powercap", "rapl-perf", "rapl-msr", "jetson" },
-	[KIND_GPU] = { "nvml", "hwmon", "jetson" },
-	[KIND_PLATFORM] = { "rapl-powercap", "jetson", "rpi-pmic", "battery", "hwmon" },
-};
-
-static const struct rig_verdict *verdict_of(const struct rig *rig, const char *sensor)
-{
-	for (size_t i = 0; i < rig_n_verdicts(rig); i++)
-		if (strcmp(rig_verdict(rig, i)->ops->name, sensor) == 0)
-			return rig_verdict(rig, i);
-	return NULL;
-}
-
 bool top_model_why(const struct top_model *m, enum kind kind, char *ret, size_t n)
 {
 	const struct rig_verdict *best = NULL;
@@ -225,11 +209,13 @@ bool top_model_why(const struct top_model *m, enum kind kind, char *ret, size_t 
 	for (size_t i = 0; i < m->n_domains; i++)
 		if (m->domains[i].domain->kind == kind)
 			return false;
-	for (size_t i = 0; i < ARRAY_SIZE(tellers[0]) && tellers[kind][i]; i++) {
-		const struct rig_verdict *v = verdict_of(m->rig, tellers[kind][i]);
+	for (size_t i = 0; i < rig_n_verdicts(m->rig); i++) {
+		const struct rig_verdict *v = rig_verdict(m->rig, i);
 
+		if (!(v->ops->kinds & KIND_BIT(kind)))
+			continue;
 		/* What could be changed is worth more than what cannot. */
-		if (v && (!best || (!best->why.fix[0] && v->why.fix[0])))
+		if (!best || (!best->why.fix[0] && v->why.fix[0]))
 			best = v;
 	}
 	if (!best)

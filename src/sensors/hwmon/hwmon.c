@@ -69,6 +69,7 @@ static void describe(struct sensor *s, const struct hwmon_channel *all, size_t n
 	snprintf(d->scope, sizeof(d->scope), "%s", c->scope);
 	if (*c->device)
 		snprintf(d->id, sizeof(d->id), "%s %s", c->chip, c->device);
+	d->id_public_at = 0; /* a chip's type and slot */
 	d->kind = c->kind;
 	d->parent = hwmon_parent(all, n, i);
 	d->counted = c->counted;
@@ -257,6 +258,9 @@ static void hwmon_close(struct sensor *s)
 const struct sensor_ops sensor_hwmon = {
 	.name = "hwmon",
 	.role = SENSOR_HARDWARE,
+	.gives = "what the chip measures: a GPU, packages or the whole machine",
+	.kinds = KIND_ALL,
+	.sure_kinds = 0,
 	.polled = true,
 	.probe = hwmon_probe,
 	.open = hwmon_open,

@@ -61,7 +61,9 @@ static void describe(struct domain *d, const struct gpu *g)
 		g->module ? "module incl. CPU" : "whole board",
 		g->parted ? ", all MIG instances" : "",
 		g->source == SOURCE_POWER && g->averaged ? ", 1 s mean" : "");
-	snprintf(d->id, sizeof(d->id), "%.47s %.47s", g->uuid, g->name);
+	/* The UUID is this one GPU's; others have the same name. */
+	d->id_public_at = (uint8_t) snprintf(d->id, sizeof(d->id), "%.47s ", g->uuid);
+	snprintf(d->id + d->id_public_at, sizeof(d->id) - d->id_public_at, "%.47s", g->name);
 	d->kind = KIND_GPU;
 	if (g->module)
 		d->covers = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM);
@@ -382,6 +384,9 @@ static void nvml_close(struct sensor *s)
 const struct sensor_ops sensor_nvml = {
 	.name = "nvml",
 	.role = SENSOR_HARDWARE,
+	.gives = "NVIDIA GPUs",
+	.kinds = KIND_BIT(KIND_GPU),
+	.sure_kinds = KIND_BIT(KIND_GPU),
 	.polled = true,
 	.probe = nvml_probe,
 	.open = nvml_open,

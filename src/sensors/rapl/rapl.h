@@ -11,6 +11,9 @@
 /* Only one sensor of the group is used: they read the same registers. */
 #define RAPL_GROUP "rapl"
 
+/* What the group is for. Some processors count an integrated GPU, too, as part of the package. */
+#define RAPL_KINDS (KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM) | KIND_BIT(KIND_PLATFORM))
+
 #define RAPL_UPDATE_NS UINT64_C(1000000) /* AMD: "every 1ms"; Intel: about 2^-10 s */
 
 /* Above any package that is sold, and far below what a counter that restarted would seem to show. */

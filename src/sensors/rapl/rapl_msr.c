@@ -429,6 +429,9 @@ static void msr_close(struct sensor *s)
 const struct sensor_ops sensor_rapl_msr = {
 	.name = "rapl-msr",
 	.role = SENSOR_HARDWARE,
+	.gives = "CPU packages; memory where the processor tells",
+	.kinds = RAPL_KINDS,
+	.sure_kinds = KIND_BIT(KIND_CPU),
 	.polled = false,
 	.probe = msr_probe,
 	.open = msr_open,

@@ -447,6 +447,9 @@ static void perf_close(struct sensor *s)
 const struct sensor_ops sensor_rapl_perf = {
 	.name = "rapl-perf",
 	.role = SENSOR_HARDWARE,
+	.gives = "CPU packages, exactly; memory and platform where the processor tells",
+	.kinds = RAPL_KINDS,
+	.sure_kinds = KIND_BIT(KIND_CPU),
 	.polled = false,
 	.probe = perf_probe,
 	.open = perf_open,

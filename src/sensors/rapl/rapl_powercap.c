@@ -284,6 +284,9 @@ static void powercap_close(struct sensor *s)
 const struct sensor_ops sensor_rapl_powercap = {
 	.name = "rapl-powercap",
 	.role = SENSOR_HARDWARE,
+	.gives = "CPU packages; memory and platform where the processor tells",
+	.kinds = RAPL_KINDS,
+	.sure_kinds = KIND_BIT(KIND_CPU),
 	.polled = false,
 	.probe = powercap_probe,
 	.open = powercap_open,

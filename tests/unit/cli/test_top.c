@@ -98,7 +98,7 @@ static void open_model(const char *sensors, const char *script)
 	const char *bad_name;
 
 	file_put(dir.path, "script.json", script);
-	sensor_options = (struct sensor_options) { .sim_script = path_in(
+	sensor_options = (struct sensor_options) { .file = path_in(
 							   dir.path, "script.json", script_path) };
 	assert_int_equal(rig_open(&rig, &host, &rig_options, &bad_name), 0);
 	assert_int_equal(top_model_create(&model, &host, rig, &options), 0);

@@ -456,7 +456,7 @@ static void test_bad_options(void **state)
 		{ OPTIONS(.sensors = "sim,x,y"), -EINVAL, "\"x\" is no sensor" },
 		{ OPTIONS(.sensors = ""), -EINVAL, "the list is empty" },
 		{ OPTIONS(.sensors = ",sim"), -EINVAL, "not a list of names" },
-		{ OPTIONS(.sensors = "nvml:x"), -EINVAL, "only sim takes a file" },
+		{ OPTIONS(.sensors = "nvml:x"), -EINVAL, "this sensor takes no file: 'nvml:x'" },
 		{ OPTIONS(.root = "/nowhere/at/all"), -ENOENT, "the root /nowhere/at/all" },
 		{ OPTIONS(.root = "/dev/null"), -ENOTDIR, "the root /dev/null" },
 		{ OPTIONS(.gpus = ""), -EINVAL, "gpus: the list is empty" },

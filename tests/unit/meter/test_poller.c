@@ -57,7 +57,7 @@ static struct poller *make_sim(const char *script)
 	struct poller *p;
 
 	file_put(dir.path, "script.json", script);
-	options.sim_script = path_in(dir.path, "script.json", script_path);
+	options.file = path_in(dir.path, "script.json", script_path);
 	if (poller_create(make_sensor(sensor_find("sim-polled")), 20 * NS_PER_S, &why, &p) != 0)
 		fail_msg("%s", why.reason);
 	return p;
@@ -214,10 +214,20 @@ static void count_close(struct sensor *s)
 
 static void test_create_fails(void **state)
 {
-	static const struct sensor_ops probing = { "probing", SENSOR_HARDWARE, true, fail_probe,
-		fail_open, no_read, count_close, NULL, false };
-	static const struct sensor_ops opening = { "opening", SENSOR_HARDWARE, true, no_probe,
-		fail_open, no_read, count_close, NULL, false };
+	static const struct sensor_ops probing = { .name = "probing",
+		.role = SENSOR_HARDWARE,
+		.polled = true,
+		.probe = fail_probe,
+		.open = fail_open,
+		.read = no_read,
+		.close = count_close };
+	static const struct sensor_ops opening = { .name = "opening",
+		.role = SENSOR_HARDWARE,
+		.polled = true,
+		.probe = no_probe,
+		.open = fail_open,
+		.read = no_read,
+		.close = count_close };
 	struct sensor_why why;
 	struct poller *p;
 
@@ -240,8 +250,13 @@ static bool is_closed(void *ctx)
 
 static void test_create_hangs(void **state)
 {
-	static const struct sensor_ops gated = { "gated", SENSOR_HARDWARE, true, gated_probe,
-		good_open, no_read, count_close, NULL, false };
+	static const struct sensor_ops gated = { .name = "gated",
+		.role = SENSOR_HARDWARE,
+		.polled = true,
+		.probe = gated_probe,
+		.open = good_open,
+		.read = no_read,
+		.close = count_close };
 	struct sensor_why why;
 	struct poller *p;
 	int one = 1;
@@ -281,8 +296,13 @@ static bool is_in_second_read(void *ctx)
 /* A driver call that does not come back: nobody else waits for it. */
 static void test_hang(void **state)
 {
-	static const struct sensor_ops hanging = { "hanging", SENSOR_HARDWARE, true, no_probe,
-		good_open, gated_read, count_close, NULL, false };
+	static const struct sensor_ops hanging = { .name = "hanging",
+		.role = SENSOR_HARDWARE,
+		.polled = true,
+		.probe = no_probe,
+		.open = good_open,
+		.read = gated_read,
+		.close = count_close };
 	struct reading r[SENSOR_MAX_DOMAINS];
 	struct sensor_why why;
 	struct poller *p;
@@ -332,8 +352,13 @@ static int planned_read(struct sensor *s, struct reading *ret)
 	return ret->error == -ENOMEM ? -ENOMEM : 0;
 }
 
-static const struct sensor_ops planned = { "planned", SENSOR_HARDWARE, true, no_probe, good_open,
-	planned_read, count_close, NULL, false };
+static const struct sensor_ops planned = { .name = "planned",
+	.role = SENSOR_HARDWARE,
+	.polled = true,
+	.probe = no_probe,
+	.open = good_open,
+	.read = planned_read,
+	.close = count_close };
 
 static bool has_read_all(void *ctx)
 {

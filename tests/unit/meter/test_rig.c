@@ -44,7 +44,7 @@ static int set_up(void **state)
 	fakeclock_init(&clock_, 1000 * NS_PER_S, 0);
 	file_put(dir.path, "script.json", script);
 	file_put(dir.path, "proc/cpuinfo", "vendor_id\t: GenuineIntel\ncpu family\t: 6\n");
-	sensor_options = (struct sensor_options) { .sim_script = path_in(
+	sensor_options = (struct sensor_options) { .file = path_in(
 							   dir.path, "script.json", script_path) };
 	rig = NULL;
 	return host_init(&host, dir.path, &clock_.clock);

@@ -36,7 +36,7 @@ static int try_open(struct fixture *x, const char *name, const char *script)
 	assert_non_null(ops);
 	if (script)
 		file_put(x->dir.path, "script.json", script);
-	x->options.sim_script = script ? path_in(x->dir.path, "script.json", x->path) : NULL;
+	x->options.file = script ? path_in(x->dir.path, "script.json", x->path) : NULL;
 	x->sensor = calloc(1, sizeof(*x->sensor));
 	assert_non_null(x->sensor);
 	x->sensor->ops = ops;

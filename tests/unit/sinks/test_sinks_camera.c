@@ -58,7 +58,8 @@ static void open_sink(const struct sink_ops *ops)
 	sink = (struct sink) { .ops = ops,
 		.options = { .path = dir.path,
 			.own_gpu = own_gpu,
-			.sources = { [KIND_CPU] = "rapl-perf", [KIND_GPU] = "nvml" } } };
+			.sources = { [KIND_CPU] = { .text = "rapl-perf" },
+				[KIND_GPU] = { .text = "nvml" } } } };
 	if (ops->open(&sink, note, sizeof(note)) != 0)
 		fail_msg("%s", note);
 }
