@@ -12,7 +12,8 @@ import pytest
 from conftest import TOP, run
 
 # What the program says of itself: the rows from which it reads its command line.
-ROWS = [line.split("\t") for line in run("--print-options").stdout.splitlines()]
+ROWS = [["" if field == "-" else field for field in line.split("\t")]
+        for line in run("--print-options").stdout.splitlines()]
 COMMANDS = [row[1] for row in ROWS if row[0] == "command"]
 PAGES = sorted(TOP.glob("docs/man/*.scd"))
 DOCUMENTS = sorted([TOP / "README.md", *TOP.glob("docs/*.md"), TOP / "python" / "README.md"])

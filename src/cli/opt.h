@@ -141,9 +141,9 @@ bool opts_given(const struct opts *o, const char *name);
 /* Prints a command's help. */
 void opt_print_help(const struct cli_command *command);
 
-/* Prints a command and its rows for programs: a line each, of fields with tabs between them. "command",
- * name, summary; and "option", command, letter, name, argument, words with bars, initial value, variable,
- * help. */
+/* Prints a command and its rows for programs: a line each, of fields with tabs between them, "-" for an
+ * empty one. "command", name, summary; and "option", command, letter, name, argument, words with bars,
+ * initial value, variable, help. */
 void opt_print_rows(const struct cli_command *command);
 
 #endif

@@ -93,22 +93,38 @@ void opt_print_help(const struct cli_command *command)
 	print_paragraphs(status);
 }
 
+/* A field that shells can read: an empty one would be none to them. */
+static void print_field(const char *text)
+{
+	printf("\t%s", text && *text ? text : "-");
+}
+
 static void print_words(const char *const *words)
 {
-	for (size_t i = 0; words && words[i]; i++)
-		printf("%s%s", i ? "|" : "", words[i]);
+	print_field(words ? words[0] : NULL);
+	for (size_t i = 1; words && words[i]; i++)
+		printf("|%s", words[i]);
+}
+
+static void print_row(const struct cli_command *command, const struct opt *row)
+{
+	const char letter[] = { row->letter, '\0' };
+
+	printf("option\t%s", command->name);
+	print_field(letter);
+	print_field(row->name);
+	print_field(row->argument);
+	print_words(row->words);
+	print_field(row->initial);
+	print_field(row->variable);
+	print_field(row->help);
+	putchar('\n');
 }
 
 void opt_print_rows(const struct cli_command *command)
 {
 	printf("command\t%s\t%s\n", command->name, command->summary);
-	for (const struct opt *row = command->options; row->type != OPT_TYPE_END; row++) {
-		if (row->type == OPT_TYPE_HEADING)
-			continue;
-		printf("option\t%s\t%.*s\t%s\t%s\t", command->name, row->letter != 0, &row->letter,
-			row->name, row->argument ? row->argument : "");
-		print_words(row->words);
-		printf("\t%s\t%s\t%s\n", row->initial ? row->initial : "",
-			row->variable ? row->variable : "", row->help);
-	}
+	for (const struct opt *row = command->options; row->type != OPT_TYPE_END; row++)
+		if (row->type != OPT_TYPE_HEADING)
+			print_row(command, row);
 }
