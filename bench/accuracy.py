@@ -38,15 +38,17 @@ def load_scenes(build):
 
 
 def drawn(raplscenes, gpuscenes, n, seed, only):
-    """n scenes: each fault with each curve in turn, all else by chance."""
+    """n scenes, 6 of 10 RAPL, 3 GPUs, 1 a process: each fault with each curve in turn, all else by
+    chance."""
     chance = random.Random(seed)
-    scenes = []
-    if only != "gpu":
-        pairs = [(f, c) for f in raplscenes.FAULTS + TRACELESS for c in raplscenes.CURVES]
-        scenes += turns(raplscenes.Scene, pairs, n if only else n * 3 // 4, seed, chance)
-    if only != "rapl":
-        pairs = [(f, c) for f in gpuscenes.GPU_FAULTS for c in gpuscenes.GPU_CURVES]
-        scenes += turns(gpuscenes.GpuScene, pairs, n - len(scenes), seed + 10 ** 6, chance)
+    parts = {"rapl": 6, "gpu": 3, "process": 1}
+    many = {kind: n if kind == only else 0 if only else n * part // 10
+            for kind, part in parts.items()}
+    pairs = [(f, c) for f in raplscenes.FAULTS + TRACELESS for c in raplscenes.CURVES]
+    scenes = turns(raplscenes.Scene, pairs, many["rapl"], seed, chance)
+    pairs = [(f, c) for f in gpuscenes.GPU_FAULTS for c in gpuscenes.GPU_CURVES]
+    scenes += turns(gpuscenes.GpuScene, pairs, many["gpu"], seed + 10 ** 6, chance)
+    scenes += [raplscenes.LoadScene(seed + 2 * 10 ** 6 + i) for i in range(many["process"])]
     chance.shuffle(scenes)
     return scenes
 
@@ -111,7 +113,7 @@ def length_of(scene):
 
 def groups_of(scene, figure):
     """The rows of the table in which a figure is."""
-    kind = "GPU" if hasattr(scene, "gpu") else "RAPL"
+    kind = scene.kind
     yield "all", kind + (": rows" if "row" in figure.what else ": whole measurements")
     if "row" in figure.what:
         return
@@ -183,7 +185,7 @@ def main():
     parser.add_argument("--seed", type=int, help="the first scene's [by chance]")
     parser.add_argument("--jobs", type=int, default=4 * (os.cpu_count() or 1),
                         help="how many at a time; they sleep mostly [4 for each CPU]")
-    parser.add_argument("--only", choices=["rapl", "gpu"])
+    parser.add_argument("--only", choices=["rapl", "gpu", "process"])
     parser.add_argument("--json", type=pathlib.Path, help="write each figure into this file, too")
     options = parser.parse_args()
     raplscenes, gpuscenes = load_scenes(options.build.resolve())

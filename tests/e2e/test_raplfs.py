@@ -409,3 +409,28 @@ def test_turbo_makes_a_lone_cpu_dearer(loads):
     if os.cpu_count() > 1:
         # Never more than its own CPU was busy.
         assert cost >= 1 + 0.5 * (1 - 1 / os.cpu_count()) - 0.02
+
+
+def test_siblings_share_what_one_of_them_costs(loads):
+    """With smt 1 a second on a core costs the same whether one or both of its threads are busy."""
+    fs, processes = loads({"idle_w": 0, "smt": 1, "siblings": [[0, 1]]}, (10, 0.15), (10.001, 0.15))
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.stdout.readline()
+    for use in fs.truth(fs.now_ns())["loads"]:
+        assert 0.5 - 1e-3 <= use["pj"] / (use["cpu_ns"] * use["mw"]) <= 1 + 1e-3
+
+
+def test_idle_power_drifts_around_its_mean(machine):
+    require()
+    fs = machine({"name": "package-0", "loads": {"idle_w": 10, "drift": 0.5, "drift_s": 0.2}})
+    begun = fs.now_ns()
+    while fs.now_ns() < begun + 250_000_000:
+        pass
+    whole = fs.used_j(ZONE, begun, begun + 200_000_000)
+    halves = [fs.used_j(ZONE, begun + at, begun + at + 100_000_000)
+              for at in range(0, 100_000_000, 10_000_000)]
+    assert whole == pytest.approx(2, rel=0.02)
+    assert max(halves) - min(halves) > 0.4, halves

@@ -10,8 +10,8 @@ import pytest
 from conftest import BUILD, PATIENCE, TOP
 from gpuscenes import GPU_KINDS, GpuScene
 from raplfs import RaplFs, require, skip_module
-from raplscenes import (COMMANDS, FAULTS, ONLY_RAPL, Figure, RaplTruth, Scene, run_command,
-                        run_load, stat_machine)
+from raplscenes import (COMMANDS, FAULTS, ONLY_RAPL, Figure, LoadScene, RaplTruth, Scene,
+                        run_command, run_load, stat_machine)
 
 skip_module()
 
@@ -78,6 +78,16 @@ def test_a_loads_energy_is_compared():
         pytest.approx(2 * document["elapsed_s"], rel=0.1)
 
 
+@pytest.mark.parametrize("command", LoadScene.COMMANDS)
+def test_a_process_among_loads_is_measured(command):
+    require()
+    scene = LoadScene(7, command=command, watts=20, busy=0.5, other_watts=5, seconds=1.0)
+    assert scene.repeat() == LoadScene(7, command=command, watts=20, busy=0.5, other_watts=5,
+                                       seconds=1.0).repeat()
+    for figure in scene.measure():
+        assert 0 < figure.true_low_j < figure.true_high_j, scene.repeat()
+
+
 @pytest.mark.parametrize("layout", GPU_KINDS)
 def test_a_gpus_scene_is_measured(layout):
     scene = GpuScene(7, layout=layout, fault="none", curve="steady", update_ms=20, seconds=0.5)
@@ -91,13 +101,13 @@ def test_a_gpus_scene_is_measured(layout):
 def test_the_table_has_each_figure_in_it(tmp_path):
     require()
     done = subprocess.run(
-        [sys.executable, str(TOP / "bench" / "accuracy.py"), "--build", str(BUILD), "--scenes", "6",
+        [sys.executable, str(TOP / "bench" / "accuracy.py"), "--build", str(BUILD), "--scenes", "10",
          "--seed", "3", "--json", str(tmp_path / "figures.json")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300 * PATIENCE)
     assert done.returncode in (0, 1), done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert f"{len(figures)} intervals in 6 measurements" in done.stdout
+    assert f"{len(figures)} intervals in 10 measurements" in done.stdout
     rows = [line for line in done.stdout.partition("**By fault**")[0].splitlines()
-            if line.startswith(("| RAPL", "| GPU"))]
+            if line.startswith(("| RAPL", "| GPU", "| a process"))]
     assert sum(int(row.split("|")[2]) for row in rows) == \
         sum("small jump on" not in f["scene"] for f in figures), done.stdout

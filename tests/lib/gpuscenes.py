@@ -63,7 +63,7 @@ def fault_of(fault, seconds, update_ms, chance):
 class GpuScene:
     """One measurement of a GPU, all by chance from a seed. Members that are given are kept."""
 
-    command = "run"
+    kind, command = "GPU", "run"
 
     def __init__(self, seed, **given):
         chance = random.Random(seed)

@@ -7,7 +7,9 @@ A figure's time is known from outside only within some milliseconds: a command i
 figure can be of; only a figure whose bounds lie wholly beside that range is wrong.
 """
 
+import contextlib
 import json
+import math
 import os
 import pathlib
 import random
@@ -17,7 +19,8 @@ import subprocess
 import tempfile
 import time
 
-from conftest import BUILD, PATIENCE, POWERMEASURE, TOP, Plugin, sim_energy_j, start_event
+from conftest import (BUILD, PATIENCE, POWERMEASURE, TOP, Plugin, sim_energy_j, start_event,
+                      wait_for)
 from raplfs import RaplFs
 
 STAMPED = BUILD / "sim" / "stamped"
@@ -267,15 +270,19 @@ def listed_watts(fs):
             for d in s["domains"] if s["used"] and s["name"].startswith("rapl")}
 
 
-def plugin_session(fs, directory, seconds, rate=10, options=()):
-    """A session of `plugin`, of a process that sleeps. Returns (what it logged, figures)."""
-    directory = pathlib.Path(directory)
-    program, record = directory / "plugin-there", directory / "record"
+def plugin_there(fs, directory, *args):
+    """A plugin that runs on the machine."""
+    program = pathlib.Path(directory, "plugin-there")
     program.write_text("#!/bin/sh\nexec " + shlex.join(fs.command(POWERMEASURE)) + ' "$@"\n')
     program.chmod(0o755)
+    return Plugin(pathlib.Path(directory, "logs"), *args, program=program)
+
+
+def plugin_session(fs, directory, seconds, rate=10, options=()):
+    """A session of `plugin`, of a process that sleeps. Returns (what it logged, figures)."""
+    record = pathlib.Path(directory, "record")
     sleeper = subprocess.Popen(["sleep", "1000"])
-    plugin = Plugin(directory / "logs", "--rate", rate, "--record", record, *options,
-                    program=program)
+    plugin = plugin_there(fs, directory, "--rate", rate, "--record", record, *options)
 
     try:
         plugin.send(start_event([sleeper.pid]))
@@ -326,6 +333,83 @@ def library_window(fs, seconds, sensors):
     if total:
         figures.append(Figure("library total", total, true_of(whole)))
     return figures
+
+
+# ---- one process of a load ----------------------------------------------------------------------
+
+
+class Load:
+    """A process of so many watts on a machine, busy for a part of the time, while this is open."""
+
+    def __init__(self, fs, watts, busy):
+        self._truth_of, self._mw = (lambda: RaplTruth(fs)), round(watts * 1000)
+        nap = 0.03 * (1 - busy) / busy
+        self._process = fs.start(
+            RAPL_LOAD, watts, "sh", "-c",
+            f"while :; do {BUILD / 'tests/fake/burn'} 30; sleep {nap}; done" if busy < 1 else
+            "while :; do :; done")
+        self.pid = self._process.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.wait()
+
+    def true_range_j(self, first_ns, last_ns, length_ns):
+        """What it used itself, and at most all that its package used by itself besides."""
+        truth = self._truth_of()
+        own = [truth.load_j(self._mw, b + length_ns) - truth.load_j(self._mw, b)
+               for b in (first_ns, (first_ns + last_ns) // 2, last_ns)]
+        idle = truth.range_j(["package-0"], first_ns, last_ns, length_ns)[1] - \
+            truth.range_j(["package-0-core"], first_ns, last_ns, length_ns)[0]
+        return min(own), max(own) + max(idle, 0)
+
+
+def stat_load(fs, load, seconds):
+    """`stat -p`. Returns the figure of the load."""
+    with tempfile.TemporaryDirectory() as directory:
+        path, begun_ns = pathlib.Path(directory, "stat.json"), fs.now_ns()
+        done = fs.run(POWERMEASURE, "stat", "-p", load.pid, "--tree", "-d", seconds, *ONLY_RAPL,
+                      "--json", "-o", path, timeout=60 * PATIENCE)
+        ended_ns = fs.now_ns()
+        assert path.exists(), f"status {done.returncode}: {done.stderr}"
+        document = json.loads(path.read_text())
+    length_ns = round(document["elapsed_s"] * 1e9)
+    return Figure("stat load", _shown(document["targets"][0]["energy_range_j"]["cpu"]),
+                  load.true_range_j(begun_ns, ended_ns - length_ns, length_ns))
+
+
+def send_load(fs, load, seconds):
+    """`plugin` with camera-traps' logs and `send --wait`. Returns the figures of the load."""
+    with tempfile.TemporaryDirectory() as directory:
+        plugin = plugin_there(fs, directory, "--tree", "--log-format", "camera-traps", *ONLY_RAPL)
+        try:
+            begun_ns = fs.now_ns()
+            done = subprocess.run(
+                [str(POWERMEASURE), "send", "start", "--to", plugin.address, "--pid", str(load.pid),
+                 "--seconds", str(math.ceil(seconds)), "--monitor-types", "events", "--wait"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE)
+            ended_ns = fs.now_ns()
+        finally:
+            plugin.stop()
+            plugin.close()
+        summary = json.loads(pathlib.Path(directory, "logs", "power_summary_report.json").read_text())
+    said = re.search(r"([\d.]+) s, CPU (\S+) J \((?:(\S+) to )?(\S+?)\)", done.stdout)
+    assert said, f"{done.stdout}\n{done.stderr}\n{plugin.said}"
+    entry, = summary["pid power summary report"]
+
+    def true_of(length_s):
+        length_ns = round(length_s * 1e9)
+        return load.true_range_j(begun_ns, max(begun_ns, ended_ns - length_ns), length_ns)
+
+    # The text has three digits.
+    shown = [float(said.group(i)) if said.group(i) else None for i in (2, 3, 4)]
+    bounds = (shown[0], shown[1] and shown[1] * 0.995, shown[2] and shown[2] * 1.005)
+    return [Figure("send load", bounds, true_of(float(said.group(1)))),
+            Figure("camera-traps load", [entry[f"cpu_energy_{name}"] for name in (
+                "joules", "low_joules", "high_joules")], true_of(entry["cpu_seconds"]))]
 
 
 # ---- scenes --------------------------------------------------------------------------------------
@@ -409,6 +493,8 @@ def fault_lines(fault, seconds, chance):
 class Scene:
     """One measurement of one machine, all by chance from a seed. Members that are given are kept."""
 
+    kind = "RAPL"
+
     def __init__(self, seed, **given):
         chance = random.Random(seed)
         drawn = {"curve": chance.choice(CURVES), "layout": chance.choice(LAYOUTS),
@@ -449,3 +535,48 @@ class Scene:
                 return library_window(fs, self.seconds, ONLY_RAPL[1])
             with tempfile.TemporaryDirectory() as directory:
                 return plugin_session(fs, directory, self.seconds, 10, ONLY_RAPL)[1]
+
+
+class LoadScene:
+    """One measurement of a process on a machine whose energy follows from what processes use."""
+
+    COMMANDS = ("run", "stat", "send")
+    # What tables are made by.
+    kind, fault, curve, update_ms = "a process", "none", "load", 1.0
+
+    def __init__(self, seed, **given):
+        chance = random.Random(seed)
+        drawn = {"command": chance.choice(self.COMMANDS), "watts": round(chance.uniform(2, 60), 3),
+                 "busy": chance.choice([0.2, 0.5, 1.0]),
+                 "other_watts": chance.choice([0, round(chance.uniform(2, 60), 3)]),
+                 "seconds": round(10 ** chance.uniform(0, 0.5), 3)}
+        drawn.update(given)
+        self.seed = seed
+        self.__dict__.update(drawn)
+        self.layout = "beside another load" if self.other_watts else "alone"
+        idle_w = round(chance.uniform(1, 20), 3)
+        self.zone = {"name": "package-0", "parts": [{"name": "core", "loads": "dynamic"}],
+                     "loads": {"idle_w": idle_w, "idle_loaded_w": idle_w * chance.choice([1, 1.5]),
+                               "turbo": chance.choice([0, 0.4]), "drift": chance.choice([0, 0.1]),
+                               "smt": chance.choice([2, 1.2]), "siblings": [[0, 1]]}}
+
+    def __str__(self):
+        return (f"seed {self.seed}: {self.command} of {self.seconds} s, a load of {self.watts} W busy "
+                f"for {self.busy}, another of {self.other_watts} W")
+
+    def repeat(self):
+        return f"{self}\nthe machine: {json.dumps(self.zone)}"
+
+    def measure(self):
+        """Returns the figures of the process."""
+        with RaplFs(self.zone, seed=self.seed) as fs, contextlib.ExitStack() as open_loads:
+            if self.other_watts:
+                open_loads.enter_context(Load(fs, self.other_watts, 0.5))
+            if self.command == "run":
+                return run_load(fs, self.watts, self.seconds, self.busy * self.seconds / 2,
+                                ONLY_RAPL)[1][-1:]
+            load = open_loads.enter_context(Load(fs, self.watts, self.busy))
+            wait_for(lambda: any(known["pid"] == load.pid for known in
+                                 fs.truth(fs.now_ns())["loads"]), 10, "the load")
+            return [stat_load(fs, load, self.seconds)] if self.command == "stat" else \
+                send_load(fs, load, self.seconds)
