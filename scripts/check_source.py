@@ -25,7 +25,8 @@ ROOMS = {
     "events": ("machine", "meter/domain.h", "session/request.h"),
     "sinks": ("machine", "meter/power.h", "session", "phases"),
     "lib": ("meter", "books"),
-    "daemon": ("machine", "meter", "target", "books", "phases", "session", "events/source.h", "sinks/sink.h"),
+    "daemon": ("machine", "meter", "target", "books", "phases", "session", "events/source.h", "sinks/regular.h",
+               "sinks/sink.h"),
     "cli": ("machine", "meter", "target", "books", "phases", "session", "events", "sinks", "daemon"),
 }
 EVERYBODY = ("util", "machine/clock.h", "machine/host.h")

@@ -26,7 +26,14 @@ And it marks the phases of this program for `powermeasure run`, which then tells
     with phase("infer"):
         work()
 
-The first needs nothing but the library, the second pyzmq and flatbuffers, the third nothing: each is
+And it reads the logs that a plugin wrote, as rows or as a pandas frame:
+
+    from powermeasure import read_log
+
+    for time, watts, pid, name in read_log("CPU.json"):
+        print(time, watts, pid, name)
+
+The first needs nothing but the library, the second pyzmq and flatbuffers, the others nothing: each is
 imported when it is first used.
 """
 
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
         send_terminate_plugin_fb_event,
     )
     from ._library import LibraryNotFound, MonitorError  # noqa: F401
+    from ._log import LogRow, read_log  # noqa: F401
     from ._monitor import (  # noqa: F401
         Domain,
         Energy,
@@ -64,6 +72,7 @@ _FROM = {
                 "send_monitor_power_start_fb_event", "send_monitor_power_stop_fb_event",
                 "send_power_measure_fb_event", "send_terminate_plugin_fb_event"],
     "_library": ["LibraryNotFound", "MonitorError"],
+    "_log": ["LogRow", "read_log"],
     "_monitor": ["Domain", "Energy", "Measurement", "Monitor", "ProcessUse", "Sensor", "Window",
                  "WindowError"],
     "_phase": ["phase"],

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "util/cleanup.h"
+#include "target/filesize.h"
 #include "util/nearest.h"
 
 static const struct opt no_rows[] = { OPT_END };
@@ -127,6 +128,7 @@ int main(int argc, char **argv)
 	const struct cli_command *command;
 
 	fill_standard_files();
+	filesize_survive();
 	if (!word) {
 		print_help(stderr);
 		return CLI_USAGE;

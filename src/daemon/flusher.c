@@ -4,6 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "daemon/lock.h"
+#include "sinks/regular.h"
+
 /* A log file changes this often at most: about ten times a second, so that a reader who opened it
  * has a while before its file changes under it; at the end of a session sooner. */
 #define FLUSH_EVERY_NS (80 * NS_PER_MS)
@@ -46,8 +49,18 @@ static void tell_health(struct flusher *f, const struct sink *sink, int error)
 	if (error && log_limited(&f->sick_limit, now_ns(f), &kept_back))
 		log_error("%s: %s: %" PRIu64
 			  " lines wait and are written when that is over (%" PRIu64 " lost)",
-			sink->options.path, strerror(-error), sink->health.waiting,
+			sink->options.path, regular_strerror(-error), sink->health.waiting,
 			sink->health.lost);
+}
+
+static void follow_lock(struct flusher *f)
+{
+	char why[512];
+	uint64_t kept_back;
+
+	if (lock_follow(f->log_dir, f->lock_fd, why, sizeof(why)) < 0 &&
+		log_limited(&f->sick_limit, now_ns(f), &kept_back))
+		log_error("%s", why);
 }
 
 void flusher_flush(struct flusher *f, bool sync)
@@ -55,6 +68,7 @@ void flusher_flush(struct flusher *f, bool sync)
 	uint64_t lost = 0, kept_back;
 	bool sick = false, slow = false;
 
+	follow_lock(f);
 	for (size_t i = 0; i < f->n_sinks; i++) {
 		struct sink *sink = &f->sinks[i];
 		int r = sink->ops->flush(sink, sync);

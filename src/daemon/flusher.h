@@ -15,6 +15,8 @@ struct flusher {
 	struct sink *sinks; /* borrowed */
 	size_t n_sinks;
 	uint64_t sync_ns; /* records are on the disk after so long at most */
+	const char *log_dir;
+	int *lock_fd; /* the log directory's lock, see daemon/lock.h; borrowed */
 
 	bool unwritten; /* records since the last flush */
 	bool unsynced;

@@ -449,6 +449,8 @@ int listener_create(struct listener **ret, const struct listener_options *option
 	l->flusher = (struct flusher) { .clock = options->clock,
 		.sinks = options->sinks,
 		.n_sinks = options->n_sinks,
+		.log_dir = options->config->log_dir,
+		.lock_fd = options->lock_fd,
 		.sync_ns = options->config->sync_ns };
 	l->start_armed_ns = INT64_MAX;
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

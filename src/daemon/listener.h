@@ -23,6 +23,7 @@ struct listener_options {
 	struct phase_channel *phases; /* NULL: none */
 	struct sink *sinks;
 	size_t n_sinks;
+	int *lock_fd;  /* the log directory's lock */
 	int signal_fd; /* a signalfd for SIGTERM, SIGINT and SIGHUP */
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "sinks/regular.h"
 
 #define LOCK_NAME ".powermeasure.lock"
 
@@ -51,6 +52,14 @@ static int write_holder(int fd)
 	return 0;
 }
 
+/* Another user's lock file locks as well as one of our own; it only keeps our name out. */
+static int open_lock(int dir_fd)
+{
+	int fd = regular_open(dir_fd, LOCK_NAME, O_RDWR | O_CREAT, 0644);
+
+	return fd == -EACCES ? regular_open(dir_fd, LOCK_NAME, O_RDONLY, 0) : fd;
+}
+
 int lock_log_dir(const char *dir, char *ret_why, size_t n)
 {
 	CLEANUP_FD int dir_fd = -1;
@@ -65,13 +74,21 @@ int lock_log_dir(const char *dir, char *ret_why, size_t n)
 		return r;
 	}
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd >= 0)
-		fd = openat(dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0) {
+	if (dir_fd < 0) {
 		r = -errno;
 		snprintf(ret_why, n,
-			"cannot write in the log directory %s: %s; choose another with --log-dir",
-			dir, strerror(-r));
+			"cannot open the log directory %s: %s; choose another with --log-dir", dir,
+			strerror(-r));
+		return r;
+	}
+	fd = open_lock(dir_fd);
+	if (fd < 0) {
+		r = fd;
+		fd = -1;
+		snprintf(ret_why, n, "cannot open the lock file %s/%s: %s; %s", dir, LOCK_NAME,
+			regular_strerror(-r),
+			r == -ELOOP || r == -EISNAM ? "remove it"
+						    : "choose another directory with --log-dir");
 		return r;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -90,4 +107,23 @@ int lock_log_dir(const char *dir, char *ret_why, size_t n)
 	if (write_holder(fd) < 0)
 		errno = 0;
 	return take_fd(&fd);
+}
+
+int lock_follow(const char *dir, int *fd, char *ret_why, size_t n)
+{
+	CLEANUP_FD int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat ours, there;
+	int locked;
+
+	if (dir_fd < 0 || fstat(*fd, &ours) < 0)
+		return 0;
+	if (fstatat(dir_fd, LOCK_NAME, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+		ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+		return 0;
+	locked = lock_log_dir(dir, ret_why, n);
+	if (locked < 0)
+		return locked;
+	close(*fd);
+	*fd = locked;
+	return 0;
 }

@@ -2,6 +2,7 @@
 #include "daemon/plugin.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "daemon/log.h"
 #include "daemon/sampler.h"
 #include "util/cleanup.h"
+#include "sinks/regular.h"
 
 /* What is left to drivers at the end; together with the rest below five seconds. */
 #define STOP_SAMPLER_NS (300 * NS_PER_MS)
@@ -309,18 +311,36 @@ static int set_up(struct plugin *p)
 	return r;
 }
 
-static void close_sinks(struct plugin *p)
+/* A stream's reader may leave or be slow as it likes: that is said while it is so. */
+static bool is_stream(const struct sink *s)
 {
+	return s->ops == &sink_jsonl && strcmp(s->options.path, "-") == 0;
+}
+
+/* Returns how many lines did not get into their files, each said. */
+static uint64_t close_sinks(struct plugin *p)
+{
+	uint64_t all_lost = 0;
+
 	for (size_t i = 0; i < p->n_sinks; i++) {
 		struct sink *s = &p->sinks[i];
+		uint64_t lost;
 
-		s->health.error = 0;
 		s->ops->close(s);
-		if (s->health.error)
+		lost = s->health.lost + s->health.waiting;
+		if (is_stream(s) || (lost == 0 && s->health.error == 0))
+			continue;
+		if (lost > 0)
+			log_error("%s: %" PRIu64 " lines lost: %s", s->options.path, lost,
+				s->health.error ? regular_strerror(-s->health.error)
+						: "there was no room for them for a while");
+		else
 			log_error("%s: not all could be written at the end: %s", s->options.path,
-				strerror(-s->health.error));
+				regular_strerror(-s->health.error));
+		all_lost += lost ? lost : 1;
 	}
 	p->n_sinks = 0;
+	return all_lost;
 }
 
 /* Returns false where a driver call hangs: its thread is left behind with what it uses. */
@@ -355,6 +375,7 @@ int plugin_run(const struct plugin_config *config)
 {
 	struct plugin *p = calloc(1, sizeof(*p));
 	struct listener *l = NULL;
+	uint64_t lost = 0;
 	int status, r;
 
 	if (!p) {
@@ -374,6 +395,7 @@ int plugin_run(const struct plugin_config *config)
 			.phases = p->phases,
 			.sinks = p->sinks,
 			.n_sinks = p->n_sinks,
+			.lock_fd = &p->lock_fd,
 			.signal_fd = p->signal_fd };
 
 		r = listener_create(&l, &options);
@@ -381,13 +403,13 @@ int plugin_run(const struct plugin_config *config)
 	if (r == 0) {
 		listener_run(l);
 		/* Whoever hears that the plugin ends may look for its files. */
-		close_sinks(p);
+		lost = close_sinks(p);
 		listener_leave(l);
 	}
 	listener_destroy(l);
 	for (size_t i = 0; r < 0 && i < p->n_sinks; i++)
 		p->sinks[i].unused = true;
-	status = r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	status = r < 0 || lost > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (r < 0)
 		excuse(config, r);
 	if (!tear_down(p))

@@ -12,7 +12,7 @@ bool line_is_due(const struct line_clock *l, uint64_t t_ns, bool tick, uint64_t 
 	case LINE_ENDS_AS_KNOWN:
 		return true;
 	case LINE_ENDS_EARLY:
-		return passed_ns >= l->period_ns / 4;
+		return !l->any || passed_ns >= l->period_ns / 4;
 	case LINE_GOES_ON:
 		break;
 	}

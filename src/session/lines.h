@@ -13,6 +13,7 @@
 struct line_clock {
 	uint64_t period_ns;
 	uint64_t last_ns; /* the target's first reading or its last line */
+	bool any;         /* there was a line */
 };
 
 enum line_end {
@@ -27,7 +28,7 @@ enum line_end {
  *  - A known end does, and takes the place of a tick at most half a period before it: of a session
  *    that begins and ends half way between ticks, one of the two halves joins its neighbour.
  *  - An unforeseen end does unless less than a quarter period has passed: power over a few
- *    milliseconds is noise. */
+ *    milliseconds is noise; but who had no line at all gets one. */
 bool line_is_due(const struct line_clock *l, uint64_t t_ns, bool tick, uint64_t known_end_ns,
 	enum line_end end);
 

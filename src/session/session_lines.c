@@ -81,6 +81,7 @@ static void work_on_line(struct session_set *ss, struct account_mark **mark,
 		session_write_line(ss, *mark, w, kind, snapshot->t_ns)) {
 		account_mark_renew(ss->account, *mark);
 		line->last_ns = snapshot->t_ns;
+		line->any = true;
 	}
 	if (!o.wanted_on) {
 		account_mark_free(*mark);

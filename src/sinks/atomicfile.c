@@ -33,7 +33,9 @@ int atomicfile_write(const char *dir, const char *name, const char *text, size_t
 	if (dir_fd < 0)
 		return -errno;
 	snprintf(hidden, sizeof(hidden), ".%s.new", name);
-	fd = openat(dir_fd, hidden, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	/* Whatever stands there: it is this program's name, and nothing in the way is opened. */
+	unlinkat(dir_fd, hidden, 0);
+	fd = openat(dir_fd, hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, text, n);

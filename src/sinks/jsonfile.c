@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "sinks/regular.h"
 #include "sinks/jsonfile_state.h"
 #include "sinks/jsontail.h"
 
@@ -100,34 +101,29 @@ int jsonfile_open(struct jsonfile **ret, const char *dir, const char *name, char
 	snprintf(f->name, sizeof(f->name), "%s.json", f->base);
 	for (int i = 0; i < 2; i++)
 		snprintf(f->hidden_names[i], sizeof(f->hidden_names[i]), ".%s.%d", f->name, i);
+	f->dir = strdup(dir);
 	f->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (f->dir_fd < 0) {
+	if (!f->dir || f->dir_fd < 0) {
 		r = -errno;
 		goto fail;
 	}
 	f->in_place = !jsonfile_dir_has_links(f->dir_fd);
-	f->fd = openat(f->dir_fd, f->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (f->fd < 0 && errno == EACCES) {
-		r = jsonfile_adopt(f);
-		f->fd = r < 0 ? -1 : openat(f->dir_fd, f->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-		if (r < 0)
-			errno = EACCES;
-	}
+	f->fd = regular_open(f->dir_fd, f->name, O_RDWR, 0);
+	if (f->fd == -EACCES && jsonfile_adopt(f) == 0)
+		f->fd = regular_open(f->dir_fd, f->name, O_RDWR, 0);
 	if (f->fd >= 0) {
 		r = look_at(f, ret_note, n);
 		if (r == 0)
 			r = jsonfile_make_twin(f);
-	} else if (errno == ENOENT) {
-		r = jsonfile_begin_empty(f);
 	} else {
-		r = -errno;
+		r = f->fd == -ENOENT ? jsonfile_begin_empty(f) : f->fd;
 	}
 	if (r < 0)
 		goto fail;
 	*ret = f;
 	return 0;
 fail:
-	snprintf(ret_note, n, "%s/%s.json: %s", dir, name, strerror(-r));
+	snprintf(ret_note, n, "%s/%s.json: %s", dir, name, regular_strerror(-r));
 	jsonfile_close(f);
 	return r;
 }
@@ -223,20 +219,44 @@ static int take_over(struct jsonfile *f, int fd)
 	return 0;
 }
 
+/* Where the directory was deleted or moved away and made again, the log goes on in the new one. */
+static int follow_dir(struct jsonfile *f)
+{
+	struct stat ours, there;
+	int fd;
+
+	if (fstat(f->dir_fd, &ours) < 0)
+		return -errno;
+	if (stat(f->dir, &there) < 0)
+		return ours.st_nlink == 0 ? -errno : 0;
+	if (ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+		return 0;
+	fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	jsonfile_drop_twin(f);
+	close(f->dir_fd);
+	f->dir_fd = fd;
+	f->in_place = !jsonfile_dir_has_links(fd);
+	return 0;
+}
+
 int jsonfile_reopen(struct jsonfile *f)
 {
 	char key[64];
-	int fd, r;
+	int fd, r = follow_dir(f);
 
+	if (r < 0)
+		return r;
 	if (has_its_name(f))
 		return 0;
 	memcpy(key, f->last_key, sizeof(key));
 	jsonfile_drop_twin(f);
-	fd = openat(f->dir_fd, f->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	fd = regular_open(f->dir_fd, f->name, O_RDWR, 0);
 	if (fd >= 0)
 		r = take_over(f, fd);
 	else
-		r = errno == ENOENT ? jsonfile_begin_empty(f) : -errno;
+		r = fd == -ENOENT ? jsonfile_begin_empty(f) : fd;
 	/* What waits comes later than all that is in the file. */
 	if (f->waiting.len > 0)
 		memcpy(f->last_key, key, sizeof(f->last_key));
@@ -280,6 +300,7 @@ void jsonfile_close(struct jsonfile *f)
 	close_fd(&f->fd);
 	close_fd(&f->twin_fd);
 	close_fd(&f->dir_fd);
+	free(f->dir);
 	buf_finish(&f->recent);
 	buf_finish(&f->waiting);
 	buf_finish(&f->scratch);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "sinks/regular.h"
 #include "sinks/jsonfile_state.h"
 
 int jsonfile_write_all(int fd, const char *data, size_t n, uint64_t offset)
@@ -70,12 +71,14 @@ static int open_new(const struct jsonfile *f, const char *name)
  * copy takes its place. */
 int jsonfile_adopt(const struct jsonfile *f)
 {
-	CLEANUP_FD int from = openat(f->dir_fd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP_FD int from = regular_open(f->dir_fd, f->name, O_RDONLY, 0);
 	CLEANUP_FD int to = -1;
 	struct stat st;
 	int r;
 
-	if (from < 0 || fstat(from, &st) < 0)
+	if (from < 0)
+		return from;
+	if (fstat(from, &st) < 0)
 		return -errno;
 	to = open_new(f, f->hidden_names[0]);
 	if (to < 0)

@@ -16,6 +16,7 @@
 #define JSONFILE_TAIL_BYTES (64 * 1024)
 
 struct jsonfile {
+	char *dir; /* its name, for when it is deleted and made again */
 	int dir_fd;
 	char base[32];            /* "CPU" */
 	char name[64];            /* "CPU.json" */

@@ -18,6 +18,7 @@
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/jw.h"
+#include "sinks/regular.h"
 #include "util/timestamp.h"
 
 /* Lines that wait for room on the disk, or for a reader: so many bytes at most. */
@@ -40,7 +41,7 @@ struct jsonl {
 
 static bool is_stream(const char *path)
 {
-	return strcmp(path, "-") == 0;
+	return strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0;
 }
 
 static int open_stream(void)
@@ -52,12 +53,12 @@ static int open_stream(void)
 
 static int open_file(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	int fd = regular_open_named(path, O_RDWR | O_CREAT | O_APPEND, 0644);
 	struct stat st;
 	char last;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* A line that was cut by a power failure must not swallow the next one. */
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
 		pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n' &&
@@ -81,7 +82,9 @@ static int jsonl_open(struct sink *s, char *ret_why, size_t n)
 	state->stream = is_stream(s->options.path);
 	state->fd = state->stream ? open_stream() : open_file(s->options.path);
 	if (state->fd < 0) {
-		snprintf(ret_why, n, "%s: %s", s->options.path, strerror(-state->fd));
+		snprintf(ret_why, n, "%s: %s%s", s->options.path, regular_strerror(-state->fd),
+			state->fd == -EISNAM ? "; --record - writes a stream to standard output"
+					     : "");
 		return state->fd;
 	}
 	return 0;
@@ -241,13 +244,44 @@ static void give_up_stream(struct sink *s)
 	state->n_waiting = 0;
 }
 
+/* The file was deleted, perhaps with its directory: what is written to it nobody will read. */
+static bool is_deleted(const struct jsonl *state)
+{
+	struct stat st;
+
+	return !state->stream && fstat(state->fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* A line of which a part was written is not there either. */
+static uint64_t lines_in(const struct buf *b)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < b->len; i++)
+		n += b->data[i] == '\n';
+	return n;
+}
+
+static int jsonl_reopen(struct sink *s)
+{
+	struct jsonl *state = s->state;
+	int fd = state->stream ? open_stream() : open_file(s->options.path);
+
+	if (fd < 0)
+		return fd;
+	close(state->fd);
+	state->fd = fd;
+	return 0;
+}
+
 static int jsonl_flush(struct sink *s, bool sync)
 {
 	struct jsonl *state = s->state;
-	int error = 0;
+	int error = is_deleted(state) ? jsonl_reopen(s) : 0;
+	size_t before = state->waiting.len;
 	size_t room;
 
-	while (state->waiting.len > 0 && (room = room_for(state)) > 0) {
+	while (!error && state->waiting.len > 0 && (room = room_for(state)) > 0) {
 		ssize_t n = write(state->fd, state->waiting.data, room);
 
 		if (n < 0 && errno == EINTR)
@@ -263,8 +297,8 @@ static int jsonl_flush(struct sink *s, bool sync)
 		buf_consume(&state->waiting, (size_t) n);
 		state->unsynced = true;
 	}
-	if (state->waiting.len == 0)
-		state->n_waiting = 0;
+	if (state->waiting.len < before)
+		state->n_waiting = lines_in(&state->waiting);
 	/* A pipe or terminal cannot be synced, and need not. */
 	if (!error && sync && state->unsynced) {
 		if (fdatasync(state->fd) < 0 && errno != EINVAL && errno != EROFS)
@@ -274,18 +308,6 @@ static int jsonl_flush(struct sink *s, bool sync)
 	s->health.error = error;
 	s->health.waiting = state->n_waiting;
 	return error;
-}
-
-static int jsonl_reopen(struct sink *s)
-{
-	struct jsonl *state = s->state;
-	int fd = state->stream ? open_stream() : open_file(s->options.path);
-
-	if (fd < 0)
-		return fd;
-	close(state->fd);
-	state->fd = fd;
-	return 0;
 }
 
 /* The last lines: a reader that is alive gets them, one that is stuck holds nobody up for long. */

@@ -18,6 +18,7 @@
 #include "machine/host.h"
 #include "sinks/sink.h"
 #include "util/cleanup.h"
+#include "sinks/regular.h"
 #include "util/timestamp.h"
 
 #define ROW_EVERY_NS NS_PER_S
@@ -56,18 +57,18 @@ static int open_csv(const char *dir)
 	int r = 0;
 
 	snprintf(path, sizeof(path), "%s/system_measurements.csv", dir);
-	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0 && errno == EACCES) {
+	fd = regular_open(AT_FDCWD, path, O_RDWR | O_CREAT | O_APPEND, 0644);
+	if (fd == -EACCES) {
 		char aside[4400];
 
 		/* Of a program that ran as root here before: it stays, under another name. */
 		snprintf(aside, sizeof(aside), "%s.%lld", path, (long long) time(NULL));
 		if (rename(path, aside) == 0)
-			fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
-		else
-			errno = EACCES;
+			fd = regular_open(AT_FDCWD, path, O_RDWR | O_CREAT | O_APPEND, 0644);
 	}
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_size == 0)
 		r = put(fd, header, sizeof(header) - 1);
@@ -93,7 +94,7 @@ static int csv_open(struct sink *s, char *ret_why, size_t n)
 	state->fd = open_csv(s->options.path);
 	if (state->fd < 0)
 		snprintf(ret_why, n, "%s/system_measurements.csv: %s", s->options.path,
-			strerror(-state->fd));
+			regular_strerror(-state->fd));
 	return state->fd < 0 ? state->fd : 0;
 }
 
@@ -155,20 +156,6 @@ static int write_row(struct system_csv *state)
 	return put(state->fd, row, (size_t) n);
 }
 
-static int csv_flush(struct sink *s, bool sync)
-{
-	struct system_csv *state = s->state;
-	uint64_t now_ns = host_now_ns(&state->host);
-
-	(void) sync;
-	/* A little early is on time: the wake-ups are a second apart. */
-	if (now_ns < state->last_row_ns + ROW_EVERY_NS * 9 / 10)
-		return 0;
-	state->last_row_ns = now_ns;
-	s->health.error = write_row(state);
-	return s->health.error;
-}
-
 static int csv_reopen(struct sink *s)
 {
 	struct system_csv *state = s->state;
@@ -179,6 +166,29 @@ static int csv_reopen(struct sink *s)
 	close(state->fd);
 	state->fd = fd;
 	return 0;
+}
+
+static bool is_deleted(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+static int csv_flush(struct sink *s, bool sync)
+{
+	struct system_csv *state = s->state;
+	uint64_t now_ns = host_now_ns(&state->host);
+
+	(void) sync;
+	/* A little early is on time: the wake-ups are a second apart. */
+	if (now_ns < state->last_row_ns + ROW_EVERY_NS * 9 / 10)
+		return 0;
+	state->last_row_ns = now_ns;
+	s->health.error = is_deleted(state->fd) ? csv_reopen(s) : 0;
+	if (s->health.error == 0)
+		s->health.error = write_row(state);
+	return s->health.error;
 }
 
 static void csv_close(struct sink *s)

@@ -19,6 +19,7 @@
 
 #include "machine/clock.h"
 #include "util/cleanup.h"
+#include "target/filesize.h"
 #include "target/proctree.h"
 
 /* Of Linux 5.7 and 5.3: headers may be older than the kernel. */
@@ -130,6 +131,7 @@ __attribute__((noreturn)) static void be_command(const struct command *c,
 		r = command_drop_rights();
 	if (r == 0) {
 		signal(SIGCHLD, o->old_sigchld);
+		filesize_restore();
 		sigprocmask(SIG_SETMASK, o->mask, NULL);
 		execvp(o->argv[0], o->argv);
 		r = -errno;

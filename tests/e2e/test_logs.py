@@ -5,6 +5,8 @@ import json
 import os
 import random
 import re
+import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -190,6 +192,138 @@ def test_a_full_disk_at_the_start_is_an_error_that_says_so(small_disk, tmp_path)
     done = run("plugin", *SIM, "--log-dir", small_disk / "logs")
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
+
+
+def test_a_process_that_is_shorter_than_a_line_has_one(plugin, load):
+    """Also where a quarter of a line's time has not passed."""
+    p, one, two = plugin(*SIM, "--rate", "0.1"), load(0.5), load(0.5)
+    assert p.send(start_event([one.pid, two.pid], [0], 0)) == PUBLISHED
+    p.wait_said(rf"pid {two.pid} .*begins")
+    one.end()
+    p.wait_said(rf"pid {one.pid} .*the process ended")
+    assert p.send(stop_event([two.pid])) == PUBLISHED
+    p.wait_said(rf"pid {two.pid} .*stopped")
+    assert sorted(pid for _, pid, _ in p.log("CPU.json").values()) == sorted(
+        [str(one.pid), str(two.pid)])
+    assert len(p.log("GPU.json")) == 1
+
+
+@pytest.mark.parametrize("log_format, name", [("readme", "CPU.json"), ("camera-traps", "cpu.json")])
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_log_directory_that_is_made_again_is_written_again(plugin, load, tmp_path, log_format, name,
+                                                             moved):
+    record = tmp_path / "logs" / "record.jsonl"
+    p, one = plugin(*SIM, "--rate", "20", "--log-format", log_format, "--record", record), load(0.1)
+    assert p.send(start_event([one.pid], [2 if log_format == "camera-traps" else 1], 0)) == PUBLISHED
+    wait_for(lambda: p.log(name), what="the first line")
+    if moved:
+        (tmp_path / "logs").rename(tmp_path / "old")
+    else:
+        shutil.rmtree(tmp_path / "logs")
+        p.wait_said(r"logs: No such file or directory: \d+ lines wait")
+    (tmp_path / "logs").mkdir()
+    wait_for(lambda: (p.log_dir / name).exists() and p.log(name), 10, "lines in the new directory")
+    if not moved:
+        wait_for(lambda: record.exists() and record.stat().st_size, 10, "the record")
+        p.wait_said("the logs are written again, 0 lines were lost")
+    done = run("plugin", *SIM, "--log-dir", p.log_dir, "--listen", "tcp://127.0.0.1:*")
+    assert done.returncode == 1 and "already writes its logs" in done.stderr
+    assert p.stop() == 0
+
+
+def test_lines_that_wait_at_the_end_are_counted(plugin, load, small_disk, tmp_path):
+    """On a disk that stays full the plugin ends, says how much is missing, and with 1."""
+    record = tmp_path / "record.jsonl"
+    p, one = plugin(*SIM, "--rate", "50", "--record", record, log_dir=small_disk / "logs"), load(0.1)
+    p.send(start_event([one.pid], [1], 0))
+    wait_for(lambda: p.log("CPU.json"), what="a line")
+    fill(small_disk)
+    p.wait_said("No space left on device", 20)
+    assert p.stop() == 1
+    lost = int(re.search(r"logs: (\d+) lines lost: No space left on device", p.said).group(1))
+    # As many as the record has ticks that the log has not.
+    ticks = {r["t_ns"] for r in map(json.loads, record.read_text().splitlines())
+             if r.get("pid") == one.pid and r["kind"] == "cpu"}
+    assert len(p.log("CPU.json")) + lost == pytest.approx(len(ticks), abs=2)
+
+
+# ---- what others put in a file's place ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, log_format", [
+    (".powermeasure.lock", "readme"), ("CPU.json", "readme"), ("sources.json", "readme"),
+    ("system_measurements.csv", "camera-traps"), ("gpu.json", "camera-traps")])
+@pytest.mark.parametrize("what", ["a FIFO", "a link", "a directory"])
+def test_something_else_in_a_files_place(tmp_path, name, log_format, what):
+    logs, victim = tmp_path / "logs", tmp_path / "victim"
+    logs.mkdir()
+    victim.write_text("mine")
+    if what == "a FIFO":
+        os.mkfifo(logs / name)
+    elif what == "a link":
+        (logs / name).symlink_to(victim)
+    else:
+        (logs / name).mkdir()
+    done = run("plugin", *SIM, "--log-dir", logs, "--log-format", log_format, "--listen",
+               "tcp://127.0.0.1:*", timeout=20)
+    assert done.returncode == 1
+    assert re.search(rf"{re.escape(str(logs / name))}: is (a symbolic link|not a regular file)|"
+                     rf"{re.escape(str(logs / name))}: Is a directory",
+                     done.stderr), done.stderr
+    assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["metadata_x.json", "power_summary_report.json"])
+def test_a_fifo_under_a_hidden_name_holds_nobody_up(plugin, load, name, tmp_path):
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "logs" / f".{name}.new")
+    p, one = plugin(*SIM, "--log-format", "camera-traps"), load(0.1)
+    p.send(start_event([one.pid], [2], 1))
+    p.wait_said("time is up")
+    assert p.stop() == 0
+    assert p.log("power_summary_report.json")
+
+
+def test_a_record_that_is_a_fifo_is_refused(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for command in (["plugin", "--log-dir", tmp_path / "logs", "--listen", "tcp://127.0.0.1:*"],
+                    ["stat", "--all", "-d", "1"]):
+        done = run(*command, *SIM, "--record", fifo, timeout=20)
+        assert done.returncode == 1, done
+        assert f"{fifo}: is not a regular file" in done.stderr
+
+
+def test_another_users_lock_file(plugin, tmp_path):
+    if os.getuid() != 0:
+        pytest.skip("needs root to make another user's file")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    lock = logs / ".powermeasure.lock"
+    lock.write_text("somebody\n")
+    lock.chmod(0o400)
+    os.chown(lock, 65534, 65534)
+    logs.chmod(0o1777)
+    p = plugin(*SIM, log_dir=logs)
+    assert p.stop() == 0
+
+
+def test_a_limit_on_the_size_of_files_is_survived(plugin, load, tmp_path):
+    """As on a full disk: SIGXFSZ does not end the program."""
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))}
+    p, one = plugin(*SIM, "--rate", "100", run_as=limit), load(0.1)
+    p.send(start_event([one.pid], [1], 0))
+    p.wait_said("File too large", 30)
+    assert p.stop() == 1
+    assert p.log("CPU.json")
+    assert re.search(r"logs: \d+ lines lost: File too large", p.said)
+    done = run("stat", *SIM, "-p", one.pid, "-I", "10", "-d", "2", "--record", tmp_path / "record",
+               **limit)
+    assert done.returncode >= 0 and "File too large" in done.stderr
+    # A command has the signal as it was.
+    done = run("run", *SIM, "--", "sh", "-c", "head -c 30000 /dev/zero >big; kill -l $?; exit 0",
+               cwd=tmp_path, **limit)
+    assert done.returncode == 0 and "XFSZ" in done.stdout
 
 
 @pytest.fixture

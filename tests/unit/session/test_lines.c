@@ -15,7 +15,7 @@
 
 static bool due(uint64_t passed_ms, bool tick, uint64_t until_end_ms, enum line_end end)
 {
-	struct line_clock l = { .period_ns = 500 * MS, .last_ns = 1000 * MS };
+	struct line_clock l = { .period_ns = 500 * MS, .last_ns = 1000 * MS, .any = true };
 	uint64_t t_ns = (1000 + passed_ms) * MS;
 
 	return line_is_due(&l, t_ns, tick, until_end_ms ? t_ns + until_end_ms * MS : 0, end);
@@ -55,6 +55,16 @@ static void test_early_end(void **state)
 	assert_false(due(124, true, 0, LINE_ENDS_EARLY));
 	assert_true(due(125, false, 0, LINE_ENDS_EARLY));
 	assert_true(due(400, false, 0, LINE_ENDS_EARLY));
+}
+
+static void test_one_line_at_least(void **state)
+{
+	const struct line_clock l = { .period_ns = 10000 * MS, .last_ns = 1000 * MS };
+
+	(void) state;
+	assert_true(line_is_due(&l, 1001 * MS, false, 0, LINE_ENDS_EARLY));
+	assert_false(line_is_due(&l, 1000 * MS, false, 0, LINE_ENDS_EARLY));
+	assert_false(line_is_due(&l, 1001 * MS, true, 0, LINE_GOES_ON));
 }
 
 /* Exactly half a period after the beginning and before the end: one of the two gives way. */
@@ -101,6 +111,7 @@ static struct run run_session(
 				    : known ? LINE_ENDS_AS_KNOWN
 					    : LINE_ENDS_EARLY)) {
 			l.last_ns = t_ns;
+			l.any = true;
 			run.n++;
 			run.covered_ns += ns;
 			if (ns < run.shortest_ns)
@@ -155,8 +166,7 @@ static void test_any_length(void **state)
 		left_ns = span_ns - run.covered_ns;
 		if ((known && left_ns != 0) || (!known && left_ns >= period_ns / 4 + 1) ||
 			(run.n > 0 && run.longest_ns > (known ? 4 : 3) * (period_ns / 2) + 2) ||
-			(run.n > 0 && run.shortest_ns < period_ns / 4 && !(known && run.n == 1)) ||
-			(known && run.n == 0))
+			(run.shortest_ns < period_ns / 4 && run.n > 1) || run.n == 0)
 			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": %d lines over %" PRIu64
 				 " of %" PRIu64 " ns, of %" PRIu64 " to %" PRIu64 " ns",
 				seed, i, run.n, run.covered_ns, span_ns, run.shortest_ns,
@@ -170,6 +180,7 @@ int main(void)
 		cmocka_unit_test(test_ticks),
 		cmocka_unit_test(test_known_end),
 		cmocka_unit_test(test_early_end),
+		cmocka_unit_test(test_one_line_at_least),
 		cmocka_unit_test(test_half_way),
 		cmocka_unit_test(test_any_phase),
 		cmocka_unit_test(test_any_length),

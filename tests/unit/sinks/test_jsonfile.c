@@ -412,7 +412,7 @@ static void test_cannot_open(void **state)
 	assert_int_equal(try_open(&x, '{'), -ELOOP);
 	file_remove(x.dir.path, "CPU.json");
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(try_open(&x, '{'), -EINVAL);
+	assert_int_equal(try_open(&x, '{'), -EISNAM);
 	file_remove(x.dir.path, "CPU.json");
 	assert_int_equal(
 		jsonfile_open(&x.f, "/nonexistent/directory", "CPU", '{', x.note, sizeof(x.note)),
