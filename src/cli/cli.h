@@ -5,7 +5,6 @@
 #ifndef PM_CLI_CLI_H
 #define PM_CLI_CLI_H
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -24,16 +23,8 @@ enum {
 extern const struct cli_command command_capture, command_compare, command_doctor, command_list,
 	command_plugin, command_run, command_send, command_stat, command_top;
 
-/* Each command gets its own name as argv[0] and returns the process's exit status. */
-int cmd_demo(int argc, char **argv);
-
 /* Says what is wrong with the command line and where help is. Returns CLI_USAGE. */
 __attribute__((format(printf, 2, 3))) int cli_usage(const char *command, const char *format, ...);
-
-/* The next option of the command line: one of getopt_long()'s letters (which begin with "+:") or of
- * the table; -1 at its end, or CLI_OPT_BAD after saying what is wrong. */
-int cli_next_option(const char *command, int argc, char **argv, const char *letters,
-	const struct option *options);
 
 /* Says on standard error what failed. Returns CLI_FAILED. */
 __attribute__((format(printf, 2, 3))) int cli_fail(const char *command, const char *format, ...);
@@ -47,35 +38,6 @@ struct cli_sensors {
 	const char *gpus[CLI_MAX_GPUS];
 	struct sensor_options options;
 };
-
-#define CLI_OPT_BAD '?'
-
-enum cli_sensor_option {
-	CLI_OPT_ROOT = 0x100,
-	CLI_OPT_SENSORS,
-	CLI_OPT_GPU,
-	CLI_OPT_ESTIMATE_WATTS,
-	CLI_OPT_NEXT, /* commands number their own options from here */
-};
-
-/* For the table of getopt_long(). */
-#define CLI_SENSOR_OPTIONS                                                        \
-	{ "root", required_argument, NULL, CLI_OPT_ROOT },                        \
-		{ "sensors", required_argument, NULL, CLI_OPT_SENSORS },          \
-		{ "gpu", required_argument, NULL, CLI_OPT_GPU },                  \
-	{                                                                         \
-		"estimate-watts", required_argument, NULL, CLI_OPT_ESTIMATE_WATTS \
-	}
-
-#define CLI_SENSOR_HELP                                                                           \
-	"Which sensors:\n"                                                                        \
-	"  --sensors LIST     names with commas, as `powermeasure list` shows them; without\n"    \
-	"                     `estimate` in it nothing is estimated; sim and sim:FILE simulate\n" \
-	"  --gpu UUID|INDEX   only this GPU (may be given again; default: all)\n"                 \
-	"  --estimate-watts IDLE:FULL\n"                                                          \
-	"                     what each CPU draws, for the estimate\n"                            \
-	"  --root DIR         read /sys and /proc/cpuinfo below DIR (a captured machine, or a\n"  \
-	"                     container's view of its host)\n"
 
 /* The rows of these options, for a command whose struct has a struct cli_sensors. */
 #define CLI_SENSOR_ROWS(struct_, member_)                                                           \
@@ -98,10 +60,6 @@ enum cli_sensor_option {
 int cli_take_sensors(void *field, const char *text, char *ret_why, size_t why_size);
 int cli_take_gpu(void *field, const char *text, char *ret_why, size_t why_size);
 int cli_take_estimate_watts(void *field, const char *text, char *ret_why, size_t why_size);
-
-/* Takes one of these options. Returns CLI_DONE, or CLI_USAGE after saying what is wrong. */
-int cli_take_sensor_option(
-	struct cli_sensors *s, const char *command, int option, const char *argument);
 
 /* The options as rig_open() wants them; s must stay where it is. */
 struct rig_options cli_rig_options(struct cli_sensors *s);
@@ -138,8 +96,7 @@ extern const char *const cli_variables[CLI_VARIABLES];
 /* An environment variable that is set and not empty, or NULL. */
 const char *cli_env(const char *name);
 
-/* Where logs go if nobody says: $TRAPS_POWER_LOG_PATH, else logs in the home directory. Returns
- * NULL where there is no home. */
+/* Where logs go without --log-dir: logs in the home directory. Returns NULL where there is no home. */
 const char *cli_default_log_dir(char *buffer, size_t n);
 
 /* The address where a plugin listens or an engine is: $POWER_MEASURING_PLUGIN_HOST and _PORT.

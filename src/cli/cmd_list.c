@@ -385,7 +385,8 @@ struct list_options {
 static const struct opt options[] = {
 	OPT_FLAG(0, "json", struct list_options, json, "print one JSON document"),
 	OPT_TEXT(0, "log-dir", "DIR", struct list_options, log_dir,
-		"also judge this log directory [where the plugin would log]"),
+		"also judge this log directory [where the plugin would log]",
+		.variable = "TRAPS_POWER_LOG_PATH"),
 	CLI_SENSOR_ROWS(struct list_options, sensors),
 	OPT_END,
 };

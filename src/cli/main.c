@@ -9,13 +9,6 @@
 #include "target/filesize.h"
 #include "util/nearest.h"
 
-static const struct opt no_rows[] = { OPT_END };
-
-static const struct cli_command demo = { .name = "demo",
-	.summary = "all of it once: plugin, load, event, result",
-	.options = no_rows,
-	.run = cmd_demo };
-
 static const struct cli_command *const commands[] = {
 	&command_plugin,
 	&command_run,
@@ -26,7 +19,6 @@ static const struct cli_command *const commands[] = {
 	&command_send,
 	&command_doctor,
 	&command_capture,
-	&demo,
 };
 
 static const struct cli_command *find(const char *name)

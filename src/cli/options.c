@@ -32,25 +32,6 @@ int cli_usage(const char *command, const char *format, ...)
 	return CLI_USAGE;
 }
 
-int cli_next_option(const char *command, int argc, char **argv, const char *letters,
-	const struct option *options)
-{
-	int option;
-
-	opterr = 0;
-	option = getopt_long(argc, argv, letters, options, NULL);
-	if (option == ':')
-		cli_usage(command, "%s needs a value", argv[optind - 1]);
-	else if (option == '?' && strncmp(argv[optind - 1], "--", 2) != 0 && optopt)
-		cli_usage(command, "there is no option -%c", optopt);
-	else if (option == '?' && optopt)
-		cli_usage(command, "%.*s takes no value", (int) strcspn(argv[optind - 1], "="),
-			argv[optind - 1]);
-	else if (option == '?')
-		cli_usage(command, "there is no option %s", argv[optind - 1]);
-	return option == ':' ? CLI_OPT_BAD : option;
-}
-
 int cli_fail(const char *command, const char *format, ...)
 {
 	va_list args;
@@ -105,29 +86,6 @@ int cli_take_estimate_watts(void *field, const char *text, char *ret_why, size_t
 	return 0;
 }
 
-static int (*const sensor_takes[])(void *, const char *, char *, size_t) = {
-	[CLI_OPT_SENSORS - CLI_OPT_ROOT] = cli_take_sensors,
-	[CLI_OPT_GPU - CLI_OPT_ROOT] = cli_take_gpu,
-	[CLI_OPT_ESTIMATE_WATTS - CLI_OPT_ROOT] = cli_take_estimate_watts,
-};
-
-int cli_take_sensor_option(
-	struct cli_sensors *s, const char *command, int option, const char *argument)
-{
-	static const char *const names[] = { "--root", "--sensors", "--gpu", "--estimate-watts" };
-	char why[512];
-
-	if (option == CLI_OPT_BAD)
-		return CLI_USAGE;
-	if (option == CLI_OPT_ROOT) {
-		s->root = argument;
-		return CLI_DONE;
-	}
-	if (sensor_takes[option - CLI_OPT_ROOT](s, argument, why, sizeof(why)) < 0)
-		return cli_usage(command, "%s: %s", names[option - CLI_OPT_ROOT], why);
-	return CLI_DONE;
-}
-
 struct rig_options cli_rig_options(struct cli_sensors *s)
 {
 	s->options.gpus = s->gpus;
@@ -158,11 +116,8 @@ const char *cli_env(const char *name)
 
 const char *cli_default_log_dir(char *buffer, size_t n)
 {
-	const char *path = cli_env("TRAPS_POWER_LOG_PATH");
 	const char *home = cli_env("HOME");
 
-	if (path)
-		return path;
 	if (!home) {
 		const struct passwd *entry = getpwuid(getuid());
 

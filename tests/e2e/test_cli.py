@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The commands beside the plugin: list, send, demo."""
+"""The commands beside the plugin: list, send, and what ./run shows."""
 
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -432,7 +433,7 @@ def test_send_to_what_is_no_address():
 @pytest.mark.parametrize("args, words", [
     (["plugin", "--nonsense"], "powermeasure plugin: unknown option: '--nonsense'"),
     (["list", "-x"], "powermeasure list: unknown option: '-x'"),
-    (["demo", "--seconds"], "powermeasure demo: --seconds needs a value"),
+    (["top", "--delay"], "powermeasure top: --delay needs a value"),
     (["list", "--json=yes"], "powermeasure list: --json takes no value"),
     (["send", "start", "--pid"], "powermeasure send: --pid needs a value"),
     (["send", "start"], "name each with --pid PID"),
@@ -452,11 +453,20 @@ def test_a_bad_variable_is_the_one_that_is_named():
         assert done.returncode == 2 and f"{name}: not one of " in done.stderr
 
 
-# ---- demo, and what ./run is ----------------------------------------------------------------------
+# ---- what ./run shows -----------------------------------------------------------------------------
+
+
+DEMO = [sys.executable, TOP / "scripts" / "demo.py", POWERMEASURE]
+
+
+def demo(*args, home):
+    return subprocess.run([*map(str, DEMO), *map(str, args)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True,
+                          env=dict(os.environ, HOME=str(home)), timeout=60 * PATIENCE)
 
 
 def test_demo_shows_a_table_and_names_its_files(tmp_path):
-    done = run("demo", "--seconds", 2, "--sensors", "sim", env={"HOME": str(tmp_path)})
+    done = demo("--seconds", 2, "--sensors", "sim", home=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^ +(\d+)  (\S+) +(\S+) +(\S+) +(\S+) +(\S+) +(\S+)  sim, SIMULATED$",
                       done.stdout, re.M)
@@ -479,8 +489,7 @@ def left_over(tmp_path):
 
 def test_demo_says_that_an_estimate_is_one(tmp_path):
     (tmp_path / "root").mkdir()
-    done = run("demo", "--seconds", 1, "--sensors=estimate", "--root", tmp_path / "root",
-               env={"HOME": str(tmp_path)})
+    done = demo("--seconds", 1, "--sensors=estimate", "--root", tmp_path / "root", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "estimate, ESTIMATED" in done.stdout
     assert "the figures come from a model" in done.stdout
@@ -488,7 +497,7 @@ def test_demo_says_that_an_estimate_is_one(tmp_path):
 
 def test_demo_takes_a_directory_of_its_own_beside_another_plugin(plugin, tmp_path):
     p = plugin("--sensors", "sim", log_dir=tmp_path / "logs")
-    done = run("demo", "--seconds", 1, "--sensors", "sim", env={"HOME": str(tmp_path)})
+    done = demo("--seconds", 1, "--sensors", "sim", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"pid {p.pid} already writes its logs" in done.stdout
     assert f"This run writes to {tmp_path}/logs/demo-" in done.stdout
@@ -497,7 +506,7 @@ def test_demo_takes_a_directory_of_its_own_beside_another_plugin(plugin, tmp_pat
 
 def test_demo_shows_a_live_line_on_a_terminal_only(tmp_path):
     done = subprocess.run(
-        ["script", "-qec", f"{POWERMEASURE} demo --seconds 2 --sensors sim", "/dev/null"],
+        ["script", "-qec", " ".join(map(str, DEMO)) + " --seconds 2 --sensors sim", "/dev/null"],
         env=dict(os.environ, HOME=str(tmp_path)), stdout=subprocess.PIPE)
     if done.returncode == 127:
         pytest.skip("no script(1)")
@@ -507,7 +516,7 @@ def test_demo_shows_a_live_line_on_a_terminal_only(tmp_path):
 
 
 def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path):
-    process = subprocess.Popen([POWERMEASURE, "demo", "--sensors", "sim"], stdout=subprocess.PIPE,
+    process = subprocess.Popen([*map(str, DEMO), "--sensors", "sim"], stdout=subprocess.PIPE,
                                env=dict(os.environ, HOME=str(tmp_path)), text=True)
     for line in process.stdout:
         found = re.search(r"measure pid (\d+), which keeps half a CPU busy, and pid (\d+)", line)
@@ -522,10 +531,15 @@ def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path):
 
 def test_help_and_version():
     assert run("--version").stdout.startswith("powermeasure ")
+    assert run("-V").stdout == run("--version").stdout
+    assert run("help", "list").stdout == run("list", "--help").stdout
     for args in ["--help"], ["plugin", "--help"], ["list", "--help"], ["send", "--help"], \
-            ["send", "start", "--help"], ["demo", "--help"]:
+            ["send", "start", "--help"], ["help"], ["help", "run"]:
         done = run(*args)
         assert done.returncode == 0 and done.stdout and not done.stderr
     assert run().returncode == 2
     done = run("dance")
-    assert done.returncode == 2 and "unknown command: 'dance'" in done.stderr
+    assert done.returncode == 2 and "unknown command: 'dance'\n" in done.stderr
+    for args in ["lits"], ["help", "lits"]:
+        done = run(*args)
+        assert done.returncode == 2 and "unknown command: 'lits'; did you mean 'list'?" in done.stderr
