@@ -146,6 +146,16 @@ static void look_at_dir(struct hwmon_scan *scan)
 		dirscan(fd, look_at_file, scan);
 }
 
+/* Linux 6.12 and later show each battery as a chip, too. Its power is the machine's only while it is
+ * discharged, which the battery's own sensor looks at. */
+static bool is_battery(const struct host *h, const char *hwmon)
+{
+	char type[16];
+
+	return read_file(h, hwmon, "device/type", type, sizeof(type)) > 0 &&
+		strcmp(type, "Battery") == 0;
+}
+
 static int look_at_chip(const char *hwmon, void *ctx)
 {
 	struct hwmon_scan *scan = ctx;
@@ -154,7 +164,8 @@ static int look_at_chip(const char *hwmon, void *ctx)
 	if (strncmp(hwmon, "hwmon", 5) != 0 || strlen(hwmon) > 20)
 		return 0;
 	*c = (struct hwmon_channel) { .host = scan->host, .numfile = NUMFILE_INIT };
-	if (hwmon_read_text(scan->host, hwmon, "name", c->chip, sizeof(c->chip)) <= 0)
+	if (hwmon_read_text(scan->host, hwmon, "name", c->chip, sizeof(c->chip)) <= 0 ||
+		is_battery(scan->host, hwmon))
 		return 0;
 	c->class = hwmon_class_of(c->chip, &c->period_ns);
 	if (c->class == HWMON_IGNORED) {

@@ -211,6 +211,15 @@ static void test_scmi(void **state)
 }
 
 /* Rails of a board nobody knows, a power supply, a channel that is off, and not our business. */
+/* As Linux 6.12 shows it; "type" of other devices is no reason. */
+static void test_battery(void **state)
+{
+	(void) state;
+	CHIP(0, "name=BAT0", "power1_input=15000000", "device/type=Battery");
+	CHIP(1, "name=foo", "power1_input=5000000", "device/type=1");
+	expect("foo platform - shown: not known what it covers\n");
+}
+
 static void test_not_known(void **state)
 {
 	(void) state;
@@ -413,6 +422,7 @@ int main(void)
 		TEST(test_grace_two_sockets),
 		TEST(test_mac),
 		TEST(test_scmi),
+		TEST(test_battery),
 		TEST(test_not_known),
 		TEST(test_overlap),
 		TEST(test_absent),
