@@ -19,9 +19,6 @@ if "PM_KERNEL" not in os.environ:
 
 BUILD = pathlib.Path(os.environ.get("PM_BUILD", lab.HERE.parent.parent / "build-test")).resolve()
 
-# Where the kernel's drivers differ, or the module that stands below them.
-KERNELS = ["6.1", "6.12"]
-
 
 class Boots:
     """Boots each machine and script once; who asks again gets the same result."""
@@ -53,7 +50,7 @@ def boots(tmp_path_factory):
     return Boots(tmp_path_factory)
 
 
-@pytest.fixture(params=KERNELS)
+@pytest.fixture(params=list(kernels.SUITES))
 def kernel(request):
     """A kernel's version; the test is skipped where it cannot be had."""
     try:

@@ -25,6 +25,9 @@ QEMU = "qemu-system-x86_64"
 # Drivers that every machine gets, in this order.
 DRIVERS = ("rapl", "intel_rapl_msr", "msr")
 
+# For the page that machine.asl shows.
+ACPI_APPEND = "memmap=64K$0x10000000"
+
 # Modules that a script may load besides.
 EXTRA = ("acpi_power_meter", "battery", "ac", "i2c-stub")
 
@@ -87,7 +90,8 @@ class Machine:
     def __init__(self, kernel="6.1", cpu="Skylake-Client", energy="", drivers=DRIVERS, cpus=2,
                  sockets=1, append="", acpi=(), timeout_s=240):
         self.kernel, self.cpu, self.energy, self.drivers = kernel, cpu, energy, drivers
-        self.cpus, self.sockets, self.append, self.acpi = cpus, sockets, append, acpi
+        self.cpus, self.sockets, self.append = cpus, sockets, append
+        self.acpi = [HERE / table for table in acpi]
         self.timeout_s = timeout_s
 
     def qemu(self, kernel, initrd, answer, tables):
@@ -96,7 +100,8 @@ class Machine:
             "-smp", f"{self.cpus},sockets={self.sockets},cores={self.cpus // self.sockets},threads=1",
             "-m", "768", "-nodefaults", "-display", "none", "-no-reboot", "-no-user-config",
             "-kernel", str(kernel.image), "-initrd", str(initrd),
-            "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {self.append}",
+            "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {self.append}"
+            + (f" {ACPI_APPEND}" if tables else ""),
             "-serial", "stdio", "-serial", f"file:{answer}"]
         for table in tables:
             command += ["-acpitable", f"file={table}"]
