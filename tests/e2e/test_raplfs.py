@@ -83,10 +83,10 @@ def test_a_value_is_that_of_the_last_update(machine, update_ms):
             seen.append(count)
             steps.append(t_ns)
         assert fs.now_ns() - begun < 60e9, "the counter stands still"
-    # The count of a time tells the energy, and this tells when it was so much.
+    # The count tells the energy, and this when it was so much; it began at the update before mounting.
     updates = [fs.mounted_ns / 1e9 + c / 2 ** 14 / 20000 for c in seen]
     for update, seen_ns in zip(updates, steps):
-        assert update <= seen_ns / 1e9 + update_ms / 1e3
+        assert update <= seen_ns / 1e9 + update_ms / 1e3 + 2 * jitter_us / 1e6, fs.script
     for gap in [b - a for a, b in zip(updates, updates[1:])]:
         periods = round(gap * 1e3 / update_ms)
         assert periods >= 1
@@ -427,10 +427,10 @@ def test_idle_power_drifts_around_its_mean(machine):
     require()
     fs = machine({"name": "package-0", "loads": {"idle_w": 10, "drift": 0.5, "drift_s": 0.2}})
     begun = fs.now_ns()
-    while fs.now_ns() < begun + 250_000_000:
+    while fs.now_ns() < begun + 310_000_000:
         pass
     whole = fs.used_j(ZONE, begun, begun + 200_000_000)
     halves = [fs.used_j(ZONE, begun + at, begun + at + 100_000_000)
-              for at in range(0, 100_000_000, 10_000_000)]
+              for at in range(0, 200_000_000, 10_000_000)]
     assert whole == pytest.approx(2, rel=0.02)
     assert max(halves) - min(halves) > 0.4, halves
