@@ -4,7 +4,7 @@
 #define RAPL_FS_FS_H
 
 #define FUSE_USE_VERSION 31
-#include <fuse3/fuse.h>
+#include <fuse.h>
 
 #include "tree.h"
 #include "world.h"
