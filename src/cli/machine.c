@@ -6,11 +6,20 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "util/fdroom.h"
+
+/* What a command needs on a small machine, with a margin. */
+#define FEWEST_FILES 24
 
 int cli_open_host(struct host *ret, const char *command, const char *root)
 {
-	int r = host_init(ret, root, &clock_system);
+	char why[128];
+	int r = fdroom_check(FEWEST_FILES, why, sizeof(why));
 
+	/* Else sensors would name other reasons: what cannot be opened looks as if it were not there. */
+	if (r < 0)
+		return cli_fail(command, "%s", why);
+	r = host_init(ret, root, &clock_system);
 	if (r == -ENOSYS)
 		return cli_fail(command, "/proc is not mounted: mount -t proc proc /proc");
 	if (r < 0)

@@ -221,7 +221,8 @@ static void on_source_says(void *ctx, bool bad, const char *text)
 	log_write(bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "%s", text);
 }
 
-static int start_self_test(struct listener *l)
+/* Measures all the same where that is refused: it is what the program is for. */
+static void start_self_test(struct listener *l)
 {
 	static struct request event;
 	char why[REQUEST_WHY_MAX];
@@ -234,7 +235,8 @@ static int start_self_test(struct listener *l)
 		.n_pids = 1 };
 	event.pids[0] = (int32_t) getpid();
 	log_info("self-test: measuring this program's own power for %d s", SELF_TEST_SECONDS);
-	return session_set_start(l->sessions, &event, &n_accepted, why, sizeof(why));
+	if (session_set_start(l->sessions, &event, &n_accepted, why, sizeof(why)) < 0)
+		log_error("cannot do the self-test: %s", why);
 }
 
 /* ---- the loop --------------------------------------------------------------------------- */
@@ -415,11 +417,9 @@ static int make_sessions(struct listener *l)
 	return session_set_create(&l->sessions, &options, &hooks);
 }
 
-static int open_source(struct listener *l)
+static int open_source(struct listener *l, char *ret_why, size_t why_size)
 {
 	const struct plugin_config *config = l->options.config;
-	char why[320];
-	int r;
 
 	l->source = (struct source) { .ops = config->source,
 		.options = { .address = config->address,
@@ -432,19 +432,73 @@ static int open_source(struct listener *l)
 			.say = on_source_says,
 			.ctx = l },
 		.fd = -1 };
-	r = l->source.ops->open(&l->source, why, sizeof(why));
-	if (r < 0)
-		log_error("%s", why);
+	return l->source.ops->open(&l->source, ret_why, why_size);
+}
+
+static int open_files(struct listener *l)
+{
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll_fd < 0)
+		return -errno;
+	l->start_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->start_fd < 0)
+		return -errno;
+	l->flush_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->flush_fd < 0)
+		return -errno;
+	l->waiter_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return l->waiter_fd < 0 ? -errno : 0;
+}
+
+static int watch_all(struct listener *l)
+{
+	const struct {
+		int fd;
+		void *token;
+	} watched[] = {
+		{ l->options.signal_fd, &token_signal },
+		{ sampler_fd(l->options.sampler), &token_sampler },
+		{ l->source.fd, &token_source },
+		{ l->start_fd, &token_start },
+		{ l->flush_fd, &token_flush },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(watched); i++)
+		r = watch(l, watched[i].fd, watched[i].token);
 	return r;
 }
 
-int listener_create(struct listener **ret, const struct listener_options *options)
+/* Returns 0, or -errno with the reason in ret_why. */
+static int set_up(struct listener *l, char *ret_why, size_t why_size)
+{
+	int r = open_files(l);
+
+	if (r == 0)
+		r = make_sessions(l);
+	if (r < 0) {
+		snprintf(ret_why, why_size, "cannot begin to listen: %s", strerror(-r));
+		return r;
+	}
+	r = open_source(l, ret_why, why_size);
+	if (r < 0)
+		return r;
+	r = watch_all(l);
+	if (r < 0)
+		snprintf(ret_why, why_size, "cannot wait for events: %s", strerror(-r));
+	return r;
+}
+
+int listener_create(struct listener **ret, const struct listener_options *options, char *ret_why,
+	size_t why_size)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	int r;
 
-	if (!l)
+	if (!l) {
+		snprintf(ret_why, why_size, "out of memory");
 		return -ENOMEM;
+	}
 	l->options = *options;
 	l->flusher = (struct flusher) { .clock = options->clock,
 		.sinks = options->sinks,
@@ -453,31 +507,14 @@ int listener_create(struct listener **ret, const struct listener_options *option
 		.lock_fd = options->lock_fd,
 		.sync_ns = options->config->sync_ns };
 	l->start_armed_ns = INT64_MAX;
-	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	l->start_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	l->flush_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	l->waiter_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	r = l->epoll_fd < 0 || l->start_fd < 0 || l->flush_fd < 0 || l->waiter_fd < 0 ? -errno : 0;
-	if (r == 0)
-		r = make_sessions(l);
-	if (r == 0)
-		r = open_source(l);
-	if (r == 0)
-		r = watch(l, options->signal_fd, &token_signal);
-	if (r == 0)
-		r = watch(l, sampler_fd(options->sampler), &token_sampler);
-	if (r == 0)
-		r = watch(l, l->source.fd, &token_source);
-	if (r == 0)
-		r = watch(l, l->start_fd, &token_start);
-	if (r == 0)
-		r = watch(l, l->flush_fd, &token_flush);
-	if (r == 0 && options->config->self_test && start_self_test(l) < 0)
-		log_error("the self-test cannot be done");
+	l->epoll_fd = l->start_fd = l->flush_fd = l->waiter_fd = -1;
+	r = set_up(l, ret_why, why_size);
 	if (r < 0) {
 		listener_destroy(l);
 		return r;
 	}
+	if (options->config->self_test)
+		start_self_test(l);
 	*ret = l;
 	return 0;
 }

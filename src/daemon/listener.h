@@ -27,8 +27,9 @@ struct listener_options {
 	int signal_fd; /* a signalfd for SIGTERM, SIGINT and SIGHUP */
 };
 
-/* Returns 0, or -errno after saying why in the log. */
-int listener_create(struct listener **ret, const struct listener_options *options);
+/* Returns 0, or -errno with the reason in words in ret_why. */
+int listener_create(struct listener **ret, const struct listener_options *options, char *ret_why,
+	size_t why_size);
 
 /* Works until a signal or a terminate event; then ends all sessions and flushes the sinks, which get
  * no further record. */

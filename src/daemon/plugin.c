@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -19,6 +19,7 @@
 #include "daemon/sampler.h"
 #include "util/cleanup.h"
 #include "sinks/regular.h"
+#include "util/fdroom.h"
 
 /* What is left to drivers at the end; together with the rest below five seconds. */
 #define STOP_SAMPLER_NS (300 * NS_PER_MS)
@@ -28,6 +29,9 @@
 #define EXCUSE_MS 5000
 
 #define MAX_SINKS 5
+
+/* As many files as it needs at the start, with a margin. libzmq ends the program where it gets none. */
+#define FEWEST_FILES 64
 
 struct plugin {
 	const struct plugin_config *config;
@@ -42,7 +46,20 @@ struct plugin {
 	struct sink_source sources[KIND_COUNT];
 	int lock_fd;
 	int signal_fd;
+	char why[4400]; /* what a function that sets up has failed of, in words */
 };
+
+/* Keeps the reason for plugin_run() to log. Returns error, so that it can end a function. */
+__attribute__((format(printf, 3, 4))) static int refuse(
+	struct plugin *p, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(p->why, sizeof(p->why), format, args);
+	va_end(args);
+	return error;
+}
 
 static int take_signals(void)
 {
@@ -57,17 +74,6 @@ static int take_signals(void)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* Each process takes a few descriptors, and a thousand may be named in one event. */
-static void raise_fd_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void tell_verdict(const struct rig_verdict *v)
@@ -143,10 +149,11 @@ static int open_rig(struct plugin *p)
 	int r = rig_open(&p->rig, &p->host, &options, &bad_name);
 
 	if (r == -EINVAL)
-		log_error("--sensors: \"%.*s\" is no sensor; `powermeasure list` names them all",
+		return refuse(p, r,
+			"--sensors: \"%.*s\" is no sensor; `powermeasure list` names them all",
 			(int) strcspn(bad_name, ","), bad_name);
 	if (r < 0)
-		return r;
+		return refuse(p, r, "cannot open the sensors: %s", strerror(-r));
 	for (size_t i = 0; i < rig_n_verdicts(p->rig); i++)
 		tell_verdict(rig_verdict(p->rig, i));
 	if (host_scope_note(&p->host, note, sizeof(note)))
@@ -157,12 +164,11 @@ static int open_rig(struct plugin *p)
 		tell_users_unknown(config, p->domains[i]);
 		note_source(p, p->domains[i]);
 	}
-	if (rig_n_domains(p->rig) == 0) {
-		log_error("no sensor of --sensors %s can be used, and no estimate was asked for; "
-			  "see `powermeasure list`",
+	if (rig_n_domains(p->rig) == 0)
+		return refuse(p, -ENODEV,
+			"no sensor of --sensors %s can be used, and no estimate was asked for; "
+			"see `powermeasure list`",
 			config->sensors ? config->sensors : "");
-		return -ENODEV;
-	}
 	return 0;
 }
 
@@ -210,10 +216,10 @@ static int open_sink(struct plugin *p, const struct sink_ops *ops, const char *p
 	memcpy(s->options.sources, p->sources, sizeof(p->sources));
 	r = ops->open(s, why, sizeof(why));
 	if (r < 0)
-		log_error("cannot write the log: %s", *why ? why : strerror(-r));
-	else if (*why)
+		return refuse(p, r, "cannot write the log: %s", *why ? why : strerror(-r));
+	if (*why)
 		log_warn("%s", why);
-	return r;
+	return 0;
 }
 
 static int open_sinks(struct plugin *p)
@@ -245,9 +251,7 @@ static int open_phases(struct plugin *p)
 	if (!p->config->phases)
 		return 0;
 	r = phase_channel_create(&p->phases, p->config->phases, getuid(), why, sizeof(why));
-	if (r < 0)
-		log_error("--phases: %s", why);
-	return r;
+	return r < 0 ? refuse(p, r, "--phases: %s", why) : 0;
 }
 
 /* Whether anything that is written depends on how idle the machine was. */
@@ -261,53 +265,74 @@ static bool needs_idle_time(const struct plugin *p)
 	return false;
 }
 
+static int open_host(struct plugin *p)
+{
+	int r = host_init(&p->host, p->config->root, &clock_system);
+
+	if (r == -ENOSYS)
+		return refuse(p, r, "/proc is not mounted: mount -t proc proc /proc");
+	if (r < 0)
+		return refuse(p, r, "--root %s: %s", p->config->root ? p->config->root : "/",
+			strerror(-r));
+	if (p->host.captured)
+		log_warn("%s is a captured machine: its counters stand still", p->host.root);
+	return 0;
+}
+
+static int lock_logs(struct plugin *p)
+{
+	p->lock_fd = lock_log_dir(p->config->log_dir, p->why, sizeof(p->why));
+	return p->lock_fd < 0 ? p->lock_fd : 0;
+}
+
+/* What an earlier run left would be taken for this one's, however this one ends. */
+static void remove_old_summary(const struct plugin *p)
+{
+	char path[4400];
+
+	if (p->config->log_format == LOG_FORMAT_README)
+		return;
+	snprintf(path, sizeof(path), "%s/" CAMERA_TRAPS_SUMMARY, p->config->log_dir);
+	unlink(path);
+}
+
+static int start_sampler(struct plugin *p)
+{
+	struct sampler_options options = {
+		.host = &p->host, .rig = p->rig, .wants_idle = needs_idle_time(p)
+	};
+	int r;
+
+	memcpy(options.period_ns, p->config->period_ns, sizeof(options.period_ns));
+	r = sampler_create(&p->sampler, &options);
+	return r < 0 ? refuse(p, r, "cannot start the sampling thread: %s", strerror(-r)) : 0;
+}
+
+/* Returns 0, or -errno with the reason in p->why. */
 static int set_up(struct plugin *p)
 {
-	char why[4400];
 	int r;
 
 	p->signal_fd = take_signals();
-	if (p->signal_fd < 0) {
-		log_error("cannot take signals: %s", strerror(-p->signal_fd));
-		return p->signal_fd;
-	}
-	raise_fd_limit();
-	r = host_init(&p->host, p->config->root, &clock_system);
-	if (r < 0) {
-		if (r == -ENOSYS)
-			log_error("/proc is not mounted: mount -t proc proc /proc");
-		else
-			log_error("--root %s: %s", p->config->root ? p->config->root : "/",
-				strerror(-r));
+	if (p->signal_fd < 0)
+		return refuse(p, p->signal_fd, "cannot take signals: %s", strerror(-p->signal_fd));
+	/* Each process takes a few descriptors, and a thousand may be named in one event. */
+	fdroom_raise();
+	r = fdroom_check(FEWEST_FILES, p->why, sizeof(p->why));
+	if (r == 0)
+		r = open_host(p);
+	if (r == 0)
+		r = lock_logs(p);
+	if (r < 0)
 		return r;
-	}
-	if (p->host.captured)
-		log_warn("%s is a captured machine: its counters stand still", p->host.root);
-	p->lock_fd = lock_log_dir(p->config->log_dir, why, sizeof(why));
-	if (p->lock_fd < 0) {
-		log_error("%s", why);
-		return p->lock_fd;
-	}
-	/* What an earlier run left would be taken for this one's, however this one ends. */
-	if (p->config->log_format != LOG_FORMAT_README) {
-		snprintf(why, sizeof(why), "%s/" CAMERA_TRAPS_SUMMARY, p->config->log_dir);
-		unlink(why);
-	}
+	remove_old_summary(p);
 	r = open_rig_or_leave(p);
 	if (r == 0)
 		r = open_sinks(p);
 	if (r == 0)
 		r = open_phases(p);
-	if (r == 0) {
-		struct sampler_options options = {
-			.host = &p->host, .rig = p->rig, .wants_idle = needs_idle_time(p)
-		};
-
-		memcpy(options.period_ns, p->config->period_ns, sizeof(options.period_ns));
-		r = sampler_create(&p->sampler, &options);
-		if (r < 0)
-			log_error("cannot start the sampling thread: %s", strerror(-r));
-	}
+	if (r == 0)
+		r = start_sampler(p);
 	return r;
 }
 
@@ -367,7 +392,7 @@ static void excuse(const struct plugin_config *config, int error)
 		.plugin_name = config->name,
 		.plugin_uuid = config->uuid };
 
-	if (error != -EWOULDBLOCK)
+	if (error != -EWOULDBLOCK && fdroom_check(FEWEST_FILES, NULL, 0) == 0)
 		config->source->excuse(&options, EXCUSE_MS);
 }
 
@@ -398,8 +423,10 @@ int plugin_run(const struct plugin_config *config)
 			.lock_fd = &p->lock_fd,
 			.signal_fd = p->signal_fd };
 
-		r = listener_create(&l, &options);
+		r = listener_create(&l, &options, p->why, sizeof(p->why));
 	}
+	if (r < 0)
+		log_error("%s", p->why);
 	if (r == 0) {
 		listener_run(l);
 		/* Whoever hears that the plugin ends may look for its files. */

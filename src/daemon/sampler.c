@@ -382,6 +382,18 @@ static void free_all(struct sampler *s)
 	free(s);
 }
 
+static int open_files(struct sampler *s)
+{
+	s->snapshot_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->snapshot_fd < 0)
+		return -errno;
+	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (s->timer_fd < 0)
+		return -errno;
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return s->epoll_fd < 0 ? -errno : 0;
+}
+
 int sampler_create(struct sampler **ret, const struct sampler_options *options)
 {
 	struct sampler *s = calloc(1, sizeof(*s));
@@ -398,16 +410,14 @@ int sampler_create(struct sampler **ret, const struct sampler_options *options)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->done_cond, &attr);
 	pthread_condattr_destroy(&attr);
-	order_box_init(&s->orders);
-	s->snapshot_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	s->snapshot_fd = s->timer_fd = s->epoll_fd = -1;
 	series_init(&s->series, options->host, options->rig);
 	s->series.wants_idle = options->wants_idle;
-	r = ring_init(&s->ring, RING_BYTES, RING_RESERVE);
-	if (r == 0 &&
-		(s->orders.fd < 0 || s->snapshot_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0))
-		r = -EMFILE;
+	r = order_box_init(&s->orders);
+	if (r == 0)
+		r = ring_init(&s->ring, RING_BYTES, RING_RESERVE);
+	if (r == 0)
+		r = open_files(s);
 	if (r == 0)
 		r = watch_fd(s, s->orders.fd, &token_orders);
 	if (r == 0)

@@ -34,15 +34,32 @@ static bool is_zombie(const struct procstat *stat)
 	return (stat->state == 'Z' || stat->state == 'X') && stat->n_threads <= 1;
 }
 
-/* Whether the pid still belongs to this process; a zombie counts. */
-static bool is_still_there(const struct target *t, bool *ret_zombie)
+/* Whether the pid still belongs to this process. Returns 0, -EOWNERDEAD for a zombie, -ESRCH where it
+ * does not, or another -errno where that cannot be told. */
+static int look_whether_there(const struct target *t)
 {
 	struct procstat stat;
+	int r = procstat_read(t->pid, &stat);
 
-	if (procstat_read(t->pid, &stat) < 0 || stat.start_ticks != t->start_ticks)
-		return false;
-	*ret_zombie = is_zombie(&stat);
-	return true;
+	if (r < 0)
+		return r;
+	if (stat.start_ticks != t->start_ticks)
+		return -ESRCH;
+	return is_zombie(&stat) ? -EOWNERDEAD : 0;
+}
+
+static bool has_ended(const struct target *t)
+{
+	int r = look_whether_there(t);
+
+	return r == -ESRCH || r == -EOWNERDEAD;
+}
+
+static bool holds_its_pid(const struct target *t)
+{
+	int r = look_whether_there(t);
+
+	return r == 0 || r == -EOWNERDEAD;
 }
 
 static void answer(struct target *t, unsigned flags, uint64_t tail_ns, struct usage *ret)
@@ -79,14 +96,13 @@ static void mark_kept(struct target *t, uint64_t now_ns)
 static void process_read_last(struct target *t, uint64_t now_ns, struct usage *ret)
 {
 	uint64_t cpu_ns = 0, kept_ns, tail_ns;
-	bool zombie;
 
 	if (t->ended) {
 		*ret = t->last;
 		return;
 	}
 	/* In this order: a zombie that is found afterwards held the pid while its clock was read. */
-	if (read_clock(t->cpu_clock, &cpu_ns) == 0 && is_still_there(t, &zombie)) {
+	if (read_clock(t->cpu_clock, &cpu_ns) == 0 && holds_its_pid(t)) {
 		take(t, cpu_ns, now_ns);
 		answer(t, USAGE_ENDED, 0, ret);
 		return;
@@ -103,10 +119,9 @@ static void process_read_last(struct target *t, uint64_t now_ns, struct usage *r
 static void process_read(struct target *t, uint64_t now_ns, struct usage *ret)
 {
 	uint64_t cpu_ns = 0;
-	bool zombie = false;
 
 	if (t->ended || read_clock(t->cpu_clock, &cpu_ns) < 0 || cpu_ns < t->last_cpu_ns ||
-		(t->exit_fd < 0 && (!is_still_there(t, &zombie) || zombie))) {
+		(t->exit_fd < 0 && has_ended(t))) {
 		process_read_last(t, now_ns, ret);
 		return;
 	}
@@ -154,17 +169,21 @@ int target_open_process(struct target *t, pid_t pid)
 	t->n_threads = stat.n_threads;
 	snprintf(t->name, sizeof(t->name), "%s", stat.comm);
 	t->exit_fd = (int) syscall(SYS_pidfd_open, pid, 0);
-	if (t->exit_fd < 0 && errno == ESRCH)
-		return -ESRCH;
+	if (t->exit_fd < 0 && (errno == ESRCH || errno == EMFILE || errno == ENFILE))
+		return -errno;
 	if (t->exit_fd < 0)
 		t->exit_fd = -1; /* before Linux 5.3, or a thread's id: looked at in each read */
-	r = clock_getcpuclockid(pid, &t->cpu_clock);
+	if (clock_getcpuclockid(pid, &t->cpu_clock) != 0 ||
+		read_clock(t->cpu_clock, &t->last_cpu_ns) < 0)
+		r = -ESRCH;
 	if (r == 0)
-		r = -read_clock(t->cpu_clock, &t->last_cpu_ns);
+		r = procstat_read(pid, &again);
 	/* What was opened above must be one process's. */
-	if (r || procstat_read(pid, &again) < 0 || again.start_ticks != t->start_ticks) {
+	if (r == 0 && again.start_ticks != t->start_ticks)
+		r = -ESRCH;
+	if (r < 0) {
 		target_close(t);
-		return -ESRCH;
+		return r;
 	}
 	t->last_read_ns = now_ns;
 	return 0;

@@ -13,6 +13,7 @@
 #include "daemon/waiter.h"
 #include "events/bus.h"
 #include "util/cleanup.h"
+#include "util/fdroom.h"
 #include "util/timestamp.h"
 
 /* Nothing is to be sent any more when ZeroMQ ends: longer than this only a look-up of a name takes,
@@ -131,14 +132,20 @@ static int connect_and_exchange(const char *command, const char *to, const void 
 	return r;
 }
 
+/* libzmq ends the program where it gets none. */
+#define FEWEST_FILES 32
+
 int sender_send(const char *command, const char *to, const struct wire_event *event)
 {
 	size_t max = event->n_pids * sizeof(event->pids[0]) + 4096;
 	CLEANUP_FREE char *message = malloc(max);
 	int n = message ? codec_encode(event, message, max) : -ENOMEM;
+	char why[128];
 
 	if (n < 0)
-		return cli_fail(command, "%s", strerror(-n));
+		return cli_fail(command, "cannot make the event: %s", strerror(-n));
+	if (fdroom_check(FEWEST_FILES, why, sizeof(why)) < 0)
+		return cli_fail(command, "%s", why);
 	return connect_and_exchange(command, to, message, (size_t) n);
 }
 

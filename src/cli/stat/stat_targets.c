@@ -3,11 +3,11 @@
  * What stat follows: processes, their trees, control groups.
  */
 #include "cli/stat/stat.h"
+#include "util/fdroom.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "target/procstat.h"
@@ -107,14 +107,11 @@ static int add_group(struct stat_state *s, const char *group)
 int stat_add_targets(struct stat_state *s)
 {
 	const struct stat_plan *p = s->plan;
-	struct rlimit limit;
 	int r = CLI_DONE;
 
 	/* Each thread of a tree needs a descriptor. */
-	if (p->tree && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	if (p->tree)
+		fdroom_raise();
 	s->whos = calloc(p->n_pids + p->n_groups + 1, sizeof(*s->whos));
 	if (!s->whos)
 		return cli_fail("stat", "%s", strerror(ENOMEM));
