@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/doctor/doctor.h"
 #include "machine/captured.h"
 #include "meter/excess.h"
 #include "meter/power.h"
@@ -21,7 +22,6 @@
 /* Long enough for a counter that moves ten times a second, or for the 10 ms steps in which the
  * machine's idle time is told. */
 #define LOOK_NS (500 * NS_PER_MS)
-#define CLOSE_NS (500 * NS_PER_MS)
 /* The slowest of them reads once a second. */
 #define THREADS_NS (2500 * NS_PER_MS)
 #define THREADS_STEP_NS (20 * NS_PER_MS)
@@ -143,15 +143,6 @@ static void look(struct host *host, struct rig *rig, struct look *ret)
 		judge(&before[i], &after[i], &ret[i]);
 }
 
-static const char *state_of(const struct rig_verdict *v)
-{
-	if (v->used && v->ops->role == SENSOR_MODEL)
-		return "used: an estimate, no measurement";
-	if (v->used && v->ops->role == SENSOR_SIMULATED)
-		return "used: simulated, no measurement";
-	return v->error == 0 ? "usable" : "not usable";
-}
-
 /* Sensors that should tell the same and do not. */
 static void print_twins(const struct rig *rig, const struct look *looks)
 {
@@ -224,22 +215,22 @@ static void print_domain(const struct domain *d, const struct look *l)
 		printf("    %-18s model: %s\n", "", d->model);
 }
 
-static void print_table(const struct host *host, const struct rig *rig, const struct look *looks)
+static void print_table(const struct doctor *d, const struct look *looks)
 {
+	const struct host *host = &d->host;
+
 	if (host->captured)
 		printf("%s is a captured machine: what it drew in %.3f s at %s\n\n", host->root,
 			(double) captured_interval_ns(host->captured) / 1e9,
 			captured_time(host->captured));
-	for (size_t i = 0; i < rig_n_verdicts(rig); i++) {
-		const struct rig_verdict *v = rig_verdict(rig, i);
+	for (size_t i = 0; i < d->n; i++) {
+		const struct doctor_finding *f = &d->findings[i];
 
-		printf("%-15s %s%s%s\n", v->ops->name, state_of(v), v->why.reason[0] ? ": " : "",
-			v->why.reason);
-		if (v->why.fix[0])
-			printf("%-15s to change that: %s\n", "", v->why.fix);
-		for (size_t d = 0; d < rig_n_domains(rig); d++)
-			if (strcmp(rig_domain(rig, d)->sensor, v->ops->name) == 0)
-				print_domain(rig_domain(rig, d), &looks[d]);
+		doctor_print_state(f);
+		doctor_print_fix(f);
+		for (size_t k = 0; k < rig_n_domains(d->rig); k++)
+			if (strcmp(rig_domain(d->rig, k)->sensor, f->verdict->ops->name) == 0)
+				print_domain(rig_domain(d->rig, k), &looks[k]);
 	}
 }
 
@@ -284,34 +275,34 @@ static void put_captured(struct jw *j, const struct host *host)
 	jw_close(j, '}');
 }
 
-static void print_json(const struct host *host, const struct rig *rig, const struct look *looks,
-	const char *log_dir, bool in_place)
+static void put_sensor(struct jw *j, const struct doctor *d, size_t i, const struct look *looks)
+{
+	const struct doctor_finding *f = &d->findings[i];
+
+	jw_open(j, '{');
+	doctor_put_state(j, f);
+	jw_key(j, "domains");
+	jw_open(j, '[');
+	for (size_t k = 0; k < rig_n_domains(d->rig); k++)
+		if (strcmp(rig_domain(d->rig, k)->sensor, f->verdict->ops->name) == 0)
+			put_domain(j, d->rig, k, &looks[k]);
+	jw_close(j, ']');
+	jw_close(j, '}');
+}
+
+static void print_json(
+	const struct doctor *d, const struct look *looks, const char *log_dir, bool in_place)
 {
 	struct buf b = BUF_INIT;
 	struct jw j = JW_INIT(&b);
 
 	jw_open(&j, '{');
 	jw_kv_u64(&j, "schema_version", SCHEMA_VERSION);
-	put_captured(&j, host);
+	put_captured(&j, &d->host);
 	jw_key(&j, "sensors");
 	jw_open(&j, '[');
-	for (size_t i = 0; i < rig_n_verdicts(rig); i++) {
-		const struct rig_verdict *v = rig_verdict(rig, i);
-
-		jw_open(&j, '{');
-		jw_kv_string(&j, "name", v->ops->name);
-		jw_kv_bool(&j, "usable", v->error == 0);
-		jw_kv_bool(&j, "used", v->used);
-		jw_kv_string(&j, "reason", v->why.reason[0] ? v->why.reason : NULL);
-		jw_kv_string(&j, "fix", v->why.fix[0] ? v->why.fix : NULL);
-		jw_key(&j, "domains");
-		jw_open(&j, '[');
-		for (size_t d = 0; d < rig_n_domains(rig); d++)
-			if (strcmp(rig_domain(rig, d)->sensor, v->ops->name) == 0)
-				put_domain(&j, rig, d, &looks[d]);
-		jw_close(&j, ']');
-		jw_close(&j, '}');
-	}
+	for (size_t i = 0; i < d->n; i++)
+		put_sensor(&j, d, i, looks);
 	jw_close(&j, ']');
 	jw_kv_string(&j, "log_dir", log_dir);
 	jw_kv_bool(&j, "log_in_place", in_place);
@@ -328,52 +319,37 @@ static bool is_in_place(const char *log_dir)
 	return fd >= 0 && access(log_dir, W_OK) == 0 && !jsonfile_dir_has_links(fd);
 }
 
-static bool has_fix(const struct rig *rig)
+static void print_text(
+	const struct doctor *d, const struct look *looks, const char *log_dir, bool in_place)
 {
-	for (size_t i = 0; i < rig_n_verdicts(rig); i++)
-		if (rig_verdict(rig, i)->why.fix[0])
-			return true;
-	return false;
+	print_table(d, looks);
+	print_twins(d->rig, looks);
+	print_excess(d->rig, looks);
+	if (in_place)
+		printf("\n%s: no hard links on this file system: logs are written in place, and a "
+		       "kill or a reader at the wrong moment may find them torn\n",
+			log_dir);
+	doctor_print_end(d);
 }
 
 static int list(struct cli_sensors *sensors, bool json, const char *log_dir)
 {
 	static struct look looks[RIG_MAX_DOMAINS];
-	static struct host host; /* a thread that was left behind may use it to the end */
-	struct rig_options rig_options = cli_rig_options(sensors);
-	struct rig *rig;
-	bool measures, in_place;
-	int r = cli_open_host(&host, "list", sensors->root);
+	static struct doctor d;
+	bool in_place = is_in_place(log_dir);
+	int r = doctor_open(&d, "list", sensors, true);
 
-	if (r != CLI_DONE)
-		return r;
-	r = cli_open_rig(&rig, &host, "list", &rig_options);
-	if (r != CLI_DONE) {
-		host_finish(&host);
-		return r;
+	if (r == CLI_DONE) {
+		if (rig_n_domains(d.rig) > 0)
+			look(&d.host, d.rig, looks);
+		if (json)
+			print_json(&d, looks, log_dir, in_place);
+		else
+			print_text(&d, looks, log_dir, in_place);
+		r = rig_measures(d.rig) ? CLI_DONE : CLI_FAILED;
 	}
-	if (rig_n_domains(rig) > 0)
-		look(&host, rig, looks);
-	in_place = is_in_place(log_dir);
-	measures = rig_measures(rig);
-	if (json) {
-		print_json(&host, rig, looks, log_dir, in_place);
-	} else {
-		print_table(&host, rig, looks);
-		print_twins(rig, looks);
-		print_excess(rig, looks);
-		if (in_place)
-			printf("\n%s: no hard links on this file system: logs are written in place, "
-			       "and a kill or a reader at the wrong moment may find them torn\n",
-				log_dir);
-		if (!measures)
-			printf("\nNothing %s measured here%s%s.\n", has_fix(rig) ? "is" : "can be",
-				rig_n_domains(rig) ? ": the figures are estimates" : "",
-				has_fix(rig) ? "; see above for what would change that" : "");
-	}
-	if (rig_close(rig, CLOSE_NS))
-		host_finish(&host);
-	return measures ? CLI_DONE : CLI_FAILED;
+	doctor_close(&d);
+	return r;
 }
 
 struct list_options {

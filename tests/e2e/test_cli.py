@@ -116,7 +116,7 @@ def test_list_shows_a_usable_tree(tmp_path, counter):
     assert not sensors["estimate"]["used"]
     done = run("list", "--root", root)
     assert done.returncode == 0
-    assert re.search(r"^rapl-powercap +usable$", done.stdout, re.M)
+    assert re.search(r"^rapl-powercap +used$", done.stdout, re.M)
     assert re.search(r"^ +package-0 +cpu +package +1 ms +1\d\.\d W$", done.stdout, re.M)
 
 
@@ -179,7 +179,7 @@ def test_list_prefers_events_over_zones_and_registers(tmp_path, counter):
     watts = [d["power_w"] for d in perf["domains"]]
     assert watts == [pytest.approx(w, rel=0.05) for w in (30, 4, 20, 5)]
     assert golden(run("list", "--root", root).stdout).startswith("""\
-rapl-perf       usable
+rapl-perf       used
     package-0          cpu      package                              1 ms       # W
     package-0-dram     dram     memory                               1 ms       # W
     package-1          cpu      package                              1 ms       # W
@@ -204,7 +204,7 @@ def test_list_on_an_amd_machine(tmp_path, counter):
     assert [d["power_w"] for d in sensors["rapl-perf"]["domains"]] == [
         pytest.approx(30, rel=0.05), pytest.approx(12, rel=0.25)]
     assert golden(run("list", "--root", root).stdout).startswith("""\
-rapl-perf       usable
+rapl-perf       used
     package-0          cpu      package                              1 ms       # W
     package-0-core     cpu      cores, part of the package           100 ms     # W, not counted
 rapl-powercap   not usable: /sys/class/powercap has no intel-rapl zones: the kernel's driver is not loaded
@@ -317,7 +317,7 @@ def test_a_powercap_tree_is_measured(plugin, load, tmp_path, counter):
 def test_list_says_that_the_simulated_is_not_measured():
     _, sensors = listed("/", "--sensors", "sim")
     assert {d["quality"] for d in sensors["sim"]["domains"]} == {"simulated"}
-    assert "used: simulated, no measurement" in run("list", "--sensors", "sim").stdout
+    assert "used: simulated, not a measurement" in run("list", "--sensors", "sim").stdout
 
 
 def test_list_refuses_what_it_does_not_know(tmp_path):

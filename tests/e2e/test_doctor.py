@@ -15,7 +15,7 @@ from conftest import POWERMEASURE, run
 INTEL = "vendor_id : GenuineIntel\ncpu family : 6\nmodel : 142"
 
 
-def as_nobody(root, *args, groups="--clear-groups"):
+def as_nobody(root, *args, groups="--clear-groups", command="doctor"):
     """Runs it without any right, which only root can do."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("needs root and setpriv")
@@ -24,7 +24,7 @@ def as_nobody(root, *args, groups="--clear-groups"):
             directory.chmod(0o755)
     done = subprocess.run(
         ["setpriv", "--reuid", "65534", groups, "--bounding-set", "-all", "--inh-caps", "-all",
-         POWERMEASURE, "doctor", "--root", root, *args],
+         POWERMEASURE, command, "--root", root, *args],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
     if done.returncode in (126, 127):
         pytest.skip("the build cannot be reached by another user")
@@ -46,7 +46,7 @@ def test_a_machine_that_measures(tmp_path):
 def test_a_machine_with_nothing(tmp_path):
     done = run("doctor", "--root", put(tmp_path, BOARDS["nothing"]))
     assert done.returncode == 1
-    assert "Nothing is measured here: the figures are estimates." in done.stdout
+    assert "Nothing is measured here: the figures are estimates; see above" in done.stdout
 
 
 def test_a_module_that_is_missing(tmp_path):
@@ -77,6 +77,18 @@ def test_a_file_that_only_root_may_read(tmp_path):
            "no group would do" in text
 
 
+def test_list_has_the_same_reasons_and_fixes(tmp_path):
+    machine = put(tmp_path / "m", BOARDS["laptop-intel-unplugged"])
+    for path in machine.rglob("energy_uj"):
+        path.chmod(0o400)
+    doctor = sensors_of(as_nobody(machine, "--json"))
+    listed = sensors_of(as_nobody(machine, "--json", command="list"))
+    assert listed["rapl-powercap"]["fix"].startswith("sudo setcap cap_dac_read_search+ep /")
+    for key in ("usable", "used", "reason", "fix"):
+        assert {name: s[key] for name, s in doctor.items()} == {
+            name: listed[name][key] for name in doctor}, key
+
+
 def test_a_group_that_would_do(tmp_path):
     machine = put(tmp_path / "m", BOARDS["raspberry-pi-5"])
     try:
@@ -89,7 +101,9 @@ def test_a_group_that_would_do(tmp_path):
     assert "mode 0660: would do: group video" in done.stdout
     assert as_nobody(machine, "--sensors", "rpi-pmic", groups="--groups=video").returncode == 0
     if not json.loads(as_nobody(machine, "--json").stdout)["user"]["container"]:
-        assert "to change that: sudo usermod -aG video nobody" in done.stdout
+        for command in "doctor", "list":
+            assert "to change that: sudo usermod -aG video nobody" in as_nobody(
+                machine, "--sensors", "rpi-pmic", command=command).stdout
 
 
 def test_denied_on_another_machine(tmp_path):

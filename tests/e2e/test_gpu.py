@@ -214,7 +214,7 @@ def test_list_tells_what_a_gpu_is(fake_nvml):  # noqa: F811
     assert abs(off(new["update_period_s"], 0.02)) < 0.02
     assert abs(off(new["power_w"], 123)) < 0.01 and abs(off(old["power_w"], 45)) < 0.01
     text = run("list", "--sensors", "nvml", env=fake.env).stdout
-    assert re.search(r"^nvml +usable$", text, re.M) and "GPU-abc Fake H9" in text
+    assert re.search(r"^nvml +used$", text, re.M) and "GPU-abc Fake H9" in text
 
 
 def test_many_gpus_are_opened_at_once(fake_nvml):  # noqa: F811

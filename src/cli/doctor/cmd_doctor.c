@@ -4,20 +4,11 @@
 
 #include "cli/doctor/doctor.h"
 
-#define CLOSE_NS (500 * NS_PER_MS)
-
 static int doctor(struct cli_sensors *sensors, bool json)
 {
-	/* Threads that were left behind may use it to the end. */
 	static struct doctor d;
-	struct rig_options o = cli_rig_options(sensors);
-	int r = cli_open_host(&d.host, "doctor", sensors->root);
-	bool all_closed;
+	int r = doctor_open(&d, "doctor", sensors, false);
 
-	if (r != CLI_DONE)
-		return r;
-	doctor_look_at_person(&d.host, &d.person);
-	r = doctor_examine(&d, &o);
 	if (r == CLI_DONE) {
 		if (json)
 			doctor_print_json(&d);
@@ -25,11 +16,7 @@ static int doctor(struct cli_sensors *sensors, bool json)
 			doctor_print_text(&d);
 		r = rig_measures(d.rig) ? CLI_DONE : CLI_FAILED;
 	}
-	all_closed = rig_close(d.rig, CLOSE_NS);
-	for (size_t i = 0; i < d.n; i++)
-		all_closed &= rig_close(d.alone[i], CLOSE_NS);
-	if (all_closed)
-		host_finish(&d.host);
+	doctor_close(&d);
 	return r;
 }
 

@@ -11,6 +11,8 @@
 
 #include "util/cleanup.h"
 
+#define CLOSE_NS (500 * NS_PER_MS)
+
 /* ---- files ------------------------------------------------------------------------------- */
 
 static void name_owner(const struct stat *st, struct doctor_denied *ret)
@@ -107,57 +109,82 @@ static void choose_fix(const struct doctor *d, struct doctor_finding *f)
 
 /* ---- looking at all of it ----------------------------------------------------------------- */
 
-static bool is_used(const struct rig *rig, const struct sensor_ops *ops)
+/* Alone, so that it is known what it asked for. */
+static int examine(struct doctor *d, size_t i, const struct rig_options *all)
 {
-	for (size_t i = 0; i < rig_n_verdicts(rig); i++)
-		if (rig_verdict(rig, i)->ops == ops)
-			return rig_verdict(rig, i)->used;
-	return false;
-}
-
-/* Each alone, so that it is known what it asked for. */
-static int examine(struct doctor *d, const struct sensor_ops *ops, const struct rig_options *all)
-{
-	struct doctor_finding *f = &d->findings[d->n];
+	struct doctor_finding *f = &d->findings[i];
 	struct rig_options o = *all;
+	const struct rig_verdict *alone = NULL;
 	const char *bad_name;
 	int r;
 
-	o.sensors = ops->name;
+	o.sensors = f->verdict->ops->name;
 	r = asked_create(&d->asked);
 	if (r < 0)
 		return r;
 	d->host.watch = asked_watch(d->asked);
-	r = rig_open(&d->alone[d->n], &d->host, &o, &bad_name);
+	r = rig_open(&d->alone[i], &d->host, &o, &bad_name);
 	if (r == 0) {
-		d->n++;
-		f->verdict = rig_verdict(d->alone[d->n - 1], 0);
-		f->used = is_used(d->rig, ops);
+		alone = rig_verdict(d->alone[i], 0);
+		f->examined = true;
+		if (alone->error < 0)
+			f->verdict = alone;
 		r = find_denied(d, f);
 	}
 	d->host.watch = NULL;
 	/* A thread that was left behind may tell it something yet. */
-	if (!f->verdict || f->verdict->error != -ETIME)
+	if (!alone || alone->error != -ETIME)
 		asked_destroy(d->asked);
-	if (r < 0)
-		return r;
-	choose_fix(d, f);
-	if (f->verdict->error < 0 && (f->fix[0] || f->n_denied))
-		say_what_it_gives(d, f);
-	return 0;
+	return r;
 }
 
-int doctor_examine(struct doctor *d, const struct rig_options *o)
+static bool is_to_examine(const struct rig_verdict *v, bool fixes_only)
 {
-	int r = cli_open_rig(&d->rig, &d->host, "doctor", o);
+	if (fixes_only)
+		return v->error < 0 && v->why.fix[0];
+	return v->error != -ECANCELED && (v->ops->role != SENSOR_SIMULATED || v->used);
+}
+
+static int find(struct doctor *d, const struct rig_options *o, bool fixes_only)
+{
+	int r = 0;
+
+	for (; r == 0 && d->n < rig_n_verdicts(d->rig) && d->n < RIG_MAX_SENSORS; d->n++) {
+		const struct rig_verdict *v = rig_verdict(d->rig, d->n);
+		struct doctor_finding *f = &d->findings[d->n];
+
+		*f = (struct doctor_finding) { .verdict = v, .used = v->used };
+		if (is_to_examine(v, fixes_only))
+			r = examine(d, d->n, o);
+		choose_fix(d, f);
+		if (f->verdict->error < 0 && (f->fix[0] || f->n_denied))
+			say_what_it_gives(d, f);
+	}
+	return r;
+}
+
+int doctor_open(struct doctor *d, const char *command, struct cli_sensors *sensors, bool fixes_only)
+{
+	struct rig_options o = cli_rig_options(sensors);
+	int r = cli_open_host(&d->host, command, sensors->root);
 
 	if (r != CLI_DONE)
 		return r;
-	for (size_t i = 0; r == 0 && i < rig_n_verdicts(d->rig) && d->n < RIG_MAX_SENSORS; i++) {
-		const struct rig_verdict *v = rig_verdict(d->rig, i);
+	d->opened = true;
+	doctor_look_at_person(&d->host, &d->person);
+	r = cli_open_rig(&d->rig, &d->host, command, &o);
+	if (r != CLI_DONE)
+		return r;
+	r = find(d, &o, fixes_only);
+	return r < 0 ? cli_fail(command, "%s", strerror(-r)) : CLI_DONE;
+}
 
-		if (v->error != -ECANCELED && (v->ops->role != SENSOR_SIMULATED || v->used))
-			r = examine(d, v->ops, o);
-	}
-	return r < 0 ? cli_fail("doctor", "%s", strerror(-r)) : CLI_DONE;
+void doctor_close(struct doctor *d)
+{
+	bool all_closed = rig_close(d->rig, CLOSE_NS);
+
+	for (size_t i = 0; i < RIG_MAX_SENSORS; i++)
+		all_closed &= rig_close(d->alone[i], CLOSE_NS);
+	if (d->opened && all_closed)
+		host_finish(&d->host);
 }

@@ -21,20 +21,50 @@ static void print_person(const struct doctor_person *p)
 		p->paranoid[0] ? p->paranoid : "not told");
 }
 
+static const char *state_of(const struct doctor_finding *f)
+{
+	if (f->used && f->verdict->ops->role == SENSOR_MODEL)
+		return "used: an estimate, not a measurement";
+	if (f->used && f->verdict->ops->role == SENSOR_SIMULATED)
+		return "used: simulated, not a measurement";
+	if (f->used)
+		return "used";
+	return f->verdict->error == 0 ? "usable" : "not usable";
+}
+
+void doctor_print_state(const struct doctor_finding *f)
+{
+	const char *reason = f->verdict->why.reason;
+
+	printf("%-15s %s%s%s\n", f->verdict->ops->name, state_of(f), reason[0] ? ": " : "", reason);
+}
+
+void doctor_print_fix(const struct doctor_finding *f)
+{
+	if (f->fix[0])
+		printf("%-15s to change that: %s\n", "", f->fix);
+}
+
+void doctor_print_end(const struct doctor *d)
+{
+	bool fixable = false;
+
+	for (size_t i = 0; i < d->n; i++)
+		fixable |= d->findings[i].fix[0] != '\0';
+	if (rig_measures(d->rig))
+		return;
+	printf("\nNothing %s measured here%s%s.\n", fixable ? "is" : "can be",
+		rig_n_domains(d->rig) ? ": the figures are estimates" : "",
+		fixable ? "; see above for what would change that" : "");
+}
+
 static void print_finding(const struct doctor *d, const struct doctor_finding *f)
 {
-	const struct rig_verdict *v = f->verdict;
-
-	printf("%-13s %s%s%s\n", v->ops->name,
-		f->used && v->ops->role == SENSOR_MODEL ? "used: an estimate, no measurement"
-			: f->used                       ? "used"
-			: v->error == 0                 ? "usable, not needed"
-							: "not usable",
-		v->why.reason[0] ? ": " : "", v->why.reason);
+	doctor_print_state(f);
 	for (size_t i = 0; i < f->n_denied; i++) {
 		const struct doctor_denied *n = &f->denied[i];
 
-		printf("%-13s may not be read: %s", "", n->path);
+		printf("%-15s may not be read: %s", "", n->path);
 		if (n->owner[0])
 			printf(", of %s:%s, mode %04o: %s%s", n->owner, n->group, n->mode,
 				n->group_would_do ? "would do: group " : "no group would do",
@@ -42,14 +72,13 @@ static void print_finding(const struct doctor *d, const struct doctor_finding *f
 		putchar('\n');
 	}
 	if (f->module[0])
-		printf("%-13s module %s: %s\n", "", f->module, f->module_state);
-	if (f->fix[0])
-		printf("%-13s to change that: %s\n", "", f->fix);
+		printf("%-15s module %s: %s\n", "", f->module, f->module_state);
+	doctor_print_fix(f);
 	if (f->fix[0] && d->person.nosuid && strstr(f->fix, "setcap"))
-		printf("%-13s ... with the program on a file system that is not mounted nosuid\n",
+		printf("%-15s ... with the program on a file system that is not mounted nosuid\n",
 			"");
 	if (f->gives[0])
-		printf("%-13s would give: %s\n", "", f->gives);
+		printf("%-15s would give: %s\n", "", f->gives);
 }
 
 static void put_person(struct jw *j, const struct doctor_person *p)
@@ -67,15 +96,21 @@ static void put_person(struct jw *j, const struct doctor_person *p)
 	jw_close(j, '}');
 }
 
-static void put_finding(struct jw *j, const struct doctor_finding *f)
+void doctor_put_state(struct jw *j, const struct doctor_finding *f)
 {
 	const struct rig_verdict *v = f->verdict;
 
-	jw_open(j, '{');
 	jw_kv_string(j, "name", v->ops->name);
-	jw_kv_bool(j, "used", f->used);
 	jw_kv_bool(j, "usable", v->error == 0);
+	jw_kv_bool(j, "used", f->used);
 	jw_kv_string(j, "reason", v->why.reason[0] ? v->why.reason : NULL);
+	jw_kv_string(j, "fix", f->fix[0] ? f->fix : NULL);
+}
+
+static void put_finding(struct jw *j, const struct doctor_finding *f)
+{
+	jw_open(j, '{');
+	doctor_put_state(j, f);
 	jw_key(j, "denied");
 	jw_open(j, '[');
 	for (size_t i = 0; i < f->n_denied; i++) {
@@ -93,7 +128,6 @@ static void put_finding(struct jw *j, const struct doctor_finding *f)
 	}
 	jw_close(j, ']');
 	jw_kv_string(j, "module", f->module[0] ? f->module_state : NULL);
-	jw_kv_string(j, "fix", f->fix[0] ? f->fix : NULL);
 	jw_kv_string(j, "would_give", f->gives[0] ? f->gives : NULL);
 	jw_close(j, '}');
 }
@@ -110,7 +144,8 @@ void doctor_print_json(const struct doctor *d)
 	jw_key(&j, "sensors");
 	jw_open(&j, '[');
 	for (size_t i = 0; i < d->n; i++)
-		put_finding(&j, &d->findings[i]);
+		if (d->findings[i].examined)
+			put_finding(&j, &d->findings[i]);
 	jw_close(&j, ']');
 	jw_close(&j, '}');
 	puts(buf_text(&b));
@@ -121,10 +156,9 @@ void doctor_print_text(const struct doctor *d)
 {
 	print_person(&d->person);
 	for (size_t i = 0; i < d->n; i++)
-		print_finding(d, &d->findings[i]);
-	printf("\n%s\n",
-		rig_measures(d->rig)                ? "Something is measured here."
-			: rig_n_domains(d->rig) > 0 ? "Nothing is measured here: the figures are "
-						      "estimates."
-						    : "Nothing is measured here.");
+		if (d->findings[i].examined)
+			print_finding(d, &d->findings[i]);
+	if (rig_measures(d->rig))
+		puts("\nSomething is measured here.");
+	doctor_print_end(d);
 }
