@@ -2,8 +2,8 @@
 /*
  * A command whose own time is known: stamped SECONDS [CPU_SECONDS]
  *
- * Prints CLOCK_MONOTONIC in nanoseconds at its begin and at its end, on two lines. In between it keeps a
- * CPU busy for CPU_SECONDS, then sleeps until SECONDS are over.
+ * Prints CLOCK_MONOTONIC in nanoseconds at its begin and at its end, on two lines. In between it
+ * keeps a CPU busy for CPU_SECONDS, then sleeps until SECONDS are over.
  */
 #include <inttypes.h>
 #include <stdint.h>

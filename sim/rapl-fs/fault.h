@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * What goes wrong with a zone's file, and when. A line of ctl/KIND, or of the script with the kind in
- * front:
+ * What goes wrong with a zone's file, and when. A line of ctl/KIND, or of the script with the kind
+ * in front:
  *
  *   ZONE|all [at=SECONDS | read=N] [for=SECONDS | reads=N] [VALUES]
  *
- * at counts from now, read from the next read of the zone's energy_uj, which is read 1; without either
- * it begins now. It lasts for ever if nothing else is said. Kinds and their values:
+ * at counts from now, read from the next read of the zone's energy_uj, which is read 1; without
+ * either it begins now. It lasts for ever if nothing else is said. Kinds and their values:
  *   eio     the read fails          error=EIO (or another name)
  *   stuck   the number stands still as it was when that began
  *   vanish  the zone and its parts are not there; descriptors of before answer ENODEV for ever

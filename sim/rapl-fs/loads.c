@@ -211,7 +211,8 @@ static void look_at_load(struct load *load, unsigned n_cpus, double *ret_ns)
 	}
 }
 
-/* How much a second on this CPU costs, in that of a CPU whose package is busy and core is not shared. */
+/* How much a second on this CPU costs, in that of a CPU whose package is busy and whose core is not
+ * shared. */
 static double cost_factor(const struct loads *l, unsigned cpu, const double *busy)
 {
 	const struct package *p = &l->packages[l->package_of[cpu]];

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Energy that follows from the CPU time which processes really use. A load is a process and all that
- * it starts; each second on a CPU costs its watts, changed by what else its package does: turbo and
- * the sibling of an SMT pair. What the package uses by itself depends on how busy it is and drifts.
+ * Energy that follows from the CPU time which processes really use. A load is a process and all
+ * that it starts; each second on a CPU costs its watts, changed by what else its package does: turbo
+ * and the sibling of an SMT pair. What the package uses by itself depends on how busy it is, and
+ * drifts.
  *
  * A thread looks at the CPU time once in a step, by perf's task clocks, one for each load and CPU,
  * which are exact at any moment. Between two looks energy grows evenly: that is the truth by
@@ -50,8 +51,8 @@ int loads_start(struct loads *l, uint64_t start_ns, double drift_phase);
  * perf_event_open(); -EEXIST, -ENOSPC. */
 int loads_add(struct loads *l, pid_t pid, uint64_t mw);
 
-/* What a package has used since the start. Looks now where t_ns is later than the last look. Returns
- * 0, or -ENODATA where it is in the future or too long ago. */
+/* What a package has used since the start. Looks now where t_ns is later than the last look.
+ * Returns 0, or -ENODATA where it is in the future or too long ago. */
 int loads_energy_pj(
 	struct loads *l, size_t package, enum load_part part, uint64_t t_ns, uint64_t *ret);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* rapl-fs SCRIPT DIRECTORY: shows a simulated machine's RAPL at a directory until it is ended, in the
- * foreground; "ready" on standard output once it is there. sim/on-rapl-fs shows it at its real place. */
+/* rapl-fs SCRIPT DIRECTORY: shows a simulated machine's RAPL at a directory until it is ended, in
+ * the foreground; "ready" on standard output once it is there. sim/on-rapl-fs shows it at its real
+ * place. */
 #include "fs.h"
 
 #include <errno.h>
@@ -27,8 +28,8 @@ static bool is_root(void)
 	return geteuid() == 0 && n == UINT32_MAX;
 }
 
-/* Root lets other users in. What a user mounts in a namespace is seen by him also from outside of it,
- * but only if others are not let in. */
+/* Root lets other users in. What a user mounts in a namespace is seen by him also from outside of
+ * it, but only if others are not let in. */
 static int take_options(struct fuse_args *args)
 {
 	if (fuse_opt_add_arg(args, "rapl-fs") < 0 ||

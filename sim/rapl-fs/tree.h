@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The files: those of /sys/class/powercap as the kernel's intel_rapl driver shows them, those of this
- * machine that a program started with this as its root needs besides, and ctl/ and truth/.
+ * The files: those of /sys/class/powercap as the kernel's intel_rapl driver shows them, those of
+ * this machine that a program started with this as its root needs besides, and ctl/ and truth/.
  */
 #ifndef RAPL_FS_TREE_H
 #define RAPL_FS_TREE_H

@@ -81,7 +81,7 @@ int world_energy_pj(struct world *w, size_t zone, uint64_t t_ns, u128 *ret)
 	return 0;
 }
 
-/* When update k of a counter comes. Jitter is less than half a period, so updates keep their order. */
+/* When update k of a counter comes. Jitter is less than half a period: updates keep their order. */
 static uint64_t update_at_ns(const struct world *w, size_t zone, uint64_t k)
 {
 	const struct counter *c = &w->zones[zone].counter;

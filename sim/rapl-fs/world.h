@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The simulated machine: its zones, what each has used up to a time, and what its counter shows then.
- * Everything follows from CLOCK_MONOTONIC and a seed; only loads bring in what processes really did.
+ * The simulated machine: its zones, what each has used up to a time, and what its counter shows
+ * then. Everything follows from CLOCK_MONOTONIC and a seed; only loads bring in what processes did.
  */
 #ifndef RAPL_FS_WORLD_H
 #define RAPL_FS_WORLD_H
@@ -114,8 +114,8 @@ uint64_t world_random(const struct world *w, uint64_t stream, uint64_t n);
 /* The zone whose directory has this name; NO_ZONE if none has. */
 size_t world_find_zone(const struct world *w, const char *dir);
 
-/* What a zone has used from time 0 to t_ns; what depends on loads, since they are watched. Returns 0,
- * or -ENODATA where that is not known, or not any more. */
+/* What a zone has used from time 0 to t_ns; what depends on loads, since they are watched. Returns
+ * 0, or -ENODATA where that is not known, or not any more. */
 int world_energy_pj(struct world *w, size_t zone, uint64_t t_ns, u128 *ret);
 
 /* The register at t_ns: as of the last update, without faults. Returns 0 or -ENODATA. */
