@@ -19,8 +19,8 @@ import subprocess
 import tempfile
 import time
 
-from conftest import (BUILD, PATIENCE, POWERMEASURE, TOP, Plugin, sim_energy_j, start_event,
-                      wait_for)
+from conftest import (BUILD, PATIENCE, POWERMEASURE, PUBLISHED, TOP, Plugin, sim_energy_j,
+                      start_event, wait_for)
 from raplfs import RaplFs
 
 STAMPED = BUILD / "sim" / "stamped"
@@ -28,9 +28,6 @@ RAPL_LOAD = TOP / "sim" / "rapl-load"
 
 # An estimate of the memory of the machine that runs the tests is no business of theirs.
 ONLY_RAPL = ("--sensors", "rapl-powercap")
-
-# The status of `run` that ran nothing.
-NOT_RUN = 125
 
 # Figures are printed with six decimals.
 ROUNDING_J = 2e-6
@@ -167,6 +164,15 @@ def _domain_figures(where, document, true_of):
                       machine)
 
 
+def _document_of(path, done):
+    """What a command wrote. Raises NoFigure where it refused instead, with a reason."""
+    text = path.read_text() if path.exists() else ""
+    if not text and done.returncode > 0 and done.stderr:
+        raise NoFigure(done.stderr)
+    assert text, f"status {done.returncode}: {done.stderr}"
+    return json.loads(text)
+
+
 def measured_command(run, truth_of, command, options=()):
     """`run --json` of a command that prints its begin and its end. run runs a program, truth_of()
     gives the truth afterwards. Returns (document, figures, (first, last) begin, length)."""
@@ -175,11 +181,7 @@ def measured_command(run, truth_of, command, options=()):
         done = run(POWERMEASURE, "run", *options, "--json", "-o", path, "--", *command,
                    timeout=60 * PATIENCE)
         ended_ns = time.monotonic_ns()
-        text = path.read_text() if path.exists() else ""
-        if not text and done.returncode == NOT_RUN:
-            raise NoFigure(done.stderr)
-        assert text, f"status {done.returncode}: {done.stderr}"
-        document = json.loads(text)
+        document = _document_of(path, done)
     stamps = [int(line) for line in done.stdout.split()]
     assert len(stamps) == 2, f"{done.stdout!r} {done.stderr}"
     truth, length_ns = truth_of(), round(document["elapsed_s"] * 1e9)
@@ -244,8 +246,7 @@ def stat_machine(fs, seconds, interval_ms=200, options=()):
         done = fs.run(POWERMEASURE, "stat", "-a", "-d", seconds, "-I", interval_ms, *options,
                       "--json", "-o", path, "--record", record, timeout=60 * PATIENCE)
         ended_ns = fs.now_ns()
-        assert path.exists(), f"status {done.returncode}: {done.stderr}"
-        document = json.loads(path.read_text())
+        document = _document_of(path, done)
         rows = _rows(record)
         truth = RaplTruth(fs)
         figures = list(row_figures("stat", record, truth))
@@ -285,7 +286,9 @@ def plugin_session(fs, directory, seconds, rate=10, options=()):
     plugin = plugin_there(fs, directory, "--rate", rate, "--record", record, *options)
 
     try:
-        plugin.send(start_event([sleeper.pid]))
+        answer = plugin.send(start_event([sleeper.pid]))
+        if answer != PUBLISHED:
+            raise NoFigure(answer.decode())
         time.sleep(seconds)  # so long it measures
     finally:
         plugin.stop()
@@ -319,6 +322,8 @@ def library_window(fs, seconds, sensors):
     done = fs.run("/usr/bin/python3", "-c", WINDOW, sensors, seconds, timeout=60 * PATIENCE,
                   env=dict(os.environ, PYTHONPATH=str(TOP / "python"),
                            POWERMEASURE_LIBRARY=str(BUILD / "src/lib/libpowermeasure.so")))
+    if "MonitorError" in done.stderr:
+        raise NoFigure(done.stderr)
     assert done.returncode == 0, done.stderr
     first_ns, last_ns, elapsed_s, domains, total, counted = json.loads(done.stdout)
     truth = RaplTruth(fs)
@@ -374,8 +379,7 @@ def stat_load(fs, load, seconds):
         done = fs.run(POWERMEASURE, "stat", "-p", load.pid, "--tree", "-d", seconds, *ONLY_RAPL,
                       "--json", "-o", path, timeout=60 * PATIENCE)
         ended_ns = fs.now_ns()
-        assert path.exists(), f"status {done.returncode}: {done.stderr}"
-        document = json.loads(path.read_text())
+        document = _document_of(path, done)
     length_ns = round(document["elapsed_s"] * 1e9)
     return Figure("stat load", _shown(document["targets"][0]["energy_range_j"]["cpu"]),
                   load.true_range_j(begun_ns, ended_ns - length_ns, length_ns))
@@ -442,7 +446,7 @@ def random_curve(kind, chance, scale=1.0):
     if kind == "steps":
         return [[round(chance.uniform(0.05, 1), 6), watts(5, 200)] for _ in range(8)]
     level, walk = chance.uniform(20, 150), []
-    for _ in range(400):
+    for _ in range(60):
         level = min(250.0, max(5.0, level * chance.uniform(0.8, 1.25)))
         walk.append([round(chance.uniform(0.001, 0.02), 6), round(level * scale, 3)])
     return walk
