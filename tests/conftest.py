@@ -264,7 +264,9 @@ class Load:
     """A process that is busy for a part of the time; told from others by its pid alone."""
 
     def __init__(self, duty=0.5, program=None, *args):
-        command = [sys.executable, "-c", program or BURN, str(duty), *args]
+        # A path is a program that runs under its file's name.
+        script = [str(program)] if isinstance(program, pathlib.Path) else ["-c", program or BURN]
+        command = [sys.executable, *script, str(duty), *args]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
         self.pid = self.process.pid
         assert self.process.stdout.readline() == b"ready\n"

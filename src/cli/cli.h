@@ -96,8 +96,9 @@ extern const char *const cli_variables[CLI_VARIABLES];
 /* An environment variable that is set and not empty, or NULL. */
 const char *cli_env(const char *name);
 
-/* Where logs go without --log-dir: logs in the home directory. Returns NULL where there is no home. */
-const char *cli_default_log_dir(char *buffer, size_t n);
+/* Where logs go: the directory that was given (NULL: ~/logs), with a "~" at its beginning as the home
+ * directory. Returns NULL where there is no home. */
+const char *cli_log_dir(const char *given, char *buffer, size_t n);
 
 /* The address where a plugin listens or an engine is: $POWER_MEASURING_PLUGIN_HOST and _PORT.
  * *ret_engine tells whether the host is set. Returns NULL, after saying why, for a bad port. */

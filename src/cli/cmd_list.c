@@ -376,8 +376,7 @@ static int run_list(int argc, char **argv)
 	opts_begin(&o, &command_list, argc, argv, &given);
 	if (!opts_take_all(&o, 0))
 		return o.status;
-	if (!given.log_dir)
-		given.log_dir = cli_default_log_dir(buffer, sizeof(buffer));
+	given.log_dir = cli_log_dir(given.log_dir, buffer, sizeof(buffer));
 	return list(&given.sensors, given.json, given.log_dir);
 }
 

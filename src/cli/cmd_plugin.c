@@ -277,8 +277,7 @@ static int run_plugin(int argc, char **argv)
 	r = settle_address(&said, address, sizeof(address));
 	if (r != CLI_DONE)
 		return r;
-	if (!c->log_dir)
-		c->log_dir = cli_default_log_dir(log_dir, sizeof(log_dir));
+	c->log_dir = cli_log_dir(c->log_dir, log_dir, sizeof(log_dir));
 	if (!c->log_dir)
 		return cli_fail("plugin", "no home directory for the logs; use --log-dir");
 	rig = cli_rig_options(&said.sensors);

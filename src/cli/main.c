@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "util/asuser.h"
 #include "util/cleanup.h"
 #include "target/filesize.h"
 #include "util/nearest.h"
@@ -121,6 +122,7 @@ int main(int argc, char **argv)
 
 	fill_standard_files();
 	filesize_survive();
+	asuser_raise_sensor_rights();
 	if (!word) {
 		print_help(stderr);
 		return CLI_USAGE;

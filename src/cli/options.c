@@ -114,7 +114,7 @@ const char *cli_env(const char *name)
 	return value && *value ? value : NULL;
 }
 
-const char *cli_default_log_dir(char *buffer, size_t n)
+static const char *home_dir(void)
 {
 	const char *home = cli_env("HOME");
 
@@ -123,9 +123,20 @@ const char *cli_default_log_dir(char *buffer, size_t n)
 
 		home = entry ? entry->pw_dir : NULL;
 	}
-	if (!home || *home == '\0')
+	return home && *home ? home : NULL;
+}
+
+const char *cli_log_dir(const char *given, char *buffer, size_t n)
+{
+	const char *path = given ? given : "~/logs";
+	const char *home = home_dir();
+
+	/* No shell has looked at what a compose file or a unit sets. */
+	if (path[0] != '~' || (path[1] != '/' && path[1] != '\0'))
+		return path;
+	if (!home)
 		return NULL;
-	snprintf(buffer, n, "%s/logs", home);
+	snprintf(buffer, n, "%s%s", home, path + 1);
 	return buffer;
 }
 

@@ -57,7 +57,27 @@ static int open_lock(int dir_fd)
 {
 	int fd = regular_open(dir_fd, LOCK_NAME, O_RDWR | O_CREAT, 0644);
 
-	return fd == -EACCES ? regular_open(dir_fd, LOCK_NAME, O_RDONLY, 0) : fd;
+	if (fd != -EACCES)
+		return fd;
+	fd = regular_open(dir_fd, LOCK_NAME, O_RDONLY, 0);
+	return fd == -ENOENT ? -EACCES : fd; /* there is none, and none may be made */
+}
+
+/* Appends to the reason what to do about it. */
+static void add_remedy(int dir_fd, int error, char *why, size_t n)
+{
+	size_t len = strlen(why);
+	struct stat st;
+
+	if (error == -EACCES && fstat(dir_fd, &st) == 0 && st.st_uid != geteuid())
+		snprintf(why + len, n - len,
+			": the directory is of uid %u, this program runs as uid %u; run it as that "
+			"user, or choose another with --log-dir",
+			(unsigned) st.st_uid, (unsigned) geteuid());
+	else if (error == -ELOOP || error == -EISNAM || error == -EISDIR)
+		snprintf(why + len, n - len, "; remove it");
+	else
+		snprintf(why + len, n - len, "; choose another directory with --log-dir");
 }
 
 int lock_log_dir(const char *dir, char *ret_why, size_t n)
@@ -85,10 +105,9 @@ int lock_log_dir(const char *dir, char *ret_why, size_t n)
 	if (fd < 0) {
 		r = fd;
 		fd = -1;
-		snprintf(ret_why, n, "cannot open the lock file %s/%s: %s; %s", dir, LOCK_NAME,
-			regular_strerror(-r),
-			r == -ELOOP || r == -EISNAM ? "remove it"
-						    : "choose another directory with --log-dir");
+		snprintf(ret_why, n, "cannot open the lock file %s/%s: %s", dir, LOCK_NAME,
+			regular_strerror(-r));
+		add_remedy(dir_fd, r, ret_why, n);
 		return r;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

@@ -3,8 +3,9 @@
  * What camera-traps keeps beside its logs: metadata_<start>.json, rewritten whenever a session
  * begins or ends, and power_summary_report.json, which appears when the plugin ends; its readers
  * take it as soon as they see it. They add its numbers up unchecked, and a plugin's CPU number
- * must be above 0, so nothing is ever null, and a true 0 is a millionth of a watt. They know a few
- * plugins by name: whatever else was measured stands in lists of its own, of the same form.
+ * must be above 0, so nothing is ever null, and a true 0 is a millionth of a watt. Their schema lists the
+ * names of plugins and accepts further keys: whatever else was measured stands in lists of its own, of the
+ * same form.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,66 +41,114 @@ struct reports {
 
 /* ---- who is who ------------------------------------------------------------------------- */
 
-/* Arguments with a blank between them; "" of a process that has gone. */
-static char *read_command_line(pid_t pid)
+/* A process's arguments, each with its NUL; empty of one that has gone. */
+struct arguments {
+	char text[COMMAND_LINE_MAX];
+	size_t n;
+};
+
+static void read_arguments(pid_t pid, struct arguments *ret)
 {
 	CLEANUP_FD int fd = -1;
-	char path[40], text[COMMAND_LINE_MAX];
+	char path[40];
 	ssize_t got;
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	got = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	while (got > 0 && text[got - 1] == '\0')
-		got--;
-	if (got < 0)
-		got = 0;
-	for (ssize_t i = 0; i < got; i++)
-		if (text[i] == '\0')
-			text[i] = ' ';
-	text[got] = '\0';
-	return strdup(text);
+	got = fd < 0 ? 0 : read(fd, ret->text, sizeof(ret->text) - 1);
+	ret->n = got > 0 ? (size_t) got : 0;
+	while (ret->n > 0 && ret->text[ret->n - 1] == '\0')
+		ret->n--;
+	ret->text[ret->n] = '\0';
+	ret->n += ret->n > 0;
 }
 
-/* The plugin whose program the command line names first; NULL: none that the readers know. */
-static const char *plugin_of(pid_t pid, const char *command_line)
+/* With a blank between the arguments. */
+static char *command_line_of(const struct arguments *a)
+{
+	char *line = strdup(a->text);
+	char *longer = a->n > 1 ? realloc(line, a->n) : NULL;
+
+	if (!longer)
+		return line;
+	for (size_t i = 0; i + 1 < a->n; i++)
+		longer[i] = a->text[i] ? a->text[i] : ' ';
+	longer[a->n - 1] = '\0';
+	return longer;
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool is_interpreter(const char *program)
+{
+	static const char *const names[] = { "python", "pypy", "sh", "bash", "dash", "busybox" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strncmp(program, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+/* The file whose program a process runs: of an interpreter its script, "" where that is no file. */
+static const char *program_of(const struct arguments *a)
+{
+	const char *at = a->text, *end = a->text + a->n;
+
+	if (a->n == 0 || !is_interpreter(file_name(at)))
+		return file_name(at);
+	for (at += strlen(at) + 1; at < end && *at == '-'; at += strlen(at) + 1) {
+		if (strcmp(at, "-c") == 0 || strcmp(at, "-") == 0)
+			return "";
+		if (strcmp(at, "-W") == 0 || strcmp(at, "-X") == 0) /* these have a value */
+			at += strlen(at) + 1;
+	}
+	return at < end ? file_name(at) : "";
+}
+
+/* The plugin whose program a process runs; NULL: none that the readers' schema lists. */
+static const char *plugin_of(pid_t pid, const struct arguments *a)
 {
 	static const struct {
 		const char *program, *plugin;
 	} known[] = {
 		{ "image_generating_plugin", "image_generating_plugin" },
 		{ "image_scoring_plugin", "image_scoring_plugin" },
-		{ "image_detecting_plugin", "image_detecting_plugin" },
+		{ "image_scoring_plugin_server", "image_scoring_plugin" },
 		{ "oracle_plugin", "oracle_plugin" },
 		{ "power_measuring_plugin", OWN_NAME },
+		{ "engine", "engine" },
 	};
-	const char *first = NULL, *plugin = NULL;
+	const char *program = program_of(a);
+	size_t n = strlen(program);
 
 	if (pid == getpid())
 		return OWN_NAME;
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		const char *at = strstr(command_line, known[i].program);
-
-		if (at && (!first || at < first)) {
-			first = at;
-			plugin = known[i].plugin;
-		}
-	}
-	return plugin;
+	if (n > 3 && strcmp(program + n - 3, ".py") == 0)
+		n -= 3;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strlen(known[i].program) == n && strncmp(program, known[i].program, n) == 0)
+			return known[i].plugin;
+	return NULL;
 }
 
 static struct process_sum *process_of(struct reports *state, const struct session_report *report)
 {
 	bool is_new;
 	struct process_sum *p = sums_process(&state->sums, report, &is_new);
+	struct arguments arguments;
 	const char *plugin;
-	char *line;
 
 	if (!p || !is_new)
 		return p;
-	line = read_command_line(p->pid);
-	plugin = plugin_of(p->pid, line ? line : "");
-	if (sums_name(&state->sums, p, plugin ? plugin : report->name, plugin, line) < 0)
+	read_arguments(p->pid, &arguments);
+	plugin = plugin_of(p->pid, &arguments);
+	if (sums_name(&state->sums, p, plugin ? plugin : report->name, plugin,
+		    command_line_of(&arguments)) < 0)
 		return NULL;
 	return p;
 }

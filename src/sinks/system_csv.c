@@ -137,7 +137,7 @@ static int write_row(struct system_csv *state)
 	struct statvfs disk;
 	int n;
 
-	timestamp_local_micro(clock_wall_ns(&clock_system), time, sizeof(time));
+	timestamp_local_second(clock_wall_ns(&clock_system), time, sizeof(time));
 	if (host_read_text(&state->host, "/proc/meminfo", memory, sizeof(memory)) < 0)
 		memory[0] = '\0';
 	total = memory_bytes(memory, "MemTotal:");

@@ -24,7 +24,7 @@ from real_engine import engine_program  # noqa: F401
 
 NAME, UUID = "ext_power_monitor_plugin", "4a0fca25-1935-472a-8674-58f22c3a32b3"
 SUMMARY = "power_summary_report.json"
-KNOWN = {"image_generating_plugin", "image_scoring_plugin", "image_detecting_plugin",
+KNOWN = {"image_generating_plugin", "image_scoring_plugin", "engine",
          "oracle_plugin", "power_monitor_plugin", "engine"}
 N_CPU = os.sysconf("SC_NPROCESSORS_ONLN")
 CPU_W, GPU_W = 40.0, 100.0

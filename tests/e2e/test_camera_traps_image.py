@@ -21,22 +21,21 @@ from engine_standin import QUIT, standin  # noqa: F401
 
 UID = 4711
 PROGRAM = "/usr/local/bin/powermeasure"
-LIBEXEC = "/usr/local/libexec/powermeasure"
-GENERATING = 0.2, "# image_generating_plugin.py\n" + BURN  # a load that is told by its name
+ENTRY = "/usr/local/bin/powermeasure-entry"
 PERFMON, DAC_READ_SEARCH = 1 << 38, 1 << 2
 
-# How a container may be started: the user, what capabilities there are, and which copy of the
-# program the kernel then starts.
+# How a container may be started: the user, what capabilities there are, and which of them the program
+# then has.
+BOTH = PERFMON | DAC_READ_SEARCH
 WAYS = {
-    "privileged": (UID, None, {}, "both"),
-    "no word of capabilities": (UID, image.DOCKERS_OWN, {}, "none"),
-    "cap_add PERFMON": (UID, [*image.DOCKERS_OWN, image.PERFMON], {}, "perfmon"),
-    "cap_add DAC_READ_SEARCH":
-        (UID, [*image.DOCKERS_OWN, "dac_read_search"], {}, "dac_read_search"),
-    "cap_drop ALL": (UID, [], {}, "none"),
-    "no-new-privileges": (UID, None, {"no_new_privs": True}, "both"),
-    "privileged, root": (0, None, {}, "both"),
-    "root": (0, image.DOCKERS_OWN, {}, "none"),
+    "privileged": (UID, None, {}, BOTH),
+    "no word of capabilities": (UID, image.DOCKERS_OWN, {}, 0),
+    "cap_add PERFMON": (UID, [*image.DOCKERS_OWN, image.PERFMON], {}, PERFMON),
+    "cap_add DAC_READ_SEARCH": (UID, [*image.DOCKERS_OWN, "dac_read_search"], {}, DAC_READ_SEARCH),
+    "cap_drop ALL": (UID, [], {}, 0),
+    "no-new-privileges": (UID, None, {"no_new_privs": True}, 0),
+    "privileged, root": (0, None, {}, BOTH),
+    "root": (0, image.DOCKERS_OWN, {}, 0),
 }
 
 
@@ -49,9 +48,7 @@ def test_the_dockerfile_says_what_a_deployment_needs():
         "TRAPS_POWER_LOG_PATH": "/logs", "NVIDIA_VISIBLE_DEVICES": "all",
         "NVIDIA_DRIVER_CAPABILITIES": "utility"}
     # As lists: the program gets the signals, and no shell the words.
-    assert image.single("ENTRYPOINT") == [PROGRAM] and image.single("CMD") == ["plugin"]
-    uid, gid = image.single("USER").split(":")
-    assert int(uid) > 0 and int(gid) > 0
+    assert image.single("ENTRYPOINT") == [ENTRY] and image.single("CMD") == ["plugin"]
     build, last = image.stages()
     assert [name for name, _ in last].count("COPY") == 0  # a copied file may lose its capabilities
     assert {arguments.split()[0] for stage in (build, last) for name, arguments in stage
@@ -84,6 +81,7 @@ def test_the_compose_example_swaps_the_service():
                            (TOP / "README.md").read_text()))
     assert set(service["environment"]) - {"TZ"} <= known
     assert "volumes" not in service and "user" not in service
+    assert service["pull_policy"] == "never"
 
 
 # ---- the steps, done and run ---------------------------------------------------------------------
@@ -182,18 +180,31 @@ def hosts(tmp_path):
     return path
 
 
-def check_a_life(root, hosts, standin, one, way):
-    """Event, measurement, SIGTERM; the rights that it had, and whose the files are."""
-    uid, capabilities, how, copy = WAYS[way]
+@pytest.fixture
+def generating(load, tmp_path):
+    """A load that is told by the name of its program."""
+    program = tmp_path / "image_generating_plugin.py"
+    program.write_text(BURN)
+    return load(0.2, program)
+
+
+def check_a_life(root, hosts, standin, one, way, owner=None):
+    """Event, measurement, SIGTERM; the rights that it had, and whose the files are. owner: whose /logs
+    is, where that is another user than the container's."""
+    uid, capabilities, how, rights = WAYS[way]
     logs, asked = root.empty_logs(), standin.n_asked
+    if owner is not None:
+        os.chown(logs, owner, owner)
+        logs.chmod(0o755)
+        uid = owner
     standin.start()
     p = Container(root, hosts, way, {"POWER_MEASURING_PLUGIN_PORT": str(standin.port)})
     try:
         try:
             p.wait_asked(standin, asked + 1)
             started = os.readlink(f"/proc/{p.process.pid}/exe")
-            assert started.endswith(f"{LIBEXEC}/{copy}/powermeasure")
-            check_rights(p.status(), uid, copy, how)
+            assert started.endswith(PROGRAM)
+            check_rights(p.status(), uid, rights)
             assert not p.children()
             standin.deliver(start_event([one.pid], [1], 0))  # as the generating plugin asks
             wait_for(lambda: json.loads((logs / "cpu.json").read_text()), what="a line of the log")
@@ -204,19 +215,19 @@ def check_a_life(root, hosts, standin, one, way):
     finally:
         p.close()
         standin.kill()
+        os.chown(logs, 0, 0)
+        logs.chmod(0o1777)
     check_files(logs, uid, one.pid)
 
 
-def check_rights(status, uid, copy, how):
+def check_rights(status, uid, rights):
     assert re.search(rf"^Uid:\s+{uid}\s+{uid}\s", status, re.M)
     had = status_number(status, "CapEff")
     if uid != 0:
-        expected = {"both": PERFMON | DAC_READ_SEARCH, "perfmon": PERFMON,
-                    "dac_read_search": DAC_READ_SEARCH, "none": 0}[copy]
-        assert had == (0 if how else expected)
+        assert had == rights
         assert status_number(status, "CapAmb") == 0
-    elif copy == "both":
-        assert had & PERFMON and had & DAC_READ_SEARCH
+    else:
+        assert had & rights == rights
 
 
 def check_files(logs, uid, pid):
@@ -260,28 +271,47 @@ def check_counters_of_root(root):
     for path in machine.rglob("energy_uj"):
         path.chmod(0o400)
     for way in WAYS:
-        uid, capabilities, how, copy = WAYS[way]
+        uid, capabilities, how, rights = WAYS[way]
         done = subprocess.run(
-            root.argv([*image.as_user(uid, capabilities, **how), PROGRAM, "doctor", "--json",
+            # By way of a shell: setpriv itself has more than a container's user.
+            root.argv([*image.as_user(uid, capabilities, **how), "sh", "-c", 'exec "$@"', "sh",
+                       PROGRAM, "doctor", "--json",
                        "--root", "/machine", "--sensors", "rapl-powercap"]),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE)
         found, = json.loads(done.stdout)["sensors"]
-        may_read = (copy in ("both", "dac_read_search") and not how) or way == "root"
+        may_read = bool(rights & DAC_READ_SEARCH) or way == "root"
         assert done.returncode == (0 if may_read else 1), f"{way}: {done.stdout}{done.stderr}"
         assert bool(found["denied"]) != may_read, way
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_it_measures_however_it_is_started(root, hosts, standin, load, way):  # noqa: F811
-    check_a_life(root, hosts, standin, load(*GENERATING), way)
+def test_it_measures_however_it_is_started(root, hosts, standin, generating, way):  # noqa: F811
+    check_a_life(root, hosts, standin, generating, way)
 
 
-def test_a_file_with_capabilities_that_are_not_to_be_had_does_not_start(root):
-    """The kernel's rule for which the program lies there several times."""
-    words = image.as_user(UID, image.DOCKERS_OWN)
-    done = subprocess.run(root.argv([*words, f"{LIBEXEC}/both/powermeasure", "--version"]),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 126 and "Operation not permitted" in done.stderr
+@pytest.mark.parametrize("way", ["privileged, root", "root"])
+def test_without_a_user_it_becomes_the_owner_of_the_logs(root, hosts, standin, generating,  # noqa: F811
+                                                         way):
+    """As where the installer was told run_containers_as_user: false."""
+    check_a_life(root, hosts, standin, generating, way, owner=5012)
+
+
+def test_logs_of_another_user_are_named(root, standin):  # noqa: F811
+    """Without the right to become their owner the message says who that is."""
+    logs = root.empty_logs()
+    os.chown(logs, 5012, 5012)
+    logs.chmod(0o755)
+    try:
+        done = subprocess.run(
+            root.argv([*image.as_user(UID, []), PROGRAM, "plugin", "--sensors", "sim", "--log-dir",
+                       "/logs", "--listen", "tcp://127.0.0.1:*"]),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE)
+    finally:
+        os.chown(logs, 0, 0)
+        logs.chmod(0o1777)
+    assert done.returncode == 1
+    assert ("/logs/.powermeasure.lock: Permission denied: the directory is of uid 5012, this program "
+            f"runs as uid {UID}") in done.stderr
 
 
 def test_it_ends_with_sigterm_as_process_1(root, hosts, standin):  # noqa: F811
@@ -320,7 +350,7 @@ def test_a_counter_that_is_root_s(root):
 # ---- all of it -----------------------------------------------------------------------------------
 
 
-def test_the_image_s_steps_in_a_debian_of_its_own(tmp_path, standin, load, hosts):  # noqa: F811
+def test_the_image_s_steps_in_a_debian_of_its_own(tmp_path, standin, generating, hosts):  # noqa: F811
     """The Dockerfile's RUN instructions as they stand, and what they made."""
     if os.environ.get("PM_IMAGE") != "1":
         pytest.skip("takes minutes and a Debian mirror: PM_IMAGE=1 does it")
@@ -331,12 +361,12 @@ def test_the_image_s_steps_in_a_debian_of_its_own(tmp_path, standin, load, hosts
     directory = tmp_path / "image"
     directory.mkdir()
     try:
-        steps_in_a_debian(directory, hosts, standin, load)
+        steps_in_a_debian(directory, hosts, standin, generating)
     finally:
         shutil.rmtree(directory)
 
 
-def steps_in_a_debian(directory, hosts, standin, load):  # noqa: F811
+def steps_in_a_debian(directory, hosts, standin, generating):  # noqa: F811
     begun = time.monotonic()
 
     def tell(what):
@@ -371,7 +401,7 @@ def steps_in_a_debian(directory, hosts, standin, load):  # noqa: F811
     assert {"libzmq5", "libjansson4"} <= left
     assert not left & {"libcap2-bin", "gcc", "g++", "meson", "sudo"}
     for way in WAYS:
-        check_a_life(root, hosts, standin, load(*GENERATING), way)
+        check_a_life(root, hosts, standin, generating, way)
     check_as_the_first_process(root, hosts, standin)
     check_counters_of_root(root)
     tell("all ways to start it")

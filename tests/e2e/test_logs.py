@@ -377,6 +377,11 @@ def test_the_environment_says_where_logs_go(plugin, tmp_path):
     assert (home / "logs" / "CPU.json").exists()
     run(*command, env={"HOME": str(home), "TRAPS_POWER_LOG_PATH": str(tmp_path / "elsewhere")})
     assert (tmp_path / "elsewhere" / "CPU.json").exists()
+    # No shell has looked at it.
+    run(*command, env={"HOME": str(home), "TRAPS_POWER_LOG_PATH": "~/power"})
+    assert (home / "power" / "CPU.json").exists()
+    run(*command, env={"HOME": str(home), "TRAPS_POWER_LOG_PATH": "~"})
+    assert (home / "CPU.json").exists()
 
 
 def test_camera_traps_format(plugin, load, tmp_path):
@@ -433,7 +438,9 @@ def test_camera_traps_format(plugin, load, tmp_path):
     assert rows[0] == ('"readable_time","cpu_percent","mem_total","mem_avail","mem_percent_used",'
                        '"disk_total","disk_free","disk_percent"')
     assert 3 <= len(rows) - 1 <= 5 + 2 * PATIENCE
-    assert all(re.fullmatch('("[^"]+",){7}"[^"]+"', row) for row in rows[1:])
+    # Whole seconds, as its readers parse them.
+    assert all(re.fullmatch(r'"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",("[^"]+",){6}"[^"]+"', row)
+               for row in rows[1:]), rows
 
 
 def test_camera_traps_numbers_are_never_null_nor_zero_for_the_cpu(plugin, load):

@@ -338,32 +338,79 @@ static void test_the_part_of_the_process(void **state)
 		"\"gpu_power_consumption_is\": \"of the process\"");
 }
 
-/* The command line may name several: the first is the program. Ours may name any, as in the name of
- * the log directory. */
+/* Set for a copy of this program that is only to be there. */
+#define SLEEPS "PM_TEST_SLEEPS"
+
+/* A process with these arguments. */
+static pid_t start_with(const char *const *arguments)
+{
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setenv(SLEEPS, "1", 1);
+		execv("/proc/self/exe", (char *const *) arguments);
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 0); /* closed when the other program has begun */
+	close(ready[0]);
+	return pid;
+}
+
+/* A plugin is told by the file whose program runs, not by what else the command line names. */
 static void test_names(void **state)
 {
 	static const struct {
-		const char *program, *plugin;
+		const char *arguments[6];
+		const char *plugin; /* NULL: of none that the readers know */
 	} cases[] = {
-		{ "image_generating_plugin.py", "image_generating_plugin" },
-		{ "/x/image_scoring_plugin_server.py", "image_scoring_plugin" },
-		{ "image_detecting_plugin.py", "image_detecting_plugin" },
-		{ "oracle_plugin.py --of image_scoring_plugin", "oracle_plugin" },
-		{ "power_measuring_plugin.py", "power_monitor_plugin" },
+		{ { "python", "-u", "/image_generating_plugin.py" }, "image_generating_plugin" },
+		{ { "/usr/bin/python3.8", "image_generating_plugin.py", "x" },
+			"image_generating_plugin" },
+		{ { "python3", "-X", "dev", "-W", "ignore", "image_scoring_plugin.py" },
+			"image_scoring_plugin" },
+		{ { "python3", "/x/image_scoring_plugin_server.py" }, "image_scoring_plugin" },
+		{ { "/opt/image_scoring_plugin" }, "image_scoring_plugin" },
+		{ { "python", "oracle_plugin.py", "--of", "image_scoring_plugin.py" },
+			"oracle_plugin" },
+		{ { "python", "power_measuring_plugin.py" }, "power_monitor_plugin" },
+		{ { "/engine" }, "engine" }, { { "sh", "/image_generating_plugin.sh" }, NULL },
+		{ { "vi", "image_generating_plugin.py" }, NULL },
+		{ { "tail", "-f", "/logs/image_scoring_plugin/log" }, NULL },
+		{ { "python3", "-c", "image_generating_plugin.py" }, NULL },
+		{ { "python3", "my_image_generating_plugin.py" }, NULL },
+		{ { "python3", "/image_generating_plugin.py/main.py" }, NULL },
+		{ { "python3" }, NULL },
+		{ { "image_detecting_plugin.py" }, NULL }, /* not in the readers' schema */
 	};
 	char text[128];
 
 	(void) state;
 	open_sink(&sink_camera_traps_report);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		pid_t pid = start_plugin(cases[i].program);
+		pid_t pid = start_with(cases[i].arguments);
+		char *metadata, *at, *others;
 
 		write_session(RECORD_BEGIN, (uint32_t) i, pid, CPU, NULL);
 		flush();
+		metadata = get(metadata_name());
+		others = strstr(metadata, "\"other_processes\"");
+		snprintf(text, sizeof(text), "%d]", (int) pid); /* the last of a list */
+		at = strstr(metadata, text);
+		assert_true(others && at);
+		if ((at < others) != (cases[i].plugin != NULL))
+			fail_msg("case %zu (%s): %s", i, cases[i].arguments[0], metadata);
+		free(metadata);
+		if (cases[i].plugin) {
+			snprintf(text, sizeof(text), "{\"name\": \"%s\"", cases[i].plugin);
+			expect_in(metadata_name(), (const char *const[]) { text }, 1);
+		}
 		end_plugin(pid);
-		snprintf(text, sizeof(text), "{\"name\": \"%s\", \"pids\": [%d]", cases[i].plugin,
-			(int) pid);
-		expect_in(metadata_name(), (const char *const[]) { text }, 1);
 	}
 }
 
@@ -498,5 +545,7 @@ int main(void)
 		TEST(test_csv),
 	};
 
+	if (getenv(SLEEPS))
+		pause();
 	return cmocka_run_group_tests_name("sinks_camera", tests, NULL, NULL);
 }
