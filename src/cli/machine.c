@@ -33,10 +33,6 @@ int cli_open_rig(
 	const char *bad_name;
 	int r = rig_open(ret, host, options, &bad_name);
 
-	if (r == -EINVAL)
-		return cli_usage(command,
-			"--sensors: \"%.*s\" is no sensor; `powermeasure list` names them all",
-			(int) strcspn(bad_name, ","), bad_name);
 	if (r < 0)
 		return cli_fail(command, "%s", strerror(-r));
 	return CLI_DONE;

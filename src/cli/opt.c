@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -149,8 +150,8 @@ void opts_begin(
 		.next = 1,
 		.status = CLI_DONE };
 	for (const struct opt *row = command->options; row->type != OPT_TYPE_END; row++)
-		if (row->initial)
-			opt_set(row, into, row->initial, why, sizeof(why));
+		if (row->initial && opt_set(row, into, row->initial, why, sizeof(why)) < 0)
+			abort(); /* the table itself is wrong */
 }
 
 static bool refuse(struct opts *o, int status)

@@ -148,10 +148,6 @@ static int open_rig(struct plugin *p)
 	char note[256];
 	int r = rig_open(&p->rig, &p->host, &options, &bad_name);
 
-	if (r == -EINVAL)
-		return refuse(p, r,
-			"--sensors: \"%.*s\" is no sensor; `powermeasure list` names them all",
-			(int) strcspn(bad_name, ","), bad_name);
 	if (r < 0)
 		return refuse(p, r, "cannot open the sensors: %s", strerror(-r));
 	for (size_t i = 0; i < rig_n_verdicts(p->rig); i++)

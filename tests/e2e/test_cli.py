@@ -438,6 +438,8 @@ def test_send_to_what_is_no_address():
     (["send", "start", "--pid"], "powermeasure send: --pid needs a value"),
     (["send", "start"], "name each with --pid PID"),
     (["plugin", "--log-dir", ""], "--log-dir: the value is empty"),
+    (["list", "--sensors", "rapl-pref,sim"], "--sensors: unknown sensor: 'rapl-pref'; did you mean 'rapl-perf'? "),
+    (["top", "--sensors", "sim,nonsense"], "--sensors: unknown sensor: 'nonsense'; `powermeasure list` shows"),
     (["plugin", "--rate", ""], 'not a number from 0.1 to 1000 Hz: ')])
 def test_wrong_usage_is_named_and_help_offered(args, words):
     done = run(*args)

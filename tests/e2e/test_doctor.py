@@ -117,7 +117,7 @@ def test_denied_on_another_machine(tmp_path):
     assert found["denied"][0]["owner"] is None
 
 
-@pytest.mark.parametrize("args, reason", [(["x"], "unexpected argument: 'x'"), (["--sensors", "x"], "no sensor"),
+@pytest.mark.parametrize("args, reason", [(["x"], "unexpected argument: 'x'"), (["--sensors", "x"], "unknown sensor: 'x'"),
                                           (["--root", "/nonexistent"], "No such file")])
 def test_wrong_usage(args, reason):
     done = run("doctor", *args)
