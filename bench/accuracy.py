@@ -8,7 +8,7 @@ An interval is one energy of one domain over one time that some output shows. Ea
 range of what can have been used in that time (tests/lib/raplscenes.py). Exits 1 where a hard bound
 excludes the truth though the fault leaves a trace, or where 95 % intervals hold it too rarely.
 
-    ninja -C build-test && bench/accuracy.py --scenes 400
+    ninja -C build-test && bench/accuracy.py --scenes 400 --update docs/accuracy.md
 """
 
 import argparse
@@ -26,6 +26,9 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 
 # No reading can tell this from a machine that used so much more.
 TRACELESS = ("small jump on",)
+
+# What --update replaces.
+BEGIN, END = "<!-- made by bench/accuracy.py: begin -->\n", "<!-- made by bench/accuracy.py: end -->\n"
 
 # How often the truth must be inside a 95 % interval: of all, and of each fault and curve of which there
 # are enough to tell.
@@ -194,6 +197,15 @@ def report_wrong(measured):
     return n
 
 
+def update(path, text):
+    """Puts the text in the place of the one before."""
+    head, _, rest = path.read_text().partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not end:
+        sys.exit(f"{path}: no place for the table: '{BEGIN.strip()}' and '{END.strip()}' are missing")
+    path.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -203,6 +215,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=4 * (os.cpu_count() or 1),
                         help="how many at a time; they sleep mostly [4 for each CPU]")
     parser.add_argument("--only", choices=["rapl", "gpu", "process"])
+    parser.add_argument("--update", type=pathlib.Path, metavar="FILE",
+                        help="put the table into this Markdown file in the place of the last one")
     parser.add_argument("--json", type=pathlib.Path, help="write each figure into this file, too")
     options = parser.parse_args()
     raplscenes, gpuscenes = load_scenes(options.build.resolve())
@@ -216,9 +230,12 @@ def main():
     complaints = list(missed(sums))
     print("".join(f"{c}\n" for c in complaints), end="", file=sys.stderr)
     n = sum(len(figures) for _, figures in measured)
-    print(f"`bench/accuracy.py --scenes {options.scenes} --seed {seed}`: {n} intervals in "
-          f"{len(scenes)} measurements, of which {refused} were refused with a reason.")
-    print(table(sums))
+    text = (f"`bench/accuracy.py --scenes {options.scenes} --seed {seed}`: {n} intervals in "
+            f"{len(scenes)} measurements, of which {refused} were refused with a reason.\n"
+            + table(sums))
+    print(text)
+    if options.update:
+        update(options.update, text)
     return 1 if wrong or complaints else 0
 
 

@@ -100,9 +100,12 @@ def test_a_gpus_scene_is_measured(layout):
 
 def test_the_table_has_each_figure_in_it(tmp_path):
     require()
+    page = tmp_path / "page.md"
+    begin, end = (f"<!-- made by bench/accuracy.py: {word} -->\n" for word in ("begin", "end"))
+    page.write_text(f"before\n{begin}old\n{end}after\n")
     done = subprocess.run(
         [sys.executable, str(TOP / "bench" / "accuracy.py"), "--build", str(BUILD), "--scenes", "10",
-         "--seed", "3", "--json", str(tmp_path / "figures.json")],
+         "--seed", "3", "--json", str(tmp_path / "figures.json"), "--update", str(page)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300 * PATIENCE)
     assert done.returncode in (0, 1), done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())
@@ -111,3 +114,4 @@ def test_the_table_has_each_figure_in_it(tmp_path):
             if line.startswith(("| RAPL", "| GPU", "| a process"))]
     assert sum(int(row.split("|")[2]) for row in rows) == \
         sum("small jump on" not in f["scene"] for f in figures), done.stdout
+    assert page.read_text() == f"before\n{begin}\n{done.stdout}{end}after\n"
