@@ -180,6 +180,9 @@ def test_the_header_and_the_version_script_agree():
 
 def test_what_is_installed(installed):
     assert (installed.prefix / "include" / "powermeasure.h").read_text() == HEADER.read_text()
+    schemas = installed.prefix / build_option("datadir") / "powermeasure"
+    for schema in (TOP / "docs").glob("*.schema.json"):
+        assert (schemas / schema.name).read_text() == schema.read_text()
     assert f"[{SONAME}]" in output("readelf", "-d", installed.library)
     assert installed.pkg_config("--modversion") == [project_version()]
     # Whoever links it needs nothing else: libraries that it uses are its own affair.
