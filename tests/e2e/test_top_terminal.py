@@ -169,6 +169,16 @@ def test_screen(terminal, load, size, environment):
     one.check_left()
 
 
+def test_the_terminal_s_size_and_not_an_exported_one(terminal):
+    one = terminal(size=(60, 16), environment="LC_ALL=C.UTF-8 LINES=24 COLUMNS=80")
+    one.measured()
+    for size in [(60, 16), (100, 30), (60, 16)]:
+        one.resize(*size)
+        wait_for(lambda: is_whole(one.lines(), size), 15, f"a screen of {size}")
+    one.press("q")
+    one.check_left()
+
+
 def is_whole(lines, size):
     return (len(lines) == size[1] and all(len(line) <= size[0] for line in lines) and
             re.match("(powermeasure )?top  tool", lines[0]) and lines[-1].startswith("F1 Help") and

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <term.h>
 #include <termios.h>
@@ -55,6 +56,18 @@ static bool wants_colours(void)
 	return !(no && *no) && has_colors();
 }
 
+/* ncurses takes LINES and COLUMNS for the size of any terminal, also after a resize. They are often an
+ * outer terminal's: Python, for one, exports them to all its children once it has loaded readline. */
+static void forget_exported_size(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0 || size.ws_col == 0)
+		return;
+	unsetenv("LINES");
+	unsetenv("COLUMNS");
+}
+
 static SCREEN *open_terminal(struct top_view *v)
 {
 	const char *term = getenv("TERM");
@@ -65,6 +78,7 @@ static SCREEN *open_terminal(struct top_view *v)
 	/* The Linux console's font has no blocks of all heights. */
 	v->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0 &&
 		!(term && strcmp(term, "linux") == 0);
+	forget_exported_size();
 	screen = term && *term ? newterm(NULL, stdout, stdin) : NULL;
 	if (!screen || !cursor_address) {
 		if (screen) {
