@@ -12,12 +12,14 @@ from fakenvml import FakeNvml
 from raplscenes import STAMPED, CurveTruth, measured_command
 
 GPU_CURVES = ("steady", "square", "period of the updates", "steps", "bursts")
-# How a driver shows power and energy: field ids 83 is energy, 185 a mean, 186 power at the moment.
+# How a driver shows power and energy (field 83 is energy, 185 a mean, 186 power at the moment), and the
+# part of the time between two updates that its power is the mean of.
 GPU_KINDS = {
     "counter": {},
     "counter without stamps": {"stamps": "none"},
-    "power at the moment": {"counter": False, "fields": [186], "window_ms": 25},
-    "power of the whole period": {"counter": False, "fields": False, "window_ms": 100},
+    "power at the moment": {"counter": False, "fields": [186], "window": 0.01},
+    "power of a quarter": {"counter": False, "fields": [186], "window": 0.25},
+    "power of the whole period": {"counter": False, "fields": False, "window": 1},
     "mean of a second": {"counter": False, "fields": [185], "power": False}}
 GPU_PERIODS_MS = (20, 100, 500, 1000)
 GPU_FAULTS = ("none", "errors", "errors to the end", "stuck", "stuck to the end", "restart", "slow",
@@ -75,8 +77,7 @@ class GpuScene:
         self.__dict__.update(drawn)
         self.watts = random_curve(self.curve, self.update_ms, chance)
         kind = dict(GPU_KINDS[self.layout])
-        if kind.get("window_ms"):
-            kind["window_ms"] = min(kind["window_ms"], self.update_ms)
+        kind["window_ms"] = kind.pop("window", 1) * self.update_ms
         self.gpu = dict(kind, curve=self.watts, update_ms=self.update_ms,
                         phase_ms=round(chance.random() * self.update_ms, 3),
                         jitter_ms=round(self.update_ms * chance.choice([0, 0.05]), 3))
