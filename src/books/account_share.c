@@ -218,7 +218,7 @@ bool account_shares(const struct account *a, enum kind kind)
 	for (size_t d = 0; d < a->n_domains; d++) {
 		const struct domain_book *b = &a->books[d];
 
-		if (b->domain->kind != kind || !b->domain->counted)
+		if (!domain_adds_to(b->domain, kind))
 			continue;
 		if (!kind_goes_by_cpu_time(b->domain->kind) && !b->by_use)
 			return false;

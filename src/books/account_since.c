@@ -160,7 +160,7 @@ void account_since(const struct account *a, const struct account_mark *m, uint32
 	for (size_t d = 0; d < a->n_domains; d++) {
 		struct span one;
 
-		if (a->books[d].domain->kind != kind || !a->books[d].domain->counted)
+		if (!domain_adds_to(a->books[d].domain, kind))
 			continue;
 		account_domain_since(a, m, slot, d, &one);
 		add_span(ret, &one);
@@ -249,7 +249,7 @@ void account_total_since(
 	for (size_t d = 0; d < a->n_domains; d++) {
 		struct span one;
 
-		if (a->books[d].domain->kind != kind || !a->books[d].domain->counted)
+		if (!domain_adds_to(a->books[d].domain, kind))
 			continue;
 		account_domain_total_since(a, m, d, &one);
 		add_span(ret, &one);
@@ -292,7 +292,7 @@ void account_rest_since(const struct account *a, const struct account_mark *m, e
 		const struct domain_book *b = &a->books[d];
 		struct domain_book settled = *b;
 
-		if (b->domain->kind != kind || !b->domain->counted)
+		if (!domain_adds_to(b->domain, kind))
 			continue;
 		account_settle(&settled);
 		settled.idle_uj += account_held_idle(a, b);

@@ -156,15 +156,16 @@ static void take_domains(const struct measurement_base *b, struct measurement *r
 	}
 }
 
-/* What is counted and in nothing else that is known. */
 static void take_machine(const struct rig *rig, struct measurement *ret)
 {
+	bool known[RIG_MAX_DOMAINS];
+
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		known[i] = ret->domains[i].known;
 	for (size_t i = 0; i < rig_n_domains(rig); i++) {
 		struct domain_figures *f = &ret->domains[i];
 
-		f->outermost = f->known && rig_domain(rig, i)->counted;
-		for (size_t k = 0; f->outermost && k < rig_n_domains(rig); k++)
-			f->outermost = !(ret->domains[k].known && rig_contains(rig, k, i));
+		f->outermost = rig_is_outermost(rig, known, i);
 		if (!f->outermost)
 			continue;
 		ret->machine_known = true;

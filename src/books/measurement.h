@@ -23,7 +23,7 @@ struct kind_figures {
 
 struct domain_figures {
 	bool known;
-	bool outermost; /* part of the machine's sum: no other that is known contains it */
+	bool outermost; /* a term of the machine's sum (rig_is_outermost()) */
 	struct energy energy;
 	unsigned flags;
 };

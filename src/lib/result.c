@@ -9,8 +9,8 @@
 struct place {
 	int kind;
 	bool counted;
-	bool outermost;        /* no domain that is read contains it */
-	bool outermost_shared; /* none that processes get a part of does */
+	bool outermost;        /* a term of the machine's sum */
+	bool outermost_shared; /* a term of a process's sum */
 };
 
 struct part {
@@ -28,28 +28,22 @@ struct pm_result {
 	struct pm_energy *energies; /* of parts[0] by domain, of parts[1], ... */
 };
 
-static struct place place_of(const struct pm *pm, size_t i)
+static void find_places(const struct pm *pm, struct place *ret)
 {
 	const struct rig *rig = pm->meter->rig;
-	enum kind kind = rig_domain(rig, i)->kind;
-	bool is_read = pm->kinds & KIND_BIT(kind);
-	struct place ret = { .kind = (int) kind,
-		.counted = is_read && rig_domain(rig, i)->counted,
-		.outermost = is_read && rig_domain(rig, i)->counted,
-		.outermost_shared = is_read && kind_goes_by_cpu_time(kind) };
+	bool read[RIG_MAX_DOMAINS], shared[RIG_MAX_DOMAINS];
 
-	for (int up = rig_parent(rig, i); up >= 0; up = rig_parent(rig, (size_t) up)) {
-		enum kind above = rig_domain(rig, (size_t) up)->kind;
+	for (size_t i = 0; i < rig_n_domains(rig); i++) {
+		enum kind kind = rig_domain(rig, i)->kind;
 
-		if (!(pm->kinds & KIND_BIT(above)))
-			continue;
-		ret.outermost = false;
-		ret.outermost_shared &= !kind_goes_by_cpu_time(above);
+		read[i] = pm->kinds & KIND_BIT(kind);
+		shared[i] = read[i] && kind_goes_by_cpu_time(kind);
 	}
-	for (size_t k = 0; k < rig_n_domains(rig); k++)
-		if ((pm->kinds & KIND_BIT(rig_domain(rig, k)->kind)) && rig_contains(rig, k, i))
-			ret.outermost = false;
-	return ret;
+	for (size_t i = 0; i < rig_n_domains(rig); i++)
+		ret[i] = (struct place) { .kind = (int) rig_domain(rig, i)->kind,
+			.counted = read[i] && rig_domain(rig, i)->counted,
+			.outermost = rig_is_outermost(rig, read, i),
+			.outermost_shared = rig_is_outermost(rig, shared, i) };
 }
 
 struct pm_result *pm_result_new(const struct pm *pm, size_t n_edges)
@@ -68,8 +62,7 @@ struct pm_result *pm_result_new(const struct pm *pm, size_t n_edges)
 		pm_result_free(result);
 		return NULL;
 	}
-	for (size_t i = 0; i < n; i++)
-		result->places[i] = place_of(pm, i);
+	find_places(pm, result->places);
 	return result;
 }
 

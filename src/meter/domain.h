@@ -86,6 +86,12 @@ struct domain {
 	unsigned quality;        /* FLAG_MEASURED, FLAG_INTEGRATED or FLAG_ESTIMATED */
 };
 
+/* Whether the domain is a term of its kind's sum. */
+static inline bool domain_adds_to(const struct domain *d, enum kind kind)
+{
+	return d->counted && d->kind == kind;
+}
+
 /* The smallest change that the domain can show, in microjoules and rounded up. */
 uint64_t domain_step_uj(const struct domain *d);
 

@@ -14,7 +14,7 @@
 
 static bool must_move(const struct domain *d)
 {
-	return d->counted && d->kind == KIND_CPU;
+	return domain_adds_to(d, KIND_CPU);
 }
 
 /* How long to look at most. */

@@ -63,6 +63,16 @@ bool rig_contains(const struct rig *rig, size_t outer, size_t inner)
 	return o->covers & KIND_BIT(d->kind);
 }
 
+bool rig_is_outermost(const struct rig *rig, const bool *known, size_t i)
+{
+	if (!known[i] || !rig_domain(rig, i)->counted)
+		return false;
+	for (size_t k = 0; k < rig->n_domains; k++)
+		if (known[k] && rig_contains(rig, k, i))
+			return false;
+	return true;
+}
+
 size_t rig_n_verdicts(const struct rig *rig)
 {
 	return rig->n_verdicts;

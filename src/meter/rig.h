@@ -57,6 +57,10 @@ const char *rig_quality_name(const struct domain *d);
 /* Whether what a domain measures is part of what another one does. */
 bool rig_contains(const struct rig *rig, size_t outer, size_t inner);
 
+/* Whether a domain is a term of the machine's sum: it counts and is known, and is in no other one that
+ * is known. known[0 .. rig_n_domains). */
+bool rig_is_outermost(const struct rig *rig, const bool *known, size_t i);
+
 size_t rig_n_verdicts(const struct rig *rig);
 const struct rig_verdict *rig_verdict(const struct rig *rig, size_t i);
 

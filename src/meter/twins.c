@@ -49,7 +49,7 @@ static const char *counted_sensor(
 	const struct domain *const *domains, size_t n_domains, enum kind kind)
 {
 	for (size_t i = 0; i < n_domains; i++)
-		if (domains[i]->kind == kind && domains[i]->counted)
+		if (domain_adds_to(domains[i], kind))
 			return domains[i]->sensor;
 	return NULL;
 }

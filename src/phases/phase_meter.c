@@ -174,7 +174,7 @@ void phase_meter_energy(const struct phase_meter *m, uint32_t name, enum kind ki
 	for (size_t i = 0; i < m->o.n_domains; i++) {
 		struct phase_energy one;
 
-		if (m->o.domains[i]->kind != kind || !m->o.domains[i]->counted)
+		if (!domain_adds_to(m->o.domains[i], kind))
 			continue;
 		phases_energy(m->phases, name, targets ? targets_track(i) : whole_track(i), &one);
 		phase_energy_add(ret, &one);

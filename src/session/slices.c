@@ -8,7 +8,7 @@ static bool has_several_packages(const struct slice_owner *o)
 	size_t n = 0;
 
 	for (size_t d = 0; d < o->n_domains; d++)
-		n += o->domains[d]->kind == KIND_CPU && o->domains[d]->counted;
+		n += domain_adds_to(o->domains[d], KIND_CPU);
 	return n > 1;
 }
 

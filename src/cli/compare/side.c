@@ -16,7 +16,7 @@ bool side_scale(
 		struct ratio_scale scale = { (double) d->scale_low_ppm / 1e6,
 			(double) d->scale_high_ppm / 1e6 };
 
-		if (d->kind != kind || !d->counted)
+		if (!domain_adds_to(d, kind))
 			continue;
 		if (found &&
 			(scale.low < ret->low || scale.low > ret->low || scale.high < ret->high ||

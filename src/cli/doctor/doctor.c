@@ -70,7 +70,7 @@ static bool is_cpu_measured(const struct rig *rig)
 	for (size_t i = 0; i < rig_n_domains(rig); i++) {
 		const struct domain *d = rig_domain(rig, i);
 
-		if (d->kind == KIND_CPU && d->counted && d->quality != FLAG_ESTIMATED)
+		if (domain_adds_to(d, KIND_CPU) && d->quality != FLAG_ESTIMATED)
 			return true;
 	}
 	return false;

@@ -42,7 +42,7 @@ static const char *quality_of(const struct rig *rig, const struct measurement *m
 	for (size_t i = 0; i < rig_n_domains(rig); i++) {
 		const struct domain *d = rig_domain(rig, i);
 
-		if (d->kind == kind && d->counted && m->domains[i].known)
+		if (domain_adds_to(d, kind) && m->domains[i].known)
 			return rig_quality_name(d);
 	}
 	return "";

@@ -105,17 +105,18 @@ static void close_domain(struct top_model *m, size_t i)
 	keep(&d->history, d->known, d->power_uw);
 }
 
-/* What is counted and in nothing else that is known. */
 static void close_machine(struct top_model *m)
 {
+	bool known[RIG_MAX_DOMAINS];
+
+	for (size_t i = 0; i < m->n_domains; i++)
+		known[i] = m->domains[i].known;
 	m->machine_known = m->machine_estimated = m->machine_simulated = false;
 	m->machine_uw = 0;
 	for (size_t i = 0; i < m->n_domains; i++) {
 		struct top_domain *d = &m->domains[i];
 
-		d->outermost = d->known && d->domain->counted;
-		for (size_t k = 0; d->outermost && k < m->n_domains; k++)
-			d->outermost = !(m->domains[k].known && rig_contains(m->rig, k, i));
+		d->outermost = rig_is_outermost(m->rig, known, i);
 		if (!d->outermost)
 			continue;
 		m->machine_known = true;

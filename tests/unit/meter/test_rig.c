@@ -320,6 +320,36 @@ static void test_parts(void **state)
 	assert_int_equal(excess_find(rig, figures, excess, 4), 0);
 }
 
+/* The machine's sum has what counts, is known and is in nothing else that is known. */
+static void test_outermost(void **state)
+{
+	bool known[RIG_MAX_DOMAINS] = { false };
+	size_t psys, package, core;
+
+	(void) state;
+	put_line("sys/class/powercap/intel-rapl:0/name", "package-0");
+	put_line("sys/class/powercap/intel-rapl:0/energy_uj", "5");
+	put_line("sys/class/powercap/intel-rapl:0:0/name", "core");
+	put_line("sys/class/powercap/intel-rapl:0:0/energy_uj", "5");
+	put_line("sys/class/powercap/intel-rapl:1/name", "psys");
+	put_line("sys/class/powercap/intel-rapl:1/energy_uj", "5");
+	open_rig("rapl-powercap");
+	psys = index_of("psys");
+	package = index_of("package-0");
+	core = index_of("package-0-core");
+	assert_false(rig_is_outermost(rig, known, psys));
+	known[package] = known[core] = true;
+	assert_true(rig_is_outermost(rig, known, package));
+	assert_false(rig_is_outermost(rig, known, core));
+	known[psys] = true;
+	assert_true(rig_is_outermost(rig, known, psys));
+	assert_false(rig_is_outermost(rig, known, package));
+	/* What does not count is no term, also where it is all that is known. */
+	known[psys] = known[package] = false;
+	assert_false(rig_domain(rig, core)->counted);
+	assert_false(rig_is_outermost(rig, known, core));
+}
+
 /* What two sensors tell of the machine's one CPU, memory or whole counts once, for the first. */
 static void test_counted_once(void **state)
 {
@@ -531,6 +561,7 @@ int main(void)
 		TEST(test_slow_sensor),
 		TEST(test_without_list),
 		TEST(test_parts),
+		TEST(test_outermost),
 		TEST(test_counted_once),
 		TEST(test_uncounted_is_read),
 		TEST(test_two_sensors),
