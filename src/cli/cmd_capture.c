@@ -11,6 +11,7 @@
 #include "machine/captured.h"
 #include "util/cleanup.h"
 #include "machine/privacy.h"
+#include "util/timer.h"
 #include "util/timestamp.h"
 
 #define INTERVAL_NS NS_PER_S
@@ -43,15 +44,6 @@ struct capture {
 	struct moment moments[2];
 	struct copy copy;
 };
-
-static void pause_for(uint64_t ns)
-{
-	struct timespec ts = { .tv_sec = (time_t) (ns / NS_PER_S),
-		.tv_nsec = (long) (ns % NS_PER_S) };
-
-	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
-		;
-}
 
 static int open_sensors(struct capture *c)
 {
@@ -106,13 +98,13 @@ static int take_both(struct capture *c)
 	int r;
 
 	for (uint64_t ns = 0; !read_sensors(c, false) && ns < READY_NS; ns += READY_STEP_NS)
-		pause_for(READY_STEP_NS);
+		timer_sleep(READY_STEP_NS);
 	r = take(c, false);
 	if (r < 0)
 		return r;
 	elapsed_ns = host_now_ns(&c->host) - c->moments[0].t_ns;
 	/* A copy that took longer than the pause is followed by one as long. */
-	pause_for(elapsed_ns < INTERVAL_NS ? INTERVAL_NS - elapsed_ns : INTERVAL_NS);
+	timer_sleep(elapsed_ns < INTERVAL_NS ? INTERVAL_NS - elapsed_ns : INTERVAL_NS);
 	return take(c, true);
 }
 

@@ -18,6 +18,7 @@
 #include "util/format.h"
 #include "util/jw.h"
 #include "sinks/jsonfile.h"
+#include "util/timer.h"
 
 /* Long enough for a counter that moves ten times a second, or for the 10 ms steps in which the
  * machine's idle time is told. */
@@ -35,15 +36,6 @@ struct look {
 	int error;
 	uint64_t power_uw;
 };
-
-static void pause_for(uint64_t ns)
-{
-	struct timespec ts = { .tv_sec = (time_t) (ns / NS_PER_S),
-		.tv_nsec = (long) (ns % NS_PER_S) };
-
-	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
-		;
-}
 
 static void judge(const struct reading *before, const struct reading *after, struct look *ret)
 {
@@ -99,7 +91,7 @@ static void read_since(struct host *host, struct rig *rig, uint64_t since_ns, st
 					rig_domain(rig, i)->quality == FLAG_ESTIMATED;
 		if (all)
 			break;
-		pause_for(THREADS_STEP_NS);
+		timer_sleep(THREADS_STEP_NS);
 	}
 	host_usage_update(host);
 }
@@ -111,7 +103,7 @@ static void look_at_captured(struct host *host, struct rig *rig, struct look *re
 
 	read_since(host, rig, 0, before);
 	/* As long as it was: less would look like more power than can be. */
-	pause_for(captured_interval_ns(host->captured));
+	timer_sleep(captured_interval_ns(host->captured));
 	turned_ns = host_now_ns(host);
 	host_turn(host, true);
 	read_since(host, rig, turned_ns, after);
@@ -136,7 +128,7 @@ static void look(struct host *host, struct rig *rig, struct look *ret)
 		return;
 	}
 	rig_read(rig, KIND_ALL, before);
-	pause_for(LOOK_NS);
+	timer_sleep(LOOK_NS);
 	host_usage_update(host);
 	rig_read(rig, KIND_ALL, after);
 	for (size_t i = 0; i < rig_n_domains(rig); i++)

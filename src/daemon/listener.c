@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -20,6 +19,8 @@
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/grow.h"
+#include "util/signals.h"
+#include "util/timer.h"
 
 /* What is left to the sampler for its last snapshot. */
 #define LAST_SNAPSHOT_NS (2 * NS_PER_S)
@@ -263,7 +264,7 @@ static void on_signal(struct listener *l)
 {
 	struct signalfd_siginfo info;
 
-	while (read(l->options.signal_fd, &info, sizeof(info)) == (ssize_t) sizeof(info)) {
+	while (signals_next(l->options.signal_fd, &info)) {
 		if (info.ssi_signo == SIGHUP)
 			reopen(l);
 		else
@@ -275,10 +276,8 @@ static void set_timer(int fd, int flags, uint64_t t_ns)
 {
 	struct itimerspec spec = { 0 };
 
-	if (t_ns != UINT64_MAX) {
-		spec.it_value.tv_sec = (time_t) (t_ns / NS_PER_S);
-		spec.it_value.tv_nsec = (long) (t_ns % NS_PER_S) + (t_ns == 0);
-	}
+	if (t_ns != UINT64_MAX)
+		spec.it_value = ns_to_timespec(t_ns ? t_ns : 1); /* 0 would disarm it */
 	timerfd_settime(fd, flags, &spec, NULL);
 }
 

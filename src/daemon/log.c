@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/log.h"
 #include "util/printable.h"
+#include "util/timer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -124,7 +125,7 @@ static uint64_t now_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
+	return timespec_to_ns(&now);
 }
 
 static void emit_left_out(enum log_level level, uint64_t n)

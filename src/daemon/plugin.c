@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "phases/phase_channel.h"
@@ -20,6 +19,7 @@
 #include "util/cleanup.h"
 #include "sinks/regular.h"
 #include "util/fdroom.h"
+#include "util/signals.h"
 
 /* What is left to drivers at the end; together with the rest below five seconds. */
 #define STOP_SAMPLER_NS (300 * NS_PER_MS)
@@ -71,9 +71,7 @@ static int take_signals(void)
 	sigaddset(&set, SIGHUP);
 	signal(SIGPIPE, SIG_IGN);
 	/* Before any thread is made, so that libraries' threads inherit it. */
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return signals_open(&set, NULL);
 }
 
 static void tell_verdict(const struct rig_verdict *v)

@@ -18,6 +18,7 @@
 #include "util/grow.h"
 #include "util/ring.h"
 #include "util/thread.h"
+#include "util/timer.h"
 
 /* Over two seconds of one process at 1 kHz: what a slow disk may keep the listener for. */
 #define RING_BYTES (2 * 1024 * 1024)
@@ -236,10 +237,8 @@ static void arm(struct sampler *s)
 		return;
 	s->armed_ns = t_ns;
 	s->fired = false;
-	if (t_ns != UINT64_MAX) {
-		spec.it_value.tv_sec = (time_t) (t_ns / NS_PER_S);
-		spec.it_value.tv_nsec = (long) (t_ns % NS_PER_S);
-	}
+	if (t_ns != UINT64_MAX)
+		spec.it_value = ns_to_timespec(t_ns);
 	timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
@@ -442,8 +441,7 @@ bool sampler_destroy(struct sampler *s, uint64_t timeout_ns)
 		return true;
 	give_order(s, &(struct order) { .type = ORDER_STOP });
 	until_ns = clock_mono_ns(&clock_system) + timeout_ns;
-	ts = (struct timespec) { .tv_sec = (time_t) (until_ns / NS_PER_S),
-		.tv_nsec = (long) (until_ns % NS_PER_S) };
+	ts = ns_to_timespec(until_ns);
 	pthread_mutex_lock(&s->lock);
 	while (!s->done && pthread_cond_timedwait(&s->done_cond, &s->lock, &ts) == 0)
 		;

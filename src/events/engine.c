@@ -26,6 +26,7 @@
 #include "events/link.h"
 #include "events/source.h"
 #include "util/cleanup.h"
+#include "util/timer.h"
 
 /* Between the beginnings of two attempts, the first time and at most. */
 #define PAUSE_FIRST_NS (100 * NS_PER_MS)
@@ -101,10 +102,8 @@ static void watch(struct engine *e, int fd)
 
 static void arm_timer(struct engine *e, uint64_t at_ns)
 {
-	struct itimerspec spec = { 0 };
+	const struct itimerspec spec = { .it_value = ns_to_timespec(at_ns) };
 
-	spec.it_value.tv_sec = (time_t) (at_ns / NS_PER_S);
-	spec.it_value.tv_nsec = (long) (at_ns % NS_PER_S);
 	timerfd_settime(e->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 

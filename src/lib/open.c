@@ -14,6 +14,7 @@
 #include "util/cleanup.h"
 #include "meter/sensorlist.h"
 #include "util/thread.h"
+#include "util/timer.h"
 #include "util/u128.h"
 
 #define MAX_GPUS 64
@@ -319,8 +320,7 @@ static void *keep(void *arg)
 	while (!pm->stop) {
 		uint64_t due_ns = clock_mono_ns(&clock_system) +
 			longest_gap_ns(pm->meter) / KEEP_TIMES;
-		struct timespec due = { .tv_sec = (time_t) (due_ns / NS_PER_S),
-			.tv_nsec = (long) (due_ns % NS_PER_S) };
+		const struct timespec due = ns_to_timespec(due_ns);
 
 		if (pthread_cond_timedwait(&pm->changed, &pm->lock, &due) == ETIMEDOUT && !pm->stop)
 			gauge_read(pm->meter->gauge);

@@ -10,6 +10,7 @@
 
 #include "meter/unwrap.h"
 #include "util/thread.h"
+#include "util/timer.h"
 #include "util/u128.h"
 
 /* A driver call that takes longer than this counts as hanging. */
@@ -121,19 +122,13 @@ static void change_kinds(struct poller *p, uint32_t kinds)
 	p->sensor->kinds = kinds;
 }
 
-static struct timespec to_timespec(uint64_t ns)
-{
-	return (struct timespec) { .tv_sec = (time_t) (ns / NS_PER_S),
-		.tv_nsec = (long) (ns % NS_PER_S) };
-}
-
 /* Called with the lock held; sleeps until due_ns or until something changed. */
 static void sleep_until(struct poller *p, uint64_t due_ns)
 {
 	uint32_t wanted = p->wanted;
 
 	while (!p->stop && !p->abandoned && p->wanted == wanted) {
-		struct timespec ts = to_timespec(due_ns);
+		struct timespec ts = ns_to_timespec(due_ns);
 
 		if (due_ns == UINT64_MAX)
 			pthread_cond_wait(&p->changed, &p->lock);
@@ -241,7 +236,7 @@ static int start_thread(struct poller *p)
 /* Waits for the thread to leave `stage`, for at most timeout_ns. With the lock held. */
 static bool wait_stage(struct poller *p, enum stage stage, uint64_t timeout_ns)
 {
-	struct timespec ts = to_timespec(clock_mono_ns(&clock_system) + timeout_ns);
+	struct timespec ts = ns_to_timespec(clock_mono_ns(&clock_system) + timeout_ns);
 
 	while (p->stage == stage)
 		if (pthread_cond_timedwait(&p->changed, &p->lock, &ts) == ETIMEDOUT)

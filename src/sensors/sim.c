@@ -32,6 +32,7 @@
 #include "meter/sensor.h"
 #include "util/asuser.h"
 #include "util/cleanup.h"
+#include "util/timer.h"
 #include "util/u128.h"
 
 #define MAX_SEGMENTS 64
@@ -363,14 +364,9 @@ static int sim_open(struct sensor *s)
 static void wait_until(const struct sensor *s, uint64_t t_ns)
 {
 	uint64_t now_ns = host_now_ns(s->host);
-	struct timespec ts;
 
-	if (now_ns >= t_ns)
-		return;
-	ts.tv_sec = (time_t) ((t_ns - now_ns) / NS_PER_S);
-	ts.tv_nsec = (long) ((t_ns - now_ns) % NS_PER_S);
-	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
-		;
+	if (t_ns > now_ns)
+		timer_sleep(t_ns - now_ns);
 }
 
 /* Applies the faults that are on. t_ns is the time whose value is shown. Returns 0 or -errno. */

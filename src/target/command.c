@@ -15,6 +15,7 @@
 #include "machine/clock.h"
 #include "target/procstat.h"
 #include "target/proctree.h"
+#include "util/timer.h"
 
 #define MAX_LEFT 32768
 
@@ -139,8 +140,7 @@ static uint64_t left_ns(const struct command *c)
 		if (clock_getcpuclockid(left.pids[i], &clock) != 0 ||
 			clock_gettime(clock, &ts) < 0 || procstat_read(left.pids[i], &stat) < 0)
 			continue;
-		sum += (uint64_t) ts.tv_sec * NS_PER_S + (uint64_t) ts.tv_nsec +
-			stat.children_ticks * unit_ns;
+		sum += timespec_to_ns(&ts) + stat.children_ticks * unit_ns;
 	}
 	return sum;
 }

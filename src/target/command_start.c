@@ -21,6 +21,7 @@
 #include "util/cleanup.h"
 #include "target/filesize.h"
 #include "target/proctree.h"
+#include "util/timer.h"
 
 /* Of Linux 5.7 and 5.3: headers may be older than the kernel. */
 #ifndef CLONE_INTO_CGROUP
@@ -290,7 +291,7 @@ int command_release(struct command *c)
 
 	if (clock_getcpuclockid(c->pid, &clock) == 0)
 		clock_gettime(clock, &ts);
-	c->before_ns = (uint64_t) ts.tv_sec * NS_PER_S + (uint64_t) ts.tv_nsec;
+	c->before_ns = timespec_to_ns(&ts);
 	c->live_before_ns = c->live.last_cpu_ns;
 	do
 		n = write(c->go_fd, "g", 1);

@@ -14,6 +14,7 @@
 #include "target/target.h"
 #include "util/cleanup.h"
 #include "target/procstat.h"
+#include "util/timer.h"
 
 #define MARK_EVERY_NS NS_PER_S
 
@@ -23,7 +24,7 @@ static int read_clock(clockid_t clock, uint64_t *ret_ns)
 
 	if (clock_gettime(clock, &ts) < 0)
 		return -errno;
-	*ret_ns = (uint64_t) ts.tv_sec * NS_PER_S + (uint64_t) ts.tv_nsec;
+	*ret_ns = timespec_to_ns(&ts);
 	return 0;
 }
 

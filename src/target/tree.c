@@ -21,6 +21,7 @@
 #include "target/pidlist.h"
 #include "target/procstat.h"
 #include "target/proctree.h"
+#include "util/timer.h"
 
 #define MAX_MEMBERS 65536
 #define MAX_EVENTS 1024
@@ -80,7 +81,7 @@ static bool update(const struct tree *tree, struct member *m)
 	if (clock_gettime(m->clock, &ts) < 0 || procstat_read(m->pid, &stat) < 0 ||
 		stat.start_ticks != m->start_ticks)
 		return false;
-	ns = (uint64_t) ts.tv_sec * NS_PER_S + (uint64_t) ts.tv_nsec;
+	ns = timespec_to_ns(&ts);
 	if (ns > m->own_ns)
 		m->own_ns = ns;
 	if (stat.children_ticks * tree->unit_ns > m->children_ns)

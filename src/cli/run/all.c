@@ -339,7 +339,7 @@ static int run_all(struct runner *r, struct run_plan *p)
 		return status;
 	status = run_hold_signals(&r->signals);
 	if (status < 0) {
-		cli_fail("run", "signals cannot be waited for: %s", strerror(-status));
+		cli_fail("run", "cannot create signalfd: %s", strerror(-status));
 		return RUN_FAILED;
 	}
 	r->run.user = p->user;

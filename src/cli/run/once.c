@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "util/cleanup.h"
+#include "util/signals.h"
 #include "util/timer.h"
 
 /* Power is looked at this often, for peaks; counters would not need it. */
@@ -41,9 +41,8 @@ int run_hold_signals(struct run_signals *ret)
 	}
 	/* Whoever starts this with SIGCHLD ignored would have its children vanish unread. */
 	signal(SIGCHLD, SIG_DFL);
-	sigprocmask(SIG_BLOCK, &mask, &ret->mask);
-	ret->fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	return ret->fd < 0 ? -errno : 0;
+	ret->fd = signals_open(&mask, &ret->mask);
+	return ret->fd < 0 ? ret->fd : 0;
 }
 
 void run_signals_finish(struct run_signals *s)
@@ -51,17 +50,10 @@ void run_signals_finish(struct run_signals *s)
 	close_fd(&s->fd);
 }
 
-bool run_next_signal(const struct run_signals *s, struct signalfd_siginfo *ret)
-{
-	return read(s->fd, ret, sizeof(*ret)) == (ssize_t) sizeof(*ret);
-}
-
 /* Whether a signal asks for the end of everything, unless it was ignored from the start. */
 static bool is_ending(const struct run_signals *s, int signal)
 {
-	return (signal == SIGINT || signal == SIGQUIT || signal == SIGTERM || signal == SIGHUP ||
-		       signal == SIGALRM) &&
-		sigismember(&s->ignored, signal) == 0;
+	return (signal_ends(signal) || signal == SIGALRM) && sigismember(&s->ignored, signal) == 0;
 }
 
 /* What the terminal sends to all who are in front of it has reached the command already; but when
@@ -80,7 +72,7 @@ static bool take_signals(struct run_signals *s, pid_t pid)
 	struct signalfd_siginfo info;
 	bool child = false;
 
-	while (run_next_signal(s, &info)) {
+	while (signals_next(s->fd, &info)) {
 		if (info.ssi_signo == SIGCHLD) {
 			child = true;
 			continue;
@@ -115,8 +107,7 @@ bool run_pause(const struct run_options *o, uint64_t ns)
 
 	take_signals(o->signals, 0);
 	while (!o->signals->ended_by && now_ns < end_ns) {
-		const struct timespec ts = { .tv_sec = (time_t) ((end_ns - now_ns) / NS_PER_S),
-			.tv_nsec = (long) ((end_ns - now_ns) % NS_PER_S) };
+		const struct timespec ts = timespec_until(end_ns, now_ns);
 
 		if (ppoll(&fd, 1, &ts, NULL) > 0)
 			take_signals(o->signals, 0);

@@ -7,7 +7,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 
 #include "cli/instrument.h"
 #include "books/measurement.h"
@@ -61,9 +60,6 @@ enum { RUN_FAILED = 125, RUN_NOT_EXECUTABLE = 126, RUN_NOT_FOUND = 127 };
 /* To be called once, before all runs. Returns 0 or -errno. */
 int run_hold_signals(struct run_signals *ret);
 void run_signals_finish(struct run_signals *s);
-
-/* The next signal that came; false: there is none. */
-bool run_next_signal(const struct run_signals *s, struct signalfd_siginfo *ret);
 
 /* Runs it; ret->phases is to be given back. Returns 0; RUN_FAILED, RUN_NOT_EXECUTABLE or RUN_NOT_FOUND after saying on standard
  * error what happened; or 128 + N when signal N came before it could begin. */

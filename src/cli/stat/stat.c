@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/signals.h"
 #include "util/timer.h"
 
 #define MAX_ROWS 1000000
@@ -90,7 +91,7 @@ static bool is_told_to_end(const struct run_signals *signals)
 	struct signalfd_siginfo info;
 	bool told = false;
 
-	while (run_next_signal(signals, &info))
+	while (signals_next(signals->fd, &info))
 		told |= info.ssi_signo != SIGCHLD &&
 			sigismember(&signals->ignored, (int) info.ssi_signo) == 0;
 	return told;
@@ -100,13 +101,9 @@ static bool is_told_to_end(const struct run_signals *signals)
 static bool wait_for_something(
 	const struct stat_state *s, struct pollfd *fds, size_t n, uint64_t end_ns)
 {
-	uint64_t now_ns = clock_mono_ns(&clock_system), count;
-	struct timespec ts = { 0 };
+	const struct timespec ts = timespec_until(end_ns, clock_mono_ns(&clock_system));
+	uint64_t count;
 
-	if (end_ns > now_ns) {
-		ts.tv_sec = (time_t) ((end_ns - now_ns) / NS_PER_S);
-		ts.tv_nsec = (long) ((end_ns - now_ns) % NS_PER_S);
-	}
 	if (ppoll(fds, n, end_ns ? &ts : NULL, NULL) <= 0)
 		return true;
 	if (fds[0].revents && is_told_to_end(&s->signals))
@@ -238,7 +235,7 @@ static int stat_with(struct stat_state *s)
 		return r;
 	r = run_hold_signals(&s->signals);
 	if (r < 0)
-		return cli_fail("stat", "signals cannot be waited for: %s", strerror(-r));
+		return cli_fail("stat", "cannot create signalfd: %s", strerror(-r));
 	r = begin(s);
 	if (r == CLI_DONE)
 		r = follow(s);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +17,8 @@
 #include "cli/top/top_view.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
+#include "util/signals.h"
+#include "util/timer.h"
 
 /* How long a sensor with a thread of its own may take for its first reading. */
 #define READY_NS (250 * NS_PER_MS)
@@ -71,8 +72,7 @@ static bool wait_until(int signal_fd, uint64_t until_ns)
 	uint64_t now_ns;
 
 	while ((now_ns = clock_mono_ns(&clock_system)) < until_ns) {
-		const struct timespec ts = { .tv_sec = (time_t) ((until_ns - now_ns) / NS_PER_S),
-			.tv_nsec = (long) ((until_ns - now_ns) % NS_PER_S) };
+		const struct timespec ts = timespec_until(until_ns, now_ns);
 
 		if (ppoll(&fd, 1, &ts, NULL) > 0)
 			return false;
@@ -131,22 +131,14 @@ static int print_all(struct top_model *m, const struct top_plan *p, int signal_f
 
 static int print_with_signals(struct top_model *m, const struct top_plan *p)
 {
-	static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	CLEANUP_FD int signal_fd = -1;
-	struct sigaction old;
 	sigset_t set;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(ending); i++) {
-		sigaction(ending[i], NULL, &old);
-		if (old.sa_handler != SIG_IGN)
-			sigaddset(&set, ending[i]);
-	}
 	signal(SIGPIPE, SIG_IGN);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	signals_that_end(&set);
+	signal_fd = signals_open(&set, NULL);
 	if (signal_fd < 0)
-		return cli_fail("top", "signals cannot be waited for: %s", strerror(errno));
+		return cli_fail("top", "cannot create signalfd: %s", strerror(-signal_fd));
 	return print_all(m, p, signal_fd);
 }
 

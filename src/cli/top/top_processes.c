@@ -14,6 +14,7 @@
 #include "util/dirscan.h"
 #include "util/parse.h"
 #include "target/procstat.h"
+#include "util/timer.h"
 
 #define NONE UINT32_MAX
 
@@ -137,7 +138,7 @@ static int read_clock(pid_t pid, uint64_t *ret_ns)
 
 	if (clock_gettime((clockid_t) (~(unsigned) pid << 3 | 2), &ts) < 0)
 		return -errno;
-	*ret_ns = (uint64_t) ts.tv_sec * NS_PER_S + (uint64_t) ts.tv_nsec;
+	*ret_ns = timespec_to_ns(&ts);
 	return 0;
 }
 

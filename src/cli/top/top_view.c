@@ -12,13 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <term.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "util/cleanup.h"
+#include "util/signals.h"
+#include "util/timer.h"
 
 /* How long an escape may take to become a key, also over a slow line. */
 #define ESCAPE_MS 100
@@ -136,24 +137,14 @@ static void draw(struct top_view *v, const sigset_t *unblocked)
 /* Signals that end programs end this one as the key does: the terminal is set right first. */
 static int open_signals(sigset_t *ret_before)
 {
-	static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct sigaction old;
+	const struct sigaction leave = { .sa_handler = leave_writing, .sa_flags = SA_RESTART };
 	sigset_t set;
-	int fd;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(ending); i++) {
-		sigaction(ending[i], NULL, &old);
-		if (old.sa_handler == SIG_IGN)
-			continue;
-		sigaddset(&set, ending[i]);
-		sigaction(ending[i],
-			&(struct sigaction) { .sa_handler = leave_writing, .sa_flags = SA_RESTART },
-			NULL);
-	}
-	sigprocmask(SIG_BLOCK, &set, ret_before);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
+	signals_that_end(&set);
+	for (int i = 1; i < SIGRTMIN; i++)
+		if (sigismember(&set, i) == 1)
+			sigaction(i, &leave, NULL);
+	return signals_open(&set, ret_before);
 }
 
 /* ---- going on ------------------------------------------------------------------------------- */
@@ -198,14 +189,11 @@ static bool wait_for_something(const struct top_view *v, const struct times *t, 
 	struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN },
 		{ .fd = signal_fd, .events = POLLIN } };
 	uint64_t now_ns = clock_mono_ns(&clock_system), due_ns = t->sample_ns;
-	struct timespec ts = { 0 };
+	struct timespec ts;
 
 	if (!v->paused && t->refresh_ns < due_ns)
 		due_ns = t->refresh_ns;
-	if (due_ns > now_ns) {
-		ts.tv_sec = (time_t) ((due_ns - now_ns) / NS_PER_S);
-		ts.tv_nsec = (long) ((due_ns - now_ns) % NS_PER_S);
-	}
+	ts = timespec_until(due_ns, now_ns);
 	if (ppoll(fds, ARRAY_SIZE(fds), &ts, NULL) <= 0)
 		return true;
 	return !fds[1].revents && !(fds[0].revents & (POLLHUP | POLLERR | POLLNVAL));
@@ -244,7 +232,7 @@ int top_view_run(struct top_model *m, const struct top_view_options *o)
 	SCREEN *screen;
 
 	if (signal_fd < 0)
-		return cli_fail("top", "signals cannot be waited for: %s", strerror(-signal_fd));
+		return cli_fail("top", "cannot create signalfd: %s", strerror(-signal_fd));
 	screen = open_terminal(&v);
 	if (!screen)
 		return CLI_FAILED;

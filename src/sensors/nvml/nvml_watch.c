@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "util/cleanup.h"
+#include "util/timer.h"
 
 /* When GPUs are opened they are watched for so long, if nothing moves; else for twice that at most,
  * each until its pace is known to this part of itself, or its power has changed so often. */
@@ -16,14 +17,9 @@
 static void sleep_until(const struct host *h, uint64_t t_ns)
 {
 	uint64_t now_ns = host_now_ns(h);
-	struct timespec ts;
 
-	if (t_ns <= now_ns)
-		return;
-	ts.tv_sec = (time_t) ((t_ns - now_ns) / NS_PER_S);
-	ts.tv_nsec = (long) ((t_ns - now_ns) % NS_PER_S);
-	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
-		;
+	if (t_ns > now_ns)
+		timer_sleep(t_ns - now_ns);
 }
 
 /* Stamps that also move without the value tell when we asked, not when it was updated. */
