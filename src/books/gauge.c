@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "books/snapshot.h"
+#include "meter/ready.h"
 
 struct gauge {
 	struct host *host;
@@ -156,13 +157,7 @@ uint64_t gauge_t_ns(const struct gauge *g)
 
 bool gauge_is_ready(const struct gauge *g)
 {
-	const struct reading *readings = snapshot_readings(g->snapshot);
-
-	for (size_t i = 0; i < g->snapshot->n_domains; i++)
-		if ((g->kinds & KIND_BIT(rig_domain(g->rig, i)->kind)) &&
-			readings[i].error == -EAGAIN)
-			return false;
-	return true;
+	return rig_is_ready(g->rig, g->kinds, snapshot_readings(g->snapshot));
 }
 
 uint64_t gauge_capacity_ns(const struct gauge *g)

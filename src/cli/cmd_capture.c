@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "machine/copy.h"
 #include "machine/captured.h"
+#include "meter/ready.h"
 #include "util/cleanup.h"
 #include "machine/privacy.h"
 #include "util/timer.h"
@@ -16,9 +17,8 @@
 
 #define INTERVAL_NS NS_PER_S
 #define CLOSE_NS (500 * NS_PER_MS)
-/* Sensors with threads of their own have read by then. */
-#define READY_NS (1500 * NS_PER_MS)
-#define READY_STEP_NS (20 * NS_PER_MS)
+/* A copy waits longer than other commands: what is not read is not in it. */
+#define ALL_READY_NS (1500 * NS_PER_MS)
 
 #define SCHEMA_VERSION 1
 
@@ -73,10 +73,14 @@ static bool read_sensors(struct capture *c, bool later)
 		struct one *one = &c->ones[i];
 
 		rig_read(one->rig, KIND_ALL, one->readings[later]);
-		for (size_t d = 0; d < rig_n_domains(one->rig); d++)
-			ready &= one->readings[later][d].error != -EAGAIN;
+		ready &= rig_is_ready(one->rig, KIND_ALL, one->readings[later]);
 	}
 	return ready;
+}
+
+static bool read_first(void *capture)
+{
+	return read_sensors(capture, false);
 }
 
 static int take(struct capture *c, bool later)
@@ -97,8 +101,7 @@ static int take_both(struct capture *c)
 	uint64_t elapsed_ns;
 	int r;
 
-	for (uint64_t ns = 0; !read_sensors(c, false) && ns < READY_NS; ns += READY_STEP_NS)
-		timer_sleep(READY_STEP_NS);
+	ready_wait(read_first, c, ALL_READY_NS);
 	r = take(c, false);
 	if (r < 0)
 		return r;

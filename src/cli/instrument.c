@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/instrument.h"
+#include "meter/ready.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,10 +9,6 @@
 
 /* A driver that hangs is not waited for longer. */
 #define CLOSE_NS (2 * NS_PER_S)
-
-/* How long a sensor with a thread of its own may take for its first reading. */
-#define READY_NS (250 * NS_PER_MS)
-#define READY_STEP_NS (5 * NS_PER_MS)
 
 static int need_domains(
 	const struct instrument *e, const char *command, const struct cli_sensors *sensors)
@@ -83,15 +80,15 @@ int instrument_open(struct instrument *e, const char *command, struct cli_sensor
 	return instrument_open_told(e, command, sensors, NULL);
 }
 
+static bool read_all(void *gauge)
+{
+	gauge_read(gauge);
+	return gauge_is_ready(gauge);
+}
+
 void instrument_read_ready(const struct instrument *e)
 {
-	const struct timespec step = { .tv_nsec = (long) READY_STEP_NS };
-
-	gauge_read(e->gauge);
-	for (uint64_t ns = 0; !gauge_is_ready(e->gauge) && ns < READY_NS; ns += READY_STEP_NS) {
-		nanosleep(&step, NULL);
-		gauge_read(e->gauge);
-	}
+	ready_wait(read_all, e->gauge, READY_NS);
 }
 
 void instrument_close(struct instrument *e)

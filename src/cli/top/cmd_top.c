@@ -15,14 +15,11 @@
 #include "cli/instrument.h"
 #include "cli/top/top_print.h"
 #include "cli/top/top_view.h"
+#include "meter/ready.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
 #include "util/signals.h"
 #include "util/timer.h"
-
-/* How long a sensor with a thread of its own may take for its first reading. */
-#define READY_NS (250 * NS_PER_MS)
-#define READY_STEP_NS (5 * NS_PER_MS)
 
 struct top_plan {
 	struct cli_sensors sensors;
@@ -142,14 +139,10 @@ static int print_with_signals(struct top_model *m, const struct top_plan *p)
 	return print_all(m, p, signal_fd);
 }
 
-static void wait_ready(struct top_model *m)
+static bool sample_all(void *model)
 {
-	const struct timespec step = { .tv_nsec = (long) READY_STEP_NS };
-
-	for (uint64_t ns = 0; !top_model_is_ready(m) && ns < READY_NS; ns += READY_STEP_NS) {
-		nanosleep(&step, NULL);
-		top_model_sample(m);
-	}
+	top_model_sample(model);
+	return top_model_is_ready(model);
 }
 
 /* A /proc of another PID namespace names processes by other numbers than the kernel knows here. */
@@ -183,7 +176,7 @@ static int top(struct top_plan *p)
 		top_processes_find(&m->processes, p->view.order.pid) == UINT32_MAX) {
 		r = cli_fail("top", "-p %d: there is no such process", (int) p->view.order.pid);
 	} else {
-		wait_ready(m);
+		ready_wait(sample_all, m, READY_NS);
 		r = p->once || p->json ? print_with_signals(m, p) : top_view_run(m, &p->view);
 	}
 	top_model_destroy(m);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/top/top_model.h"
+#include "meter/ready.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -175,12 +176,7 @@ void top_model_sample(struct top_model *m)
 
 bool top_model_is_ready(const struct top_model *m)
 {
-	const struct reading *readings = snapshot_readings(m->snapshot);
-
-	for (size_t i = 0; i < m->n_domains; i++)
-		if (readings[i].error == -EAGAIN)
-			return false;
-	return true;
+	return rig_is_ready(m->rig, KIND_ALL, snapshot_readings(m->snapshot));
 }
 
 /* ---- making and freeing --------------------------------------------------------------------- */
