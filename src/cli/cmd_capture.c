@@ -12,6 +12,7 @@
 #include "meter/ready.h"
 #include "util/cleanup.h"
 #include "machine/privacy.h"
+#include "session/schema.h"
 #include "util/timer.h"
 #include "util/timestamp.h"
 
@@ -19,8 +20,6 @@
 #define CLOSE_NS (500 * NS_PER_MS)
 /* A copy waits longer than other commands: what is not read is not in it. */
 #define ALL_READY_NS (1500 * NS_PER_MS)
-
-#define SCHEMA_VERSION 1
 
 /* One sensor, opened for itself alone: each is to be in the copy, also those that would not be used
  * beside another. */
@@ -193,7 +192,7 @@ static int write_json(struct capture *c)
 	int r;
 
 	jw_open(&j, '{');
-	jw_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	jw_kv_u64(&j, "schema_version", SCHEMA_CAPTURE);
 	jw_kv_string(&j, "program", "powermeasure " PM_VERSION);
 	if (uname(&system) == 0) {
 		jw_kv_string(&j, "kernel", system.release);

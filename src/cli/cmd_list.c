@@ -18,6 +18,7 @@
 #include "util/format.h"
 #include "util/jw.h"
 #include "sinks/jsonfile.h"
+#include "session/schema.h"
 #include "util/timer.h"
 
 /* Long enough for a counter that moves ten times a second, or for the 10 ms steps in which the
@@ -26,8 +27,6 @@
 /* The slowest of them reads once a second. */
 #define THREADS_NS (2500 * NS_PER_MS)
 #define THREADS_STEP_NS (20 * NS_PER_MS)
-
-#define SCHEMA_VERSION 1
 
 /* What one domain drew while we looked. */
 struct look {
@@ -289,7 +288,7 @@ static void print_json(
 	struct jw j = JW_INIT(&b);
 
 	jw_open(&j, '{');
-	jw_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	jw_kv_u64(&j, "schema_version", SCHEMA_LIST);
 	put_captured(&j, &d->host);
 	jw_key(&j, "sensors");
 	jw_open(&j, '[');

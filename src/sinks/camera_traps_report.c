@@ -22,10 +22,10 @@
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/jw.h"
+#include "session/schema.h"
 #include "util/timestamp.h"
 
 #define SUMMARY_NAME CAMERA_TRAPS_SUMMARY
-#define SUMMARY_VERSION 1
 #define OWN_NAME "power_monitor_plugin"
 #define LEAST_UW 1
 
@@ -388,7 +388,7 @@ static int write_summary(struct sink *s)
 	put_plugin_summaries(&j, s, "other power summary report", false);
 	jw_kv_string(&j, "gpu_power_consumption_is",
 		s->options.own_gpu ? "of the process" : "of the device");
-	jw_kv_u64(&j, "schema_version", SUMMARY_VERSION);
+	jw_kv_u64(&j, "schema_version", SCHEMA_SUMMARY);
 	jw_close(&j, '}');
 	buf_char(&b, '\n');
 	if (!b.failed)

@@ -14,6 +14,7 @@
 #include "util/buf.h"
 #include "util/grow.h"
 #include "util/jw.h"
+#include "session/schema.h"
 #include "util/timestamp.h"
 
 /* As many files as may wait for room on the disk. */
@@ -46,7 +47,7 @@ static void put(struct buf *b, const struct record *r)
 	timestamp_rfc3339(r->session->start_wall_ns, start, sizeof(start));
 	timestamp_rfc3339(r->session->end_wall_ns, end, sizeof(end));
 	jw_open(&j, '{');
-	jw_kv_u64(&j, "schema_version", 1);
+	jw_kv_u64(&j, "schema_version", SCHEMA_PHASES);
 	jw_kv_i64(&j, "pid", r->pid);
 	jw_kv_string(&j, "name", r->name);
 	jw_kv_string(&j, "start_time", start);

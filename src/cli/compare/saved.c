@@ -12,6 +12,7 @@
 #include "util/asuser.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "session/schema.h"
 
 /* No sum of such is infinite. */
 #define MAX_NUMBER 1e15
@@ -349,11 +350,11 @@ static int check_version(const struct saved *s, const struct place *at)
 		(!json_object_get(s->document, "commands") &&
 			!json_object_get(s->document, "runs")))
 		return bad(at, "is no document of `powermeasure run --json`");
-	if (json_integer_value(version) != REPORT_SCHEMA_VERSION)
+	if (json_integer_value(version) != SCHEMA_REPORT)
 		return bad(at,
 			"schema_version %lld is not known: this is powermeasure " PM_VERSION
 			", which reads %d",
-			(long long) json_integer_value(version), REPORT_SCHEMA_VERSION);
+			(long long) json_integer_value(version), SCHEMA_REPORT);
 	return 0;
 }
 

@@ -7,8 +7,7 @@
 
 #include "util/buf.h"
 #include "util/jw.h"
-
-#define SCHEMA_VERSION 1
+#include "session/schema.h"
 
 static void print_person(const struct doctor_person *p)
 {
@@ -138,7 +137,7 @@ void doctor_print_json(const struct doctor *d)
 	struct jw j = JW_INIT(&b);
 
 	jw_open(&j, '{');
-	jw_kv_u64(&j, "schema_version", SCHEMA_VERSION);
+	jw_kv_u64(&j, "schema_version", SCHEMA_DOCTOR);
 	jw_kv_bool(&j, "measures", rig_measures(d->rig));
 	put_person(&j, &d->person);
 	jw_key(&j, "sensors");

@@ -12,7 +12,6 @@
 
 struct jw; /* util/jw.h, whose names are partly those of jansson.h */
 
-#define REPORT_SCHEMA_VERSION 1
 #define REPORT_MAX_WARNINGS 32
 #define REPORT_ATTRIBUTION "capacity-share"
 

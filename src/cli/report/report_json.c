@@ -7,6 +7,7 @@
 #include "cli/compare/spread.h"
 #include "meter/power.h"
 #include "util/jw.h"
+#include "session/schema.h"
 
 static void put_energy(struct jw *j, const char *key, bool known, struct energy e)
 {
@@ -273,7 +274,7 @@ static void put_units(struct jw *j, const struct run_report *r)
 
 void report_json_head(struct jw *j)
 {
-	jw_kv_u64(j, "schema_version", REPORT_SCHEMA_VERSION);
+	jw_kv_u64(j, "schema_version", SCHEMA_REPORT);
 	jw_kv_string(j, "version", PM_VERSION);
 }
 

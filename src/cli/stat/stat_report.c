@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "util/jw.h"
+#include "session/schema.h"
 
 static void tell_text(struct stat_state *s, const struct measurement *m)
 {
@@ -36,7 +37,7 @@ static void tell_json(struct stat_state *s, const struct measurement *m)
 	struct jw j = JW_INIT(&b);
 
 	jw_open(&j, '{');
-	jw_kv_u64(&j, "schema_version", REPORT_SCHEMA_VERSION);
+	jw_kv_u64(&j, "schema_version", SCHEMA_REPORT);
 	jw_kv_string(&j, "version", PM_VERSION);
 	jw_kv_string(&j, "attribution", REPORT_ATTRIBUTION);
 	jw_key(&j, "targets");

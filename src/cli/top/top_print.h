@@ -9,8 +9,6 @@
 
 #include "cli/top/top_rows.h"
 
-#define TOP_SCHEMA_VERSION 1
-
 /* n: so many rows at most. */
 void top_report_text(const struct top_model *m, const struct top_rows *rows, size_t n, FILE *out);
 

@@ -5,6 +5,7 @@
 
 #include "util/buf.h"
 #include "util/jw.h"
+#include "session/schema.h"
 #include "util/timestamp.h"
 #include "util/u128.h"
 
@@ -174,7 +175,7 @@ void top_report_json(const struct top_model *m, const struct top_rows *rows, siz
 	gethostname(host, sizeof(host) - 1);
 	timestamp_rfc3339(clock_wall_ns(m->host->clock), time, sizeof(time));
 	jw_open(&j, '{');
-	jw_kv_u64(&j, "schema_version", TOP_SCHEMA_VERSION);
+	jw_kv_u64(&j, "schema_version", SCHEMA_TOP);
 	jw_kv_string(&j, "version", PM_VERSION);
 	jw_kv_string(&j, "time", time);
 	jw_kv_u64(&j, "t_ns", m->t_ns);

@@ -17,25 +17,17 @@
 #include "sensors/rapl/rapl.h"
 #include "sensors/rapl/rapl_powercap_zones.h"
 #include "util/cleanup.h"
-#include "util/fdtext.h"
-#include "util/parse.h"
+#include "util/numfile.h"
 #include "machine/self.h"
 #include "util/u128.h"
 
-#define RETRY_FIRST_NS NS_PER_S
-#define RETRY_LAST_NS (60 * NS_PER_S)
-/* A descriptor that answers with errors for so long is opened again. */
-#define ERRORS_BEFORE_REOPEN 10
-
 /* One zone's energy. */
 struct counter {
+	const struct host *host;
 	struct zone zone;
-	int fd;
+	struct numfile file;
 	bool exact; /* counts are recovered */
 	uint64_t unit_nj;
-	unsigned errors; /* in a row */
-	uint64_t retry_at_ns;
-	uint64_t retry_after_ns;
 };
 
 struct powercap {
@@ -72,14 +64,6 @@ static bool recover_unit(uint64_t range_uj, uint64_t uj, uint64_t *ret_nj, unsig
 	*ret_nj = nj;
 	*ret_esu = esu;
 	return true;
-}
-
-static int read_energy_uj(int fd, uint64_t *ret)
-{
-	char text[32];
-	int n = fdtext_read(fd, text, sizeof(text));
-
-	return n < 0 ? n : n == 0 ? -ENODATA : parse_u64(text, ret);
 }
 
 /* ---- the backend ------------------------------------------------------------------------ */
@@ -126,12 +110,12 @@ static int powercap_probe(struct sensor *s)
 		return refuse_absent(s, r);
 	for (size_t i = 0; i < scan.n; i++) {
 		CLEANUP_FD int fd = -1;
-		uint64_t uj;
+		int64_t uj;
 
 		if (zone_role(s->host, &scan.zones[i]) == ROLE_NONE)
 			continue;
 		fd = zone_open_energy(s->host, scan.zones[i].dir);
-		r = fd < 0 ? fd : read_energy_uj(fd, &uj);
+		r = fd < 0 ? fd : numfile_read_fd(fd, &uj);
 		if (r == 0)
 			return 0;
 		error = r;
@@ -145,17 +129,17 @@ static int powercap_probe(struct sensor *s)
 /* Opens one zone as the sensor's next domain; a zone that cannot be read is left out. */
 static void add_zone(struct sensor *s, const struct zone *z)
 {
-	struct counter c = { .zone = *z, .retry_after_ns = RETRY_FIRST_NS };
+	struct counter c = { .host = s->host, .zone = *z, .file = NUMFILE_INIT };
 	struct powercap *state = s->state;
-	uint64_t uj;
+	int64_t uj = 0;
 	unsigned esu;
 	struct domain *d;
 
-	c.fd = zone_open_energy(s->host, z->dir);
-	if (c.fd < 0)
+	c.file.fd = zone_open_energy(s->host, z->dir);
+	if (c.file.fd < 0)
 		return;
-	if (read_energy_uj(c.fd, &uj) < 0 || !(d = sensor_add_domain(s))) {
-		close_fd(&c.fd);
+	if (numfile_read_fd(c.file.fd, &uj) < 0 || uj < 0 || !(d = sensor_add_domain(s))) {
+		numfile_close(&c.file);
 		return;
 	}
 	zone_describe(s->host, z, d);
@@ -163,7 +147,7 @@ static void add_zone(struct sensor *s, const struct zone *z)
 		for (size_t i = 0; i + 1 < s->n_domains; i++)
 			if (strcmp(s->domains[i].name, z->parent) == 0 && d->kind != KIND_DRAM)
 				d->parent = (int) i;
-	c.exact = recover_unit(z->range_uj, uj, &c.unit_nj, &esu);
+	c.exact = recover_unit(z->range_uj, (uint64_t) uj, &c.unit_nj, &esu);
 	if (c.exact) {
 		d->modulus = UINT64_C(1) << 32;
 		d->unit_num = 1000000;
@@ -194,10 +178,12 @@ static int powercap_open(struct sensor *s)
 }
 
 /* The zone may have come back under another number: modules are loaded again, CPUs come online. */
-static int find_again(const struct host *h, struct zone *z)
+static int find_again(void *counter)
 {
+	struct counter *c = counter;
+	struct zone *z = &c->zone;
 	struct zone_scan scan;
-	int r = zones_scan(h, &scan);
+	int r = zones_scan(c->host, &scan);
 
 	if (r < 0)
 		return r;
@@ -206,43 +192,23 @@ static int find_again(const struct host *h, struct zone *z)
 
 		if (strcmp(found->name, z->name) == 0 && strcmp(found->parent, z->parent) == 0) {
 			memcpy(z->dir, found->dir, sizeof(z->dir));
-			return zone_open_energy(h, z->dir);
+			return zone_open_energy(c->host, z->dir);
 		}
 	}
 	return -ENODEV;
 }
 
-static int read_counter(const struct host *h, struct counter *c, uint64_t *ret_uj)
+static int read_counter(struct counter *c, uint64_t now_ns, uint64_t *ret_uj)
 {
-	int r;
+	int64_t uj;
+	int r = numfile_read(&c->file, now_ns, find_again, c, &uj);
 
-	if (c->fd < 0) {
-		uint64_t now_ns = host_now_ns(h);
-
-		if (now_ns < c->retry_at_ns)
-			return -ENODEV;
-		c->fd = find_again(h, &c->zone);
-		if (c->fd < 0) {
-			c->fd = -1;
-			c->retry_at_ns = now_ns + c->retry_after_ns;
-			if (c->retry_after_ns < RETRY_LAST_NS)
-				c->retry_after_ns *= 2;
-			return -ENODEV;
-		}
-	}
-	r = read_energy_uj(c->fd, ret_uj);
-	if (r == 0) {
-		c->errors = 0;
-		c->retry_after_ns = RETRY_FIRST_NS;
-		return 0;
-	}
-	c->errors++;
-	if (r == -ENODEV || r == -ENOENT || c->errors >= ERRORS_BEFORE_REOPEN) {
-		close_fd(&c->fd);
-		c->retry_at_ns = host_now_ns(h) + c->retry_after_ns;
-		c->errors = 0;
-	}
-	return r;
+	if (r < 0)
+		return r;
+	if (uj < 0)
+		return -EINVAL;
+	*ret_uj = (uint64_t) uj;
+	return 0;
 }
 
 static int powercap_read(struct sensor *s, struct reading *ret)
@@ -252,12 +218,12 @@ static int powercap_read(struct sensor *s, struct reading *ret)
 
 	for (size_t i = 0; i < s->n_domains; i++) {
 		struct counter *c = &state->counters[i];
-		uint64_t uj, after_ns;
+		uint64_t uj = 0, after_ns;
 
 		ret[i] = (struct reading) { .flags = FLAG_MEASURED };
 		if (sensor_skips(s, i, &ret[i]))
 			continue;
-		ret[i].error = read_counter(s->host, c, &uj);
+		ret[i].error = read_counter(c, before_ns, &uj);
 		after_ns = host_now_ns(s->host);
 		if (ret[i].error == 0) {
 			ret[i].raw = c->exact ? count_of(uj, c->unit_nj) : uj;
@@ -276,7 +242,7 @@ static void powercap_close(struct sensor *s)
 	if (!state)
 		return;
 	for (size_t i = 0; i < s->n_domains; i++)
-		close_fd(&state->counters[i].fd);
+		numfile_close(&state->counters[i].file);
 	free(state);
 	s->state = NULL;
 }
