@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
-#include "util/cpulist.h"
+#include "machine/cpulist.h"
 #include "util/fdtext.h"
 #include "util/u128.h"
 

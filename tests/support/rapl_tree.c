@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "test.h"
-#include "util/cpulist.h"
+#include "machine/cpulist.h"
 
 #define PMUS "sys/bus/event_source/devices"
 #define CPUS "sys/devices/system/cpu"

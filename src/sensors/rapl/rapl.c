@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/cpulist.h"
+#include "machine/cpulist.h"
 #include "util/parse.h"
 
 #define CPU_DIR "/sys/devices/system/cpu"

@@ -15,7 +15,7 @@
 #include "sensors/rapl/msr_file.h"
 #include "sensors/rapl/rapl_unit.h"
 #include "util/cleanup.h"
-#include "util/cpulist.h"
+#include "machine/cpulist.h"
 #include "machine/self.h"
 
 #define INTEL_UNIT 0x606

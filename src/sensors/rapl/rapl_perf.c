@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "sensors/rapl/rapl_unit.h"
-#include "util/cpulist.h"
+#include "machine/cpulist.h"
 
 /* 2^31 steps of the smallest unit there is, 2^-16 J, take a package of 1 kW 32 s. */
 #define TRUST_NS (30 * NS_PER_S)

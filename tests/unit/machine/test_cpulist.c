@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "util/cpulist.h"
+#include "machine/cpulist.h"
 
 static void test_lists(void **state)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "util/cpulist.h"
+#include "machine/cpulist.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Lists of CPUs as the kernel writes them: "0-3,8,10-11". */
-#ifndef PM_UTIL_CPULIST_H
-#define PM_UTIL_CPULIST_H
+#ifndef PM_MACHINE_CPULIST_H
+#define PM_MACHINE_CPULIST_H
 
 #include <stdbool.h>
 
