@@ -209,7 +209,7 @@ rapl-perf       used
     package-0-core     cpu      cores, part of the package           100 ms     # W, not counted
 rapl-powercap   not usable: /sys/class/powercap has no intel-rapl zones: the kernel's driver is not loaded
                 to change that: sudo modprobe intel_rapl_msr
-rapl-msr        not usable: /dev/cpu has no registers: the kernel's msr driver is not loaded
+rapl-msr        not usable: /dev/cpu has no registers: the kernel's driver is not loaded
                 to change that: sudo modprobe msr
 """)
 

@@ -172,3 +172,24 @@ int rapl_refuse_absent(struct sensor *s, int error, const char *fix, const char 
 		return sensor_refuse(s, error, NULL, "ARM processors have no RAPL");
 	return sensor_refuse(s, error, fix, "%s", reason);
 }
+
+int rapl_refuse_undriven(struct sensor *s, int error, const char *module, const char *what)
+{
+	char path[64], fix[64], reason[192];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", module);
+	snprintf(fix, sizeof(fix), "sudo modprobe %s", module);
+	if (s->host->live && !host_has(s->host, "/sys/module")) {
+		snprintf(reason, sizeof(reason), "%s: /sys is not mounted, or hidden", what);
+		return rapl_refuse_absent(s, error, NULL, reason);
+	}
+	if (host_has(s->host, path)) {
+		snprintf(reason, sizeof(reason),
+			"%s, though the driver %s is loaded: it does not know this processor, or its "
+			"files are hidden",
+			what, module);
+		return rapl_refuse_absent(s, error, NULL, reason);
+	}
+	snprintf(reason, sizeof(reason), "%s: the kernel's driver is not loaded", what);
+	return rapl_refuse_absent(s, error, fix, reason);
+}

@@ -69,4 +69,8 @@ void rapl_describe(enum rapl_role role, struct domain *d);
  * says. Returns error. */
 int rapl_refuse_absent(struct sensor *s, int error, const char *fix, const char *reason);
 
+/* Says why what a driver shows is not there, and to load the driver if it is not. what: "FILE is not
+ * there". Returns error. */
+int rapl_refuse_undriven(struct sensor *s, int error, const char *module, const char *what);
+
 #endif

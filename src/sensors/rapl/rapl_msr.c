@@ -98,8 +98,7 @@ static int refuse_open(struct sensor *s, int cpu, int error)
 	char exe[192], fix[256];
 
 	if (error == -ENOENT || error == -ENXIO || error == -ENODEV)
-		return rapl_refuse_absent(s, error, "sudo modprobe msr",
-			"/dev/cpu has no registers: the kernel's msr driver is not loaded");
+		return rapl_refuse_undriven(s, error, "msr", "/dev/cpu has no registers");
 	self_path(exe, sizeof(exe));
 	snprintf(fix, sizeof(fix), "sudo setcap cap_sys_rawio,cap_dac_read_search+ep %s", exe);
 	return sensor_refuse(s, error, error == -EACCES || error == -EPERM ? fix : NULL,

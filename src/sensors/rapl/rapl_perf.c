@@ -216,8 +216,7 @@ static int perf_probe(struct sensor *s)
 	int r = rapl_pmu_find(s->host, "power", &pmu);
 
 	if (r < 0)
-		return rapl_refuse_absent(s, r, "sudo modprobe rapl",
-			PERF_PMU_DIR "/power is not there: the kernel's driver is not loaded");
+		return rapl_refuse_undriven(s, r, "rapl", PERF_PMU_DIR "/power is not there");
 	r = rapl_pmu_places(s->host, &pmu, &places);
 	if (r < 0)
 		return sensor_refuse(s, r, NULL,

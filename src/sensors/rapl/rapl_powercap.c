@@ -70,15 +70,8 @@ static bool recover_unit(uint64_t range_uj, uint64_t uj, uint64_t *ret_nj, unsig
 
 static int refuse_absent(struct sensor *s, int error)
 {
-	const struct cpuinfo *cpu = &s->host->cpu;
-
-	if (cpu->hypervisor)
-		return sensor_refuse(s, error, NULL,
-			"this is a virtual machine: hypervisors do not pass RAPL on");
-	if (cpu->vendor == CPU_ARM)
-		return sensor_refuse(s, error, NULL, "ARM processors have no RAPL");
-	return sensor_refuse(s, error, "sudo modprobe intel_rapl_msr",
-		"%s has no intel-rapl zones: the kernel's driver is not loaded", POWERCAP_DIR);
+	return rapl_refuse_undriven(
+		s, error, "intel_rapl_msr", POWERCAP_DIR " has no intel-rapl zones");
 }
 
 static int refuse_masked(struct sensor *s)

@@ -266,7 +266,9 @@ static void test_refusals(void **state)
 	tree_online(&t, "x");
 	tree_expect_refusal(&t, -ENODEV, "does not tell the packages", NULL);
 	tree_online(&t, "0-1");
-	tree_expect_refusal(&t, -ENOENT, "msr driver is not loaded", "sudo modprobe msr");
+	tree_expect_refusal(&t, -ENOENT,
+		"/dev/cpu has no registers: the kernel's driver is not loaded",
+		"sudo modprobe msr");
 	tree_msr(&t, 0, 0x10, 5);
 	tree_expect_refusal(&t, -ENODEV, "not there or read 0", NULL);
 	tree_msr(&t, 0, UNIT, 0);

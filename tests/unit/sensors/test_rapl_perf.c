@@ -181,6 +181,9 @@ static void test_refusals(void **state)
 {
 	(void) state;
 	tree_expect_refusal(&t, -ENOENT, "power is not there", "sudo modprobe rapl");
+	put_file("sys/module/rapl", "");
+	tree_expect_refusal(&t, -ENOENT, "though the driver rapl is loaded", NULL);
+	file_remove(t.dir.path, "sys/module/rapl");
 	tree_cpu(&t, TREE_VIRTUAL);
 	tree_expect_refusal(&t, -ENOENT, "virtual machine", NULL);
 	tree_cpu(&t, TREE_ARM);
