@@ -36,9 +36,8 @@ class Boots:
 
     def boot(self, script, machine):
         directory = self.factory.mktemp("boot")
-        programs = [(BUILD / "src" / "powermeasure", "usr/bin/powermeasure")]
         try:
-            done = lab.run(lab.Machine(**machine), script, BUILD, programs, directory)
+            done = lab.run(lab.Machine(**machine), script, BUILD, directory)
         except (lab.Died, RuntimeError) as failed:
             return failed
         print(f"boot of {machine}: {done.seconds:.0f} s; what it left: {directory}\n{done.console}")

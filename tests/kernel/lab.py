@@ -108,6 +108,13 @@ class Machine:
         return command
 
 
+def programs_of(build):
+    """What the scripts find in their PATH: (file, path there)."""
+    return [(build / "src" / "powermeasure", "usr/bin/powermeasure"),
+            (build / "tests" / "fake" / "burn", "usr/bin/burn"),
+            (build / "tests" / "fake" / "children", "usr/bin/children")]
+
+
 def base(kernel, programs):
     """What all scripts have: tools, the program, modules."""
     image = Initramfs()
@@ -139,12 +146,12 @@ def base(kernel, programs):
     return image
 
 
-def run(machine, script, build, programs, results):
+def run(machine, script, build, results):
     """Runs a script's text; `results` is the directory for what it leaves."""
     if not shutil.which(QEMU):
         raise Unavailable(f"{QEMU} is not installed: sudo apt-get install qemu-system-x86")
     kernel = Kernel(machine.kernel, build)
-    image = base(kernel, programs)
+    image = base(kernel, programs_of(build))
     image.data("lab/script", script.encode())
     image.data("lab/settings", (f"energy_parameters='{machine.energy}'\n"
                                 f"modules='{' '.join(machine.drivers)}'\n").encode())

@@ -8,7 +8,7 @@ import pytest
 
 # `repair SENSOR STEP`: executes what doctor gives the user until nothing is given any more, then measures.
 SCRIPT = r"""
-printf '#!/bin/sh\nexec "$@"\n' >/usr/bin/sudo
+printf '#!/bin/sh\nexec env "$@"\n' >/usr/bin/sudo  # those in PATH, not busybox's
 # As the real one, for one group: usermod -aG GROUP USER
 printf '#!/bin/sh\n[ "$1" = -aG ] && exec sed -i "s/^$2:.*:.*:/&$3/" /etc/group\n' >/usr/bin/usermod
 chmod +x /usr/bin/sudo /usr/bin/usermod
