@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "util/buf.h"
-#include "util/cleanup.h"
+#include "util/grow.h"
 
 struct entry {
 	char *path;
@@ -24,30 +24,79 @@ struct asked {
 	struct entry *entries;
 	size_t n;
 	size_t cap;
+	/* A hash table of the entries by path, at most half full: an entry's number plus one in the
+	 * first free slot from where its hash says; 0 is a free slot. */
+	uint32_t *slots;
+	size_t n_slots; /* a power of 2 */
 };
+
+/* FNV-1a. */
+static uint32_t hash_of(const char *path)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *path; path++)
+		hash = (hash ^ (unsigned char) *path) * 16777619U;
+	return hash;
+}
+
+/* The slot of a path, or the free one where it belongs. There are slots. */
+static uint32_t *slot_of(const struct asked *r, const char *path)
+{
+	size_t i = hash_of(path) & (r->n_slots - 1);
+
+	while (r->slots[i] && strcmp(r->entries[r->slots[i] - 1].path, path) != 0)
+		i = (i + 1) & (r->n_slots - 1);
+	return &r->slots[i];
+}
+
+/* Makes the table twice as large when it is half full. False without memory for it. */
+static bool grow_slots(struct asked *r)
+{
+	size_t n_slots = r->n_slots ? r->n_slots * 2 : 128;
+	uint32_t *slots;
+
+	if (r->n < r->n_slots / 2)
+		return true;
+	slots = calloc(n_slots, sizeof(*slots));
+	if (!slots)
+		return false;
+	free(r->slots);
+	r->slots = slots;
+	r->n_slots = n_slots;
+	for (uint32_t i = 0; i < r->n; i++)
+		*slot_of(r, r->entries[i].path) = i + 1;
+	return true;
+}
+
+/* One more entry; NULL if there is no room. */
+static struct entry *add(struct asked *r, const char *path)
+{
+	struct entry *entries;
+	char *copy;
+
+	if (r->n == ASKED_MAX_PATHS || !grow_slots(r))
+		return NULL;
+	entries = grow_list(r->entries, r->n, &r->cap, sizeof(*entries));
+	if (!entries)
+		return NULL;
+	r->entries = entries;
+	copy = strdup(path);
+	if (!copy)
+		return NULL;
+	*slot_of(r, path) = (uint32_t) r->n + 1;
+	entries[r->n] = (struct entry) { .path = copy, .text = BUF_INIT };
+	return &entries[r->n++];
+}
 
 /* With the lock held. NULL if there is no room. */
 static struct entry *find(struct asked *r, const char *path)
 {
-	for (size_t i = 0; i < r->n; i++)
-		if (strcmp(r->entries[i].path, path) == 0)
-			return &r->entries[i];
-	if (r->n == r->cap) {
-		size_t cap = r->cap ? r->cap * 2 : 64;
-		struct entry *entries = realloc(r->entries, cap * sizeof(*entries));
+	uint32_t number = r->n_slots ? *slot_of(r, path) : 0;
+	struct entry *e = number ? &r->entries[number - 1] : add(r, path);
 
-		if (!entries)
-			goto fail;
-		r->entries = entries;
-		r->cap = cap;
-	}
-	r->entries[r->n] = (struct entry) { .path = strdup(path), .text = BUF_INIT };
-	if (!r->entries[r->n].path || r->n == ASKED_MAX_PATHS)
-		goto fail;
-	return &r->entries[r->n++];
-fail:
-	r->failed = true;
-	return NULL;
+	r->failed |= !e;
+	return e;
 }
 
 static void asked(void *ctx, const char *path, int error)
@@ -126,6 +175,7 @@ void asked_destroy(struct asked *r)
 		buf_finish(&r->entries[i].text);
 	}
 	free(r->entries);
+	free(r->slots);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }

@@ -80,6 +80,30 @@ static void test_what_is_asked_for_is_kept(void **state)
 	asked_destroy(NULL);
 }
 
+/* Far more than any machine has: what does not fit is said, and what did is found again. */
+static void test_no_more_paths_than_the_limit(void **state)
+{
+	struct asked_path found;
+	struct asked *r;
+	char path[32];
+
+	(void) state;
+	assert_int_equal(asked_create(&r), 0);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < ASKED_MAX_PATHS; i++) {
+			snprintf(path, sizeof(path), "/sys/%d", i);
+			asked_watch(r)->asked(r, path, -i);
+		}
+		assert_int_equal(asked_n(r), ASKED_MAX_PATHS);
+		expect_asked(r, 0, "/sys/0", 0, NULL);
+		expect_asked(r, ASKED_MAX_PATHS - 1, path, 1 - ASKED_MAX_PATHS, NULL);
+	}
+	asked_watch(r)->asked(r, "/sys/more", 0);
+	assert_int_equal(asked_n(r), ASKED_MAX_PATHS);
+	assert_int_equal(asked_get(r, 0, &found), -ENOMEM);
+	asked_destroy(r);
+}
+
 /* ---- privacy ------------------------------------------------------------------------------ */
 
 static void expect_hidden(const char *text, const char *expected)
@@ -200,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_what_is_asked_for_is_kept, set_up, tear_down),
+		cmocka_unit_test(test_no_more_paths_than_the_limit),
 		cmocka_unit_test(test_addresses_are_hidden),
 		cmocka_unit_test(test_serial_numbers_are_taken_out),
 		cmocka_unit_test_setup_teardown(test_turning, set_up, tear_down),
