@@ -45,8 +45,9 @@ static void free_order(const struct order *order)
 
 int order_box_init(struct order_box *b)
 {
-	*b = (struct order_box) { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	*b = (struct order_box) { .fd = -1 };
 	pthread_mutex_init(&b->lock, NULL);
+	b->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return b->fd < 0 ? -errno : 0;
 }
 
