@@ -12,7 +12,6 @@ from boards import BOARDS, put
 from conftest import TOP, run
 
 GOLDEN = TOP / "tests" / "golden"
-FIXTURES = TOP.parent / "shared" / "fixtures"
 SENSORS = ["jetson", "hwmon", "rpi-pmic", "battery"]
 
 
@@ -49,15 +48,3 @@ def test_list(name, tmp_path):
 
 def test_each_golden_file_has_its_machine():
     assert {path.stem for path in GOLDEN.glob("*.txt")} == set(BOARDS)
-
-
-@pytest.mark.parametrize("tree", ["jetson/reconstructed/orin-nano", "jetson/reconstructed/tx2-jp4",
-                                  "node_exporter", "procfs/fixtures"])
-def test_shared_trees(tree):
-    """Trees of others, beside the checkout: something is found in each, and nothing goes wrong."""
-    if not (FIXTURES / tree).is_dir():
-        pytest.skip("there is no ../shared/fixtures beside the sources")
-    done = listed(FIXTURES / tree)
-    assert done.returncode == 0 and done.stderr == ""
-    assert re.search(r"^(jetson|rapl-powercap) +used", done.stdout, re.M), done.stdout
-    assert "cannot be read" not in of_these_sensors(done.stdout), done.stdout

@@ -14,7 +14,6 @@ void board_init(struct board *b)
 {
 	memset(b, 0, sizeof(*b));
 	b->dir = tmpdir_make();
-	snprintf(b->root, sizeof(b->root), "%s", b->dir.path);
 	fakeclock_init(&b->clock, 1000 * NS_PER_S, 0);
 }
 
@@ -69,17 +68,12 @@ void board_remove(struct board *b, const char *path)
 	assert_int_equal(rmdir(full), 0);
 }
 
-void board_root(struct board *b, const char *root)
-{
-	snprintf(b->root, sizeof(b->root), "%s", root);
-}
-
 int board_try(struct board *b, const char *sensor)
 {
 	int r;
 
 	board_close(b);
-	assert_int_equal(host_init(&b->host, b->root, &b->clock.clock), 0);
+	assert_int_equal(host_init(&b->host, b->dir.path, &b->clock.clock), 0);
 	b->sensor = calloc(1, sizeof(*b->sensor));
 	assert_non_null(b->sensor);
 	b->sensor->ops = sensor_find(sensor);

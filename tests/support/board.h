@@ -9,7 +9,6 @@
 
 struct board {
 	struct tmpdir dir;
-	char root[PATH_SIZE]; /* the directory, or another one that was given */
 	struct fakeclock clock;
 	struct host host;
 	struct sensor_options options;
@@ -19,6 +18,22 @@ struct board {
 
 void board_init(struct board *b);
 void board_finish(struct board *b);
+
+/* The board of a test program: an empty one for each test that has set_up() and tear_down(). */
+#define BOARD_TESTS(b)                     \
+	static struct board b;             \
+	static int set_up(void **state)    \
+	{                                  \
+		(void) state;              \
+		board_init(&b);            \
+		return 0;                  \
+	}                                  \
+	static int tear_down(void **state) \
+	{                                  \
+		(void) state;              \
+		board_finish(&b);          \
+		return 0;                  \
+	}
 
 /* A file of one line. */
 __attribute__((format(printf, 3, 4))) void board_put(
@@ -30,9 +45,6 @@ void board_put_all(struct board *b, const char *prefix, const char *const *files
 /* Removes a directory with all that is in it, emptying its files first: whoever has one open finds
  * nothing in it any more, as with a device that is gone. */
 void board_remove(struct board *b, const char *path);
-
-/* Takes another directory for the root; nothing is written there. */
-void board_root(struct board *b, const char *root);
 
 /* Probes and opens the sensor of that name; what was open is closed. */
 int board_try(struct board *b, const char *sensor);

@@ -168,11 +168,8 @@ size_t dir_count(const char *dir)
 	return n;
 }
 
-bool shared_folder(const char *name, char ret[PATH_SIZE])
+void source_folder(const char *name, char ret[PATH_SIZE])
 {
-	struct stat st;
-
 	/* The build system tells where the sources are. */
-	path_in(PM_SOURCE_DIR "/../shared", name, ret);
-	return stat(ret, &st) == 0 && S_ISDIR(st.st_mode);
+	path_in(PM_SOURCE_DIR, name, ret);
 }

@@ -44,8 +44,7 @@ void file_remove(const char *dir, const char *name);
 /* How many names are in a directory, hidden ones too. */
 size_t dir_count(const char *dir);
 
-/* A folder of data beside the checkout ("../shared/NAME"), which is not part of the project.
- * Returns false where it is not there: then the test says so and skips. */
-bool shared_folder(const char *name, char ret[PATH_SIZE]);
+/* Gives the path of a folder of the sources. */
+void source_folder(const char *name, char ret[PATH_SIZE]);
 
 #endif

@@ -12,7 +12,6 @@
 
 struct tree {
 	struct tmpdir dir;
-	char root[PATH_SIZE]; /* the directory, or another one that was given */
 	struct fakeclock clock;
 	struct host host;
 	struct sensor_options options;
@@ -21,20 +20,36 @@ struct tree {
 	struct unwrap unwraps[SENSOR_MAX_DOMAINS];
 };
 
-enum tree_cpu { TREE_INTEL, TREE_AMD, TREE_HYGON, TREE_ARM, TREE_VIRTUAL };
+enum tree_cpu { TREE_NO_CPU, TREE_INTEL, TREE_AMD, TREE_HYGON, TREE_ARM, TREE_VIRTUAL };
 
 void tree_init(struct tree *t);
 void tree_finish(struct tree *t);
 
-/* Whose processor it is. */
+/* The tree of a test program: for each test that has set_up() and tear_down() one for that sensor, with
+ * that processor and nothing else in it. */
+#define TREE_TESTS(t, sensor, cpu)         \
+	static struct tree t;              \
+	static int set_up(void **state)    \
+	{                                  \
+		(void) state;              \
+		tree_init(&t);             \
+		t.sensor_name = sensor;    \
+		tree_cpu(&t, cpu);         \
+		return 0;                  \
+	}                                  \
+	static int tear_down(void **state) \
+	{                                  \
+		(void) state;              \
+		tree_finish(&t);           \
+		return 0;                  \
+	}
+
+/* Whose processor it is; TREE_NO_CPU: nothing is told of it. */
 void tree_cpu(struct tree *t, enum tree_cpu cpu);
 
 /* A zone with a name, a count of 2^-14 J (ESU 14), and some energy. */
 void tree_zone(struct tree *t, const char *zone, const char *name);
 void tree_number(struct tree *t, const char *zone, const char *file, uint64_t value);
-
-/* Takes another directory for the root; nothing is written there. */
-void tree_root(struct tree *t, const char *root);
 
 /* Probes and opens the sensor. */
 int tree_try(struct tree *t);

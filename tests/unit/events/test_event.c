@@ -517,10 +517,7 @@ static void test_vectors(void **state)
 	char folder[PATH_SIZE];
 
 	(void) state;
-	if (!shared_folder("vectors", folder)) {
-		print_message("there is no ../shared/vectors beside the sources\n");
-		skip();
-	}
+	source_folder("tests/vectors", folder);
 	/* None is there that nobody looks at. */
 	assert_int_equal(dir_count(folder), sizeof(vectors) / sizeof(vectors[0]));
 	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {

@@ -15,21 +15,7 @@
 #include "powercap_tree.h"
 #include "machine/privacy.h"
 
-static struct tree t;
-
-static int set_up(void **state)
-{
-	(void) state;
-	tree_init(&t);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void) state;
-	tree_finish(&t);
-	return 0;
-}
+TREE_TESTS(t, "rapl-powercap", TREE_NO_CPU)
 
 /* ---- the list ------------------------------------------------------------------------- */
 

@@ -50,7 +50,7 @@ static int set_up(void **state)
 	memset(&moves, 0, sizeof(moves));
 	period = 1;
 	rig = NULL;
-	assert_int_equal(host_init(&t.host, t.root, &t.clock.clock), 0);
+	assert_int_equal(host_init(&t.host, t.dir.path, &t.clock.clock), 0);
 	return 0;
 }
 

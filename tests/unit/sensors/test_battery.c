@@ -10,21 +10,7 @@
 
 #define SUPPLY "sys/class/power_supply/"
 
-static struct board b;
-
-static int set_up(void **state)
-{
-	(void) state;
-	board_init(&b);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void) state;
-	board_finish(&b);
-	return 0;
-}
+BOARD_TESTS(b)
 
 #define PUT(name, ...) \
 	board_put_all(&b, SUPPLY name "/", (const char *const[]) { __VA_ARGS__, NULL })
@@ -169,21 +155,6 @@ static void test_absent(void **state)
 	board_expect_refusal(&b, "battery", -ENODEV, "no battery", NULL);
 }
 
-static void test_shared(void **state)
-{
-	char root[PATH_SIZE];
-
-	(void) state;
-	if (!shared_folder("fixtures/node_exporter", root)) {
-		print_message("there is no ../shared/fixtures beside the sources\n");
-		skip();
-	}
-	board_root(&b, root);
-	board_open(&b, "battery");
-	board_expect(&b, "battery platform - counted: whole machine while unplugged\n");
-	expect(0, 5002);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -195,7 +166,6 @@ int main(void)
 		TEST(test_hostile),
 		TEST(test_gone_and_back),
 		TEST(test_absent),
-		TEST(test_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,21 +14,7 @@
 
 #define HWMON "sys/class/hwmon/"
 
-static struct board b;
-
-static int set_up(void **state)
-{
-	(void) state;
-	board_init(&b);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void) state;
-	board_finish(&b);
-	return 0;
-}
+BOARD_TESTS(b)
 
 #define CHIP(number, ...) \
 	board_put_all(&b, HWMON "hwmon" #number "/", (const char *const[]) { __VA_ARGS__, NULL })

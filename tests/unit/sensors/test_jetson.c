@@ -12,21 +12,7 @@
 #define OLD "sys/bus/i2c/drivers/ina3221x/"
 #define NEW "sys/bus/i2c/drivers/ina3221/"
 
-static struct board b;
-
-static int set_up(void **state)
-{
-	(void) state;
-	board_init(&b);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void) state;
-	board_finish(&b);
-	return 0;
-}
+BOARD_TESTS(b)
 
 /* A chip as the driver of JetPack 4 shows it, with three rails of which each has a watt more. */
 static void put_old(const char *chip, const char *const names[3])
@@ -293,31 +279,6 @@ static void test_back_elsewhere(void **state)
 	assert_int_equal(board_reading(&b, "module")->power_mw, 30000);
 }
 
-/* Trees that others have put together. */
-static void test_shared(void **state)
-{
-	char root[PATH_SIZE];
-
-	(void) state;
-	if (!shared_folder("fixtures/jetson/reconstructed/orin-nano", root)) {
-		print_message("there is no ../shared/fixtures beside the sources\n");
-		skip();
-	}
-	board_root(&b, root);
-	expect("VDD_IN platform - counted: module input\n"
-	       "VDD_CPU_GPU_CV cpu VDD_IN counted: CPU, GPU and CV, one rail\n"
-	       "VDD_SOC platform VDD_IN shown: SoC\n");
-	board_read(&b, 0);
-	for (size_t i = 0; i < b.sensor->n_domains; i++)
-		assert_true(b.readings[i].error == 0 && b.readings[i].power_mw > 0);
-	assert_true(b.readings[0].power_mw > b.readings[1].power_mw + b.readings[2].power_mw);
-	assert_true(shared_folder("fixtures/jetson/reconstructed/tx2-jp4", root));
-	board_root(&b, root);
-	expect("VDD_IN platform - counted: module input\n");
-	board_read(&b, 0);
-	assert_int_equal(b.readings[0].error, 0);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -333,7 +294,6 @@ int main(void)
 		TEST(test_absent),
 		TEST(test_hostile_values),
 		TEST(test_back_elsewhere),
-		TEST(test_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,53 +12,9 @@
 #include <unistd.h>
 
 #include "files.h"
-#include "powercap_tree.h"
+#include "rapl_tree.h"
 
-static struct tree t;
-
-static int set_up(void **state)
-{
-	(void) state;
-	tree_init(&t);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void) state;
-	tree_finish(&t);
-	return 0;
-}
-
-static const struct domain *domain_named(const char *name)
-{
-	for (size_t i = 0; i < t.sensor->n_domains; i++)
-		if (strcmp(t.sensor->domains[i].name, name) == 0)
-			return &t.sensor->domains[i];
-	fail_msg("there is no domain %s", name);
-	return NULL;
-}
-
-/* The domains' names in their order, with blanks between. */
-static void expect_names(const char *expected)
-{
-	char names[2048] = "";
-
-	tree_open(&t);
-	for (size_t i = 0; i < t.sensor->n_domains; i++)
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? " " : "",
-			t.sensor->domains[i].name);
-	assert_string_equal(names, expected);
-}
-
-static void expect_refusal(int error, const char *reason, const char *fix)
-{
-	int r = tree_try(&t);
-
-	if (r != error || !strstr(t.sensor->why.reason, reason) ||
-		(fix ? !strstr(t.sensor->why.fix, fix) : t.sensor->why.fix[0] != '\0'))
-		fail_msg("%d, \"%s\", \"%s\"", r, t.sensor->why.reason, t.sensor->why.fix);
-}
+TREE_TESTS(t, "rapl-powercap", TREE_NO_CPU)
 
 /* ---- what there is ---------------------------------------------------------------------- */
 
@@ -74,22 +30,22 @@ static void test_client(void **state)
 	tree_zone(&t, "intel-rapl-mmio:0", "package-0");
 	tree_zone(&t, "intel-rapl-mmio:0:0", "dram");
 	dir_put(t.dir.path, POWERCAP "/intel-rapl/power"); /* the control type */
-	expect_names("package-0 package-0-core package-0-dram package-0-uncore psys");
-	assert_int_equal(domain_named("package-0")->kind, KIND_CPU);
-	assert_true(domain_named("package-0")->counted);
-	assert_int_equal(domain_named("package-0")->parent, -1);
-	assert_string_equal(domain_named("package-0")->sensor, "rapl-powercap");
-	assert_int_equal(domain_named("package-0")->quality, FLAG_MEASURED);
+	tree_expect_names(&t, "package-0 package-0-core package-0-dram package-0-uncore psys");
+	assert_int_equal(tree_domain(&t, "package-0")->kind, KIND_CPU);
+	assert_true(tree_domain(&t, "package-0")->counted);
+	assert_int_equal(tree_domain(&t, "package-0")->parent, -1);
+	assert_string_equal(tree_domain(&t, "package-0")->sensor, "rapl-powercap");
+	assert_int_equal(tree_domain(&t, "package-0")->quality, FLAG_MEASURED);
 	/* Parts of the package are never added to it; a GPU in it is a kind of its own. */
-	assert_int_equal(domain_named("package-0-core")->kind, KIND_CPU);
-	assert_false(domain_named("package-0-core")->counted);
-	assert_int_equal(domain_named("package-0-core")->parent, 0);
-	assert_int_equal(domain_named("package-0-uncore")->kind, KIND_GPU);
-	assert_true(domain_named("package-0-uncore")->counted);
-	assert_int_equal(domain_named("package-0-uncore")->parent, 0);
-	assert_int_equal(domain_named("package-0-dram")->kind, KIND_DRAM);
-	assert_int_equal(domain_named("package-0-dram")->parent, -1);
-	assert_int_equal(domain_named("psys")->kind, KIND_PLATFORM);
+	assert_int_equal(tree_domain(&t, "package-0-core")->kind, KIND_CPU);
+	assert_false(tree_domain(&t, "package-0-core")->counted);
+	assert_int_equal(tree_domain(&t, "package-0-core")->parent, 0);
+	assert_int_equal(tree_domain(&t, "package-0-uncore")->kind, KIND_GPU);
+	assert_true(tree_domain(&t, "package-0-uncore")->counted);
+	assert_int_equal(tree_domain(&t, "package-0-uncore")->parent, 0);
+	assert_int_equal(tree_domain(&t, "package-0-dram")->kind, KIND_DRAM);
+	assert_int_equal(tree_domain(&t, "package-0-dram")->parent, -1);
+	assert_int_equal(tree_domain(&t, "psys")->kind, KIND_PLATFORM);
 }
 
 /* Zones are numbered in hexadecimal and in the order of registration, which tells nothing. */
@@ -105,9 +61,10 @@ static void test_server(void **state)
 	tree_zone(&t, "intel-rapl:b:0", "dram");
 	tree_zone(&t, "intel-rapl:2:a", "dram");
 	tree_zone(&t, "intel-rapl:0", "psys");
-	expect_names("package-0 package-0-dram package-2 package-2-dram package-10 package-10-dram "
-		     "psys psys-1");
-	assert_true(domain_named("package-10-dram")->counted);
+	tree_expect_names(&t,
+		"package-0 package-0-dram package-2 package-2-dram package-10 package-10-dram "
+		"psys psys-1");
+	assert_true(tree_domain(&t, "package-10-dram")->counted);
 }
 
 /* Two dies of a package are two counters at Intel, and one that is shown twice at AMD. */
@@ -119,7 +76,8 @@ static void test_dies(void **state)
 	tree_zone(&t, "intel-rapl:1", "package-0-die-1");
 	tree_zone(&t, "intel-rapl:0:0", "dram");
 	tree_zone(&t, "intel-rapl:1:0", "dram");
-	expect_names("package-0-die-0 package-0-die-0-dram package-0-die-1 package-0-die-1-dram");
+	tree_expect_names(
+		&t, "package-0-die-0 package-0-die-0-dram package-0-die-1 package-0-die-1-dram");
 	tree_close(&t);
 	tree_cpu(&t, TREE_AMD);
 	file_remove(t.dir.path, POWERCAP "/intel-rapl:0:0/name");
@@ -127,10 +85,10 @@ static void test_dies(void **state)
 	tree_zone(&t, "intel-rapl:2", "package-1-die-0");
 	tree_zone(&t, "intel-rapl:3", "package-1-die-1");
 	tree_zone(&t, "intel-rapl:4", "package-10-die-0");
-	expect_names("package-0-die-0 package-1-die-0 package-10-die-0");
+	tree_expect_names(&t, "package-0-die-0 package-1-die-0 package-10-die-0");
 	tree_close(&t);
 	tree_cpu(&t, TREE_HYGON);
-	expect_names("package-0-die-0 package-1-die-0 package-10-die-0");
+	tree_expect_names(&t, "package-0-die-0 package-1-die-0 package-10-die-0");
 }
 
 /* AMD's "core" is one core of the package: 9 W where the package draws 170. */
@@ -140,7 +98,7 @@ static void test_amd_core(void **state)
 	tree_cpu(&t, TREE_AMD);
 	tree_zone(&t, "intel-rapl:0", "package-0");
 	tree_zone(&t, "intel-rapl:0:0", "core");
-	expect_names("package-0");
+	tree_expect_names(&t, "package-0");
 }
 
 /* Where the MSRs are locked only the other view of the same counters is there. */
@@ -150,7 +108,7 @@ static void test_mmio_alone(void **state)
 	tree_cpu(&t, TREE_INTEL);
 	tree_zone(&t, "intel-rapl-mmio:0", "package-0");
 	tree_zone(&t, "intel-rapl-mmio:0:0", "dram");
-	expect_names("package-0 package-0-dram");
+	tree_expect_names(&t, "package-0 package-0-dram");
 }
 
 static void test_not_zones(void **state)
@@ -170,7 +128,7 @@ static void test_not_zones(void **state)
 	tree_zone(&t, "intel-rapl:2", "something");
 	tree_zone(&t, "intel-rapl:2:0", "dram");
 	tree_zone(&t, "intel-rapl:3:0", "dram"); /* without what it should be a part of */
-	expect_names("package-0 something-dram");
+	tree_expect_names(&t, "package-0 something-dram");
 }
 
 /* More zones than there is room for are left out, not written over something. */
@@ -272,21 +230,21 @@ static void test_absent(void **state)
 {
 	(void) state;
 	tree_cpu(&t, TREE_INTEL);
-	expect_refusal(-ENOENT, "no intel-rapl zones", "sudo modprobe intel_rapl_msr");
+	tree_expect_refusal(&t, -ENOENT, "no intel-rapl zones", "sudo modprobe intel_rapl_msr");
 	tree_close(&t);
 	dir_put(t.dir.path, POWERCAP "/intel-rapl");
-	expect_refusal(-ENOENT, "no intel-rapl zones", "sudo modprobe intel_rapl_msr");
+	tree_expect_refusal(&t, -ENOENT, "no intel-rapl zones", "sudo modprobe intel_rapl_msr");
 	tree_close(&t);
 	tree_cpu(&t, TREE_VIRTUAL);
-	expect_refusal(-ENOENT, "virtual machine", NULL);
+	tree_expect_refusal(&t, -ENOENT, "virtual machine", NULL);
 	tree_close(&t);
 	tree_cpu(&t, TREE_ARM);
-	expect_refusal(-ENOENT, "ARM", NULL);
+	tree_expect_refusal(&t, -ENOENT, "ARM", NULL);
 	tree_close(&t);
 	/* Zones that are none of ours do not count. */
 	tree_cpu(&t, TREE_INTEL);
 	tree_zone(&t, "intel-rapl:0", "something");
-	expect_refusal(-ENOENT, "no intel-rapl zones", "sudo modprobe intel_rapl_msr");
+	tree_expect_refusal(&t, -ENOENT, "no intel-rapl zones", "sudo modprobe intel_rapl_msr");
 }
 
 /* In a container the class has its links, and what they lead to is covered up. */
@@ -298,14 +256,14 @@ static void test_masked(void **state)
 		"../../devices/virtual/powercap/intel-rapl/intel-rapl:0");
 	link_put(t.dir.path, POWERCAP "/intel-rapl:0:0",
 		"../../devices/virtual/powercap/intel-rapl/intel-rapl:0/intel-rapl:0:0");
-	expect_refusal(-ENOENT, "hidden", "--root /host");
+	tree_expect_refusal(&t, -ENOENT, "hidden", "--root /host");
 	tree_close(&t);
 	/* The same links with something behind them. */
 	file_put(t.dir.path, "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/name",
 		"package-0\n");
 	file_put(t.dir.path, "sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj",
 		"5\n");
-	expect_names("package-0");
+	tree_expect_names(&t, "package-0");
 }
 
 static void test_empty_or_odd_value(void **state)
@@ -314,17 +272,17 @@ static void test_empty_or_odd_value(void **state)
 	tree_cpu(&t, TREE_INTEL);
 	tree_zone(&t, "intel-rapl:0", "package-0");
 	file_put(t.dir.path, POWERCAP "/intel-rapl:0/energy_uj", "");
-	expect_refusal(-ENODATA, "intel-rapl:0/energy_uj: No data available", NULL);
+	tree_expect_refusal(&t, -ENODATA, "intel-rapl:0/energy_uj: No data available", NULL);
 	tree_close(&t);
 	file_put(t.dir.path, POWERCAP "/intel-rapl:0/energy_uj", "lots\n");
-	expect_refusal(-EINVAL, "intel-rapl:0/energy_uj: Invalid argument", NULL);
+	tree_expect_refusal(&t, -EINVAL, "intel-rapl:0/energy_uj: Invalid argument", NULL);
 	tree_close(&t);
 	file_remove(t.dir.path, POWERCAP "/intel-rapl:0/energy_uj");
-	expect_refusal(-ENOENT, "intel-rapl:0/energy_uj: No such file", NULL);
+	tree_expect_refusal(&t, -ENOENT, "intel-rapl:0/energy_uj: No such file", NULL);
 	tree_close(&t);
 	/* Beside a good one it is left out. */
 	tree_zone(&t, "intel-rapl:1", "package-1");
-	expect_names("package-1");
+	tree_expect_names(&t, "package-1");
 }
 
 /* In a child, as a user without rights. Returns 0 if all is as it should be, else a line. */
@@ -382,94 +340,6 @@ static void test_unreadable(void **state)
 	check_as_nobody(false);
 }
 
-/* ---- captured machines ------------------------------------------------------------------ */
-
-static bool find_fixture(const char *name, char ret[PATH_SIZE])
-{
-	if (shared_folder(name, ret))
-		return true;
-	print_message("there is no ../shared/%s beside the sources\n", name);
-	return false;
-}
-
-static void test_captured(void **state)
-{
-	static const struct {
-		const char *root;
-		const char *names;
-	} trees[] = {
-		{ "fixtures/procfs/fixtures", "package-0 package-0-core package-10" },
-		{ "fixtures/node_exporter", "package-0 package-0-core" },
-	};
-	char root[PATH_SIZE];
-
-	(void) state;
-	for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {
-		if (!find_fixture(trees[i].root, root))
-			skip();
-		tree_root(&t, root);
-		expect_names(trees[i].names);
-		for (size_t d = 0; d < t.sensor->n_domains; d++) {
-			assert_int_equal(t.sensor->domains[d].unit_den, 16384);
-			assert_int_equal(t.sensor->domains[d].modulus, UINT64_C(1) << 32);
-		}
-		assert_int_equal(tree_read(&t, 0).raw, UINT64_C(240422366267) * 1000 / 61035 + 1);
-		tree_close(&t);
-	}
-}
-
-/* A line "[.../powercap/]ZONE/FILE=VALUE" or ":VALUE", as people send them. */
-static void put_listed(char *line)
-{
-	char *zone = strstr(line, "intel-rapl"), *value, *file;
-	char path[PATH_SIZE], content[64];
-
-	if (line[0] == '#' || !zone)
-		return;
-	file = strchr(zone, '/');
-	value = file ? strpbrk(file, "=:") : NULL;
-	if (!value)
-		return;
-	*file++ = '\0';
-	*value++ = '\0';
-	snprintf(path, sizeof(path), POWERCAP "/%s/%s", zone, file);
-	snprintf(content, sizeof(content), "%s\n", value);
-	if (strcmp(file, "name") == 0)
-		tree_zone(&t, zone, value); /* with the files that were not sent */
-	file_put(t.dir.path, path, content);
-}
-
-static void test_listed(void **state)
-{
-	static const struct {
-		const char *file;
-		enum tree_cpu cpu;
-		const char *names;
-	} listings[] = {
-		{ "powercap_names_laptop_psys_mmio.txt", TREE_INTEL,
-			"package-0 package-0-core package-0-uncore psys" },
-		{ "powercap_threadripper_1950x_two_dies_same_counter.txt", TREE_AMD,
-			"package-0-die-0" },
-	};
-	char folder[PATH_SIZE];
-
-	(void) state;
-	if (!find_fixture("fixtures/lkml", folder))
-		skip();
-	for (size_t i = 0; i < sizeof(listings) / sizeof(listings[0]); i++) {
-		char *text = file_get(folder, listings[i].file, NULL), *rest, *line;
-
-		assert_non_null(text);
-		tree_finish(&t);
-		tree_init(&t);
-		tree_cpu(&t, listings[i].cpu);
-		for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-			put_listed(line);
-		free(text);
-		expect_names(listings[i].names);
-	}
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -487,8 +357,6 @@ int main(void)
 		TEST(test_masked),
 		TEST(test_empty_or_odd_value),
 		TEST(test_unreadable),
-		TEST(test_captured),
-		TEST(test_listed),
 	};
 
 	return cmocka_run_group_tests_name("powercap", tests, NULL, NULL);

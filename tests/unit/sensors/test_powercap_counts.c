@@ -12,22 +12,7 @@
 #include "random.h"
 #include "util/u128.h"
 
-static struct tree t;
-
-static int set_up(void **state)
-{
-	(void) state;
-	tree_init(&t);
-	tree_cpu(&t, TREE_INTEL);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void) state;
-	tree_finish(&t);
-	return 0;
-}
+TREE_TESTS(t, "rapl-powercap", TREE_INTEL)
 
 /* ---- exactness -------------------------------------------------------------------------- */
 

@@ -24,23 +24,7 @@
 #define ESU_14 UINT64_C(0xa0e03) /* what Intel's clients have */
 #define ESU_16 UINT64_C(0xa1003)
 
-static struct tree t;
-
-static int set_up(void **state)
-{
-	(void) state;
-	tree_init(&t);
-	t.sensor_name = "rapl-msr";
-	tree_cpu(&t, TREE_INTEL);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void) state;
-	tree_finish(&t);
-	return 0;
-}
+TREE_TESTS(t, "rapl-msr", TREE_INTEL)
 
 /* A package whose registers are there on its first CPU. */
 static void intel(const char *cpus, int first, unsigned package)

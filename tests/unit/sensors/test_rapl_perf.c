@@ -12,23 +12,7 @@
 #define POWER "sys/bus/event_source/devices/power"
 #define JOULE (UINT64_C(1) << 32)
 
-static struct tree t;
-
-static int set_up(void **state)
-{
-	(void) state;
-	tree_init(&t);
-	t.sensor_name = "rapl-perf";
-	tree_cpu(&t, TREE_INTEL);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void) state;
-	tree_finish(&t);
-	return 0;
-}
+TREE_TESTS(t, "rapl-perf", TREE_INTEL)
 
 static void put_file(const char *name, const char *text)
 {

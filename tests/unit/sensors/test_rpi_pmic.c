@@ -14,21 +14,7 @@
 
 #define MAILBOX "dev/vcio"
 
-static struct board b;
-
-static int set_up(void **state)
-{
-	(void) state;
-	board_init(&b);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void) state;
-	board_finish(&b);
-	return 0;
-}
+BOARD_TESTS(b)
 
 /* In the order of the firmware: currents, then voltages, each with a number of its own. */
 static const char answer[] = " 3V7_WL_SW_A current(0)=0.10000000A\n"
@@ -150,40 +136,6 @@ static void test_unreadable(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* Answers that others have noted down. */
-static void test_shared(void **state)
-{
-	static const struct {
-		const char *file;
-		uint64_t rails_mw, core_mw, dram_mw;
-	} files[] = {
-		{ "pmic_read_adc_idle.txt", 1767, 432, 24 },
-		{ "pmic_read_adc_load.txt", 5922, 4501, 160 },
-	};
-	char folder[PATH_SIZE];
-
-	(void) state;
-	if (!shared_folder("fixtures/rpi5", folder)) {
-		print_message("there is no ../shared/fixtures beside the sources\n");
-		skip();
-	}
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		char *text = file_get(folder, files[i].file, NULL);
-
-		file_put(b.dir.path, MAILBOX, text);
-		free(text);
-		board_open(&b, "rpi-pmic");
-		board_read(&b, 0);
-		if (b.readings[0].power_mw != files[i].rails_mw ||
-			b.readings[1].power_mw != files[i].core_mw ||
-			b.readings[2].power_mw != files[i].dram_mw)
-			fail_msg("%s: %llu %llu %llu mW", files[i].file,
-				(unsigned long long) b.readings[0].power_mw,
-				(unsigned long long) b.readings[1].power_mw,
-				(unsigned long long) b.readings[2].power_mw);
-	}
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -192,7 +144,6 @@ int main(void)
 		TEST(test_hostile),
 		TEST(test_refusals),
 		TEST(test_unreadable),
-		TEST(test_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
