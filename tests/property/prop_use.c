@@ -12,38 +12,9 @@
 #include "machine/clock.h"
 #include "machine.h"
 #include "random.h"
+#include "sums.h"
 
 #define N_TARGETS 6
-
-struct sums {
-	uint64_t seed, number;
-	uint64_t told_uj[2];
-	uint64_t targets_uj[N_TARGETS][2];
-	uint64_t ns[2];
-};
-
-static void on_slice(void *ctx, const struct slice *slice)
-{
-	struct sums *s = ctx;
-	uint64_t sum_uj = 0;
-
-	for (size_t i = 0; i < slice->n_parts; i++) {
-		const struct slice_part *p = &slice->parts[i];
-
-		sum_uj += p->energy.uj;
-		if (p->energy.low_uj > p->energy.uj || p->energy.uj > p->energy.high_uj)
-			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": a range that is none",
-				s->seed, s->number);
-		if (p->who == SLICE_TARGET)
-			s->targets_uj[p->slot][slice->domain] += p->energy.uj;
-	}
-	if (sum_uj != slice->interval.energy_uj || slice->interval.ns == 0)
-		fail_msg("seed %" PRIu64 ", case %" PRIu64 ": parts of %" PRIu64
-			 " uJ add up to %" PRIu64,
-			s->seed, s->number, slice->interval.energy_uj, sum_uj);
-	s->told_uj[slice->domain] += slice->interval.energy_uj;
-	s->ns[slice->domain] += slice->interval.ns;
-}
 
 static void look(struct machine *m, struct rng *r, size_t d, bool odd)
 {
@@ -65,7 +36,7 @@ static void check_case(uint64_t seed, uint64_t number)
 	struct sums sums = { .seed = seed, .number = number };
 	const struct account_options options = { .tick_ns = 4 * NS_PER_MS,
 		.idle = rng_one_in(&r, 2) ? IDLE_SEPARATE : IDLE_PROPORTIONAL };
-	const struct account_watcher watcher = { .slice = on_slice, .ctx = &sums };
+	const struct account_watcher watcher = { .slice = sums_slice, .ctx = &sums };
 	bool odd = rng_one_in(&r, 2);
 	uint64_t drawn_uj[2] = { 0 }, begun_ns;
 	static struct machine m;
@@ -104,10 +75,10 @@ static void check_case(uint64_t seed, uint64_t number)
 	}
 	account_settle_uses(a);
 	for (size_t d = 0; d < 2; d++) {
-		if (sums.told_uj[d] != drawn_uj[d] || sums.ns[d] != m.t_ns - begun_ns)
+		if (sums.total_uj[d] != drawn_uj[d] || sums.ns[d] != m.t_ns - begun_ns)
 			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": %" PRIu64
 				 " uJ were drawn and %" PRIu64 " told",
-				seed, number, drawn_uj[d], sums.told_uj[d]);
+				seed, number, drawn_uj[d], sums.total_uj[d]);
 		for (uint32_t slot = 0; slot < N_TARGETS; slot++) {
 			struct span span;
 

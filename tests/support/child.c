@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -78,6 +79,26 @@ static uint64_t cpu_ns(clockid_t clock)
 
 	clock_gettime(clock, &ts);
 	return (uint64_t) ts.tv_sec * NS_PER_S + (uint64_t) ts.tv_nsec;
+}
+
+void child_as_nobody(int (*look)(void))
+{
+	const int nobody = 65534;
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		bool is_root = geteuid() == 0;
+		int line = is_root && (setgid(nobody) < 0 || setuid(nobody) < 0) ? __LINE__
+										 : look();
+
+		if (line)
+			fprintf(stderr, "as somebody without rights: line %d\n", line);
+		_exit(line ? 1 : 0);
+	}
+	status = child_reap(pid);
+	assert_int_equal(status, 0);
 }
 
 void burn_cpu(uint64_t ns)

@@ -27,6 +27,10 @@ int child_reap(pid_t pid);
 /* Both. */
 void child_end(pid_t pid);
 
+/* Calls look() in a child that has no right of root's. It returns 0 if all is as it should be, else the
+ * line (__LINE__) that says what should be: then the test fails with it. */
+void child_as_nobody(int (*look)(void));
+
 /* Busy for so much CPU time, in the calling thread. */
 void burn_cpu(uint64_t ns);
 

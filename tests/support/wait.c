@@ -11,12 +11,15 @@ uint64_t wait_now_ns(void)
 	return clock_mono_ns(&clock_system);
 }
 
-uint64_t wait_deadline_ns(double seconds)
+/* However busy the machine is with other things. */
+#define GIVE_UP_S 120
+
+uint64_t wait_deadline_ns(void)
 {
 	const char *given = getenv("PM_PATIENCE");
 	double patience = given ? strtod(given, NULL) : 1;
 
-	return wait_now_ns() + (uint64_t) (seconds * (patience > 1 ? patience : 1) * 1e9);
+	return wait_now_ns() + (uint64_t) (GIVE_UP_S * (patience > 1 ? patience : 1) * 1e9);
 }
 
 void wait_a_little(void)
@@ -26,9 +29,9 @@ void wait_a_little(void)
 	nanosleep(&ts, NULL);
 }
 
-bool wait_until(bool (*is_so)(void *ctx), void *ctx, double seconds)
+bool wait_until(bool (*is_so)(void *ctx), void *ctx)
 {
-	uint64_t deadline_ns = wait_deadline_ns(seconds);
+	uint64_t deadline_ns = wait_deadline_ns();
 
 	while (!is_so(ctx)) {
 		if (wait_now_ns() > deadline_ns)

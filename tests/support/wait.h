@@ -9,12 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Returns whether it became true within so many seconds. */
-bool wait_until(bool (*is_so)(void *ctx), void *ctx, double seconds);
+/* Returns whether it became true before waiting was given up. */
+bool wait_until(bool (*is_so)(void *ctx), void *ctx);
 
 /* Monotonic time, and the time after which waiting is given up. */
 uint64_t wait_now_ns(void);
-uint64_t wait_deadline_ns(double seconds);
+uint64_t wait_deadline_ns(void);
 
 /* The pause between two looks. */
 void wait_a_little(void);

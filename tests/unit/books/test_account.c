@@ -105,6 +105,17 @@ static void enter(struct fixture *x, unsigned flags)
 	account_enter(x->a, machine_snapshot(&x->m, flags));
 }
 
+/* Other books, of the machine as it is by now and of its first targets, begun. */
+static void renew_books(
+	struct fixture *x, const struct account_options *options, uint32_t n_targets)
+{
+	account_destroy(x->a);
+	make_books(x, options);
+	for (uint32_t slot = 0; slot < n_targets; slot++)
+		assert_int_equal(account_add_target(x->a, slot), 0);
+	enter(x, SNAPSHOT_FIRST);
+}
+
 static struct account_mark *mark(struct fixture *x, uint32_t slot)
 {
 	struct account_mark *m = account_mark_new(x->a, slot);
@@ -232,11 +243,7 @@ static void test_proportional(void **state)
 
 	(void) state;
 	set_up(&x);
-	account_destroy(x.a);
-	make_books(&x, &options);
-	assert_int_equal(account_add_target(x.a, 0), 0);
-	assert_int_equal(account_add_target(x.a, 1), 0);
-	enter(&x, SNAPSHOT_FIRST);
+	renew_books(&x, &options, 2);
 	zero = mark(&x, 0);
 	usual_half_second(&x);
 	/* Half the capacity was busy: 0.25 of 0.5 s. */
@@ -295,10 +302,7 @@ static void test_sums(void **state)
 	core = machine_add_domain(&x.m, "package-0-core", KIND_CPU);
 	second = machine_add_domain(&x.m, "package-1", KIND_CPU);
 	x.m.domains[core].counted = false;
-	account_destroy(x.a);
-	make_books(&x, &exact);
-	assert_int_equal(account_add_target(x.a, 0), 0);
-	enter(&x, SNAPSHOT_FIRST);
+	renew_books(&x, &exact, 1);
 	all = mark(&x, ACCOUNT_NO_SLOT);
 	zero = mark(&x, 0);
 	machine_pass(&x.m, NS_PER_S, 0);
@@ -392,10 +396,7 @@ static void test_stale_clock(void **state)
 
 	(void) state;
 	set_up(&x);
-	account_destroy(x.a);
-	make_books(&x, &options);
-	assert_int_equal(account_add_target(x.a, 0), 0);
-	enter(&x, SNAPSHOT_FIRST);
+	renew_books(&x, &options, 1);
 	zero = mark(&x, 0);
 	usual_half_second(&x);
 	span = since(&x, zero, 0);
@@ -465,9 +466,7 @@ static void test_lost(void **state)
 	(void) state;
 	set_up(&x);
 	second = machine_add_domain(&x.m, "package-1", KIND_CPU);
-	account_destroy(x.a);
-	make_books(&x, &exact);
-	enter(&x, SNAPSHOT_FIRST);
+	renew_books(&x, &exact, 0);
 	all = mark(&x, ACCOUNT_NO_SLOT);
 	machine_draw(&x.m, second, 3 * J);
 	usual_half_second(&x);
@@ -616,10 +615,7 @@ static void test_pause_then_failure(void **state)
 
 	(void) state;
 	set_up(&x);
-	account_destroy(x.a);
-	make_books(&x, &options);
-	assert_int_equal(account_add_target(x.a, 0), 0);
-	enter(&x, SNAPSHOT_FIRST);
+	renew_books(&x, &options, 1);
 	machine_pass(&x.m, 1000 * NS_PER_S, 0);
 	enter(&x, 0);
 	x.m.capacity_ns = 0;

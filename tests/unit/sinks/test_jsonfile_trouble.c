@@ -366,7 +366,7 @@ static void kill_often(int kills, uint64_t seed, struct rng *r)
 		if (pid == 0)
 			write_on(dir.path, shared, have, false);
 		/* The kill lands anywhere in a write: the writer never pauses. */
-		assert_true(wait_until(has_flushed, ctx, 20));
+		assert_true(wait_until(has_flushed, ctx));
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSIGNALED(status));
@@ -401,13 +401,13 @@ static void test_read_meanwhile(void **state)
 	struct shared *shared = share();
 	int wanted = 1, status, last = 0, judged = 0;
 	void *ctx[2] = { shared, &wanted };
-	uint64_t deadline_ns = wait_deadline_ns(30);
+	uint64_t deadline_ns = wait_deadline_ns();
 	pid_t pid = fork();
 
 	(void) state;
 	if (pid == 0)
 		write_on(dir.path, shared, 0, true);
-	assert_true(wait_until(has_flushed, ctx, 20));
+	assert_true(wait_until(has_flushed, ctx));
 	while (judged < 300 || last < 30) {
 		int before = shared->flushed, now;
 		size_t n;

@@ -76,7 +76,7 @@ static uint64_t run(const char *script, bool no_cgroup, int *ret_status)
 	assert_int_equal(command_target(c, &t), 0);
 	before_ns = used_ns(&t);
 	assert_int_equal(command_release(c), 0);
-	assert_true(wait_until(is_over, c, 30));
+	assert_true(wait_until(is_over, c));
 	t.ops->read(&t, wait_now_ns(), &usage);
 	assert_int_equal(usage.flags, USAGE_ENDED);
 	*ret_status = command_status(c);
@@ -184,7 +184,7 @@ static void test_strangers(void **state)
 	assert_int_equal(command_target(c, &t), 0);
 	begun_ns = used_ns(&t);
 	assert_int_equal(command_release(c), 0);
-	assert_true(wait_until(is_over, c, 30));
+	assert_true(wait_until(is_over, c));
 	assert_int_equal(command_left(c, left, 4), 0);
 	assert_in_range(used_ns(&t) - begun_ns, 0, 100 * MS);
 	target_close(&t);
@@ -200,7 +200,7 @@ static void check_left(bool no_cgroup)
 	struct command_left left[3], two[2];
 
 	assert_int_equal(command_release(c), 0);
-	assert_true(wait_until(is_over, c, 30));
+	assert_true(wait_until(is_over, c));
 	/* All are told of, also those for whom there is no room. */
 	assert_int_equal(command_left(c, two, 2), 3);
 	assert_int_equal(command_left(c, left, 3), 3);

@@ -63,7 +63,7 @@ static bool has_reached(void *ctx)
 
 static void wait_reached(int step)
 {
-	assert_true(wait_until(has_reached, &step, 20));
+	assert_true(wait_until(has_reached, &step));
 }
 
 /* In a child: tells how far it is and waits to be let on. */
@@ -237,7 +237,7 @@ static void test_first_thread_gone(void **state)
 	struct target t;
 
 	(void) state;
-	assert_true(wait_until(looks_dead, &pid, 20));
+	assert_true(wait_until(looks_dead, &pid));
 	assert_int_equal(target_open_process(&t, pid), 0);
 	assert_int_equal(read_target(&t).flags, 0);
 	/* Also on kernels without pidfd. */
@@ -289,7 +289,7 @@ static void check_zombie(bool with_exit_fd)
 	if (t.exit_fd >= 0)
 		assert_false(is_readable(t.exit_fd));
 	stage->step = 1;
-	assert_true(wait_until(has_ended, &pid, 20));
+	assert_true(wait_until(has_ended, &pid));
 	if (t.exit_fd >= 0) {
 		assert_true(is_readable(t.exit_fd));
 		last = read_last(&t);
@@ -354,7 +354,7 @@ static struct usage follow_reaped(void (*work)(void *), unsigned max_kept, bool 
 	*ret_kept = t.kept.n > 0;
 	assert_true(read_target(&t).cpu_ns > 0);
 	stage->step = 2;
-	assert_true(wait_until(is_gone, &pid, 20));
+	assert_true(wait_until(is_gone, &pid));
 	last = read_target(&t);
 	assert_true(last.flags & USAGE_ENDED);
 	/* The answer stays what it was. */

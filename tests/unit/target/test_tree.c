@@ -86,7 +86,7 @@ static void let_on(int step)
 	int next = step + 1;
 
 	stage->step = step;
-	assert_true(wait_until(has_reached, &next, 20));
+	assert_true(wait_until(has_reached, &next));
 }
 
 static uint64_t read_ns(struct target *t)

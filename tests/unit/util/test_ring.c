@@ -199,7 +199,7 @@ static void *produce(void *ctx)
 static void test_two_threads(void **state)
 {
 	static struct pipeline p; /* the thread has it even if this test fails */
-	uint64_t deadline_ns = wait_deadline_ns(60);
+	uint64_t deadline_ns = wait_deadline_ns();
 	pthread_t thread;
 
 	(void) state;
