@@ -6,11 +6,11 @@ import json
 import os
 import pathlib
 import re
-import select
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -23,13 +23,37 @@ sys.path.insert(0, str(TOP / "tests" / "lib"))
 BUILD = pathlib.Path(os.environ.get("PM_BUILD", TOP / "build-test"))
 POWERMEASURE = BUILD / "src" / "powermeasure"
 
-# Sanitizers and emulation slow everything down; waiting longer costs nothing where all is well.
-PATIENCE = float(os.environ.get("PM_PATIENCE", "1"))
+# How long anything is waited for that has to come. No test depends on how long it really took: a
+# machine may be busy with other things, and sanitizers and emulation slow everything down.
+GIVE_UP_S = 120 * float(os.environ.get("PM_PATIENCE", "1"))
+
+# Tests on real kernels are a world of their own, with a conftest.py of their own.
+if "PM_KERNEL" not in os.environ:
+    collect_ignore = ["kernel"]
+
+# Who starts the tests in the background may have had signals ignored for all below, but tests send them
+# to what they start. A function of ours is no function of a new program's.
+for _signal in signal.SIGINT, signal.SIGQUIT, signal.SIGHUP:
+    if signal.getsignal(_signal) == signal.SIG_IGN:
+        signal.signal(_signal, lambda *_: None)
 
 PUBLISHED = b"event-engine: msg published"
 
 KIND_START, KIND_STOP, KIND_TERMINATE = 9, 10, 8
 PREFIXES = {9: b"\x20\x00", 10: b"\x21\x00", 8: b"\x12\x00"}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: its figures depend on real time, so that no other test "
+                            "runs beside it")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The sums as ./test wants them."""
+    n = {key: len(reports) for key, reports in terminalreporter.stats.items()}
+    terminalreporter.write_line(f"{n.get('passed', 0)} passed, "
+                                f"{n.get('failed', 0) + n.get('error', 0)} failed, "
+                                f"{n.get('skipped', 0)} skipped")
 
 
 def build_option(name):
@@ -39,15 +63,15 @@ def build_option(name):
     return next(o["value"] for o in json.loads(text) if o["name"] == name)
 
 
-def wait_for(condition, seconds=10.0, what="the condition"):
+def wait_for(condition, what="the condition"):
     """Polls until condition() is true; what it returned then is returned."""
-    until = time.monotonic() + seconds * PATIENCE
+    until = time.monotonic() + GIVE_UP_S
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > until:
-            raise AssertionError(f"{what}: not within {seconds} s")
+            raise AssertionError(f"{what}: not within {GIVE_UP_S:g} s")
         time.sleep(0.005)
 
 
@@ -139,24 +163,24 @@ class Plugin:
         for line in self.process.stderr:
             self.said += line.decode(errors="replace")
 
-    def wait_said(self, pattern, seconds=10.0):
+    def wait_said(self, pattern):
         """Waits until the plugin's log matches; a plugin that ends meanwhile fails the test."""
         def look():
             found = re.search(pattern, self.said)
             if not found and self.process.poll() is not None:
-                self._reader.join(2)
+                self._reader.join(GIVE_UP_S)
                 found = re.search(pattern, self.said)
                 assert found, f"the plugin ended ({self.process.returncode}):\n{self.said}"
             return found
         try:
-            return wait_for(look, seconds, f"{pattern!r} in the log")
+            return wait_for(look, f"{pattern!r} in the log")
         except AssertionError as error:
             raise AssertionError(f"{error}\nthe log:\n{self.said}") from None
 
     def connect(self):
         socket = self._context.socket(zmq.REQ)
         socket.linger = 0
-        socket.rcvtimeo = socket.sndtimeo = int(10000 * PATIENCE)
+        socket.rcvtimeo = socket.sndtimeo = int(1000 * GIVE_UP_S)
         socket.connect(self.address)
         self._sockets.append(socket)
         return socket
@@ -171,12 +195,12 @@ class Plugin:
     def log(self, name):
         return json.loads((self.log_dir / name).read_text())
 
-    def stop(self, sig=signal.SIGTERM, seconds=10.0):
+    def stop(self, sig=signal.SIGTERM):
         """Ends it and returns its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(sig)
-        status = self.process.wait(seconds * PATIENCE)
-        self._reader.join(5)
+        status = self.process.wait(GIVE_UP_S)
+        self._reader.join(GIVE_UP_S)
         return status
 
     def close(self):
@@ -186,7 +210,7 @@ class Plugin:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self._reader.join(5)
+        self._reader.join(GIVE_UP_S)
         self.process.stderr.close()
 
 
@@ -207,13 +231,31 @@ def plugin(tmp_path):
         assert "Sanitizer" not in p.said, p.said
 
 
-def run(*args, timeout=60, env=None, **keywords):
+def run(*args, timeout=GIVE_UP_S, env=None, **keywords):
     """Runs `powermeasure ARGS` to its end."""
     clean = {k: v for k, v in os.environ.items()
              if not k.startswith(("TRAPS_", "POWER_MEASURING_", "POWERMEASURE_"))}
     return subprocess.run([str(POWERMEASURE), *[str(a) for a in args]], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=timeout * PATIENCE,
+                          stderr=subprocess.PIPE, text=True, timeout=timeout,
                           env=dict(clean, **(env or {})), **keywords)
+
+
+# ---- somebody else ---------------------------------------------------------------------------------
+
+NOBODY = 65534
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+@pytest.fixture
+def public():
+    """A directory that any user can reach, with the program in it: the checkout may lie where only its
+    owner can."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="pm-public-"))
+    path.chmod(0o755)
+    shutil.copy(POWERMEASURE, path)
+    (path / POWERMEASURE.name).chmod(0o755)
+    yield path
+    shutil.rmtree(path)
 
 
 # ---- a machine whose name service hangs ------------------------------------------------------------

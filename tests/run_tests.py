@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Runs every test and adds the results up: first the test programs of the build, each a process of
-its own, then the Python tests, which drive the built program."""
+"""Runs every test that the build knows, one after the other, and adds the results up. A test that
+fails once has failed: nothing is tried again."""
 
 import argparse
 import json
@@ -9,18 +9,10 @@ import pathlib
 import re
 import subprocess
 import sys
-import tempfile
-import xml.etree.ElementTree as ElementTree
+import threading
 
-TOP = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TOP / "tests" / "engine"))
-
-import build_engine  # noqa: E402
-
-PROGRAM_TIMEOUT_S = 300
-
-# More failures than that are no matter of a busy machine.
-RETRY_MOST = 6
+TESTS = pathlib.Path(__file__).resolve().parent
+SKIPPED_STATUS = 77  # of a whole test, as meson has it
 
 
 class Results:
@@ -32,117 +24,82 @@ class Results:
         self.failed += failed
         self.skipped += skipped
 
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
-def programs(build):
-    """The test programs that the build knows: (name, command, environment)."""
+
+def tests_of(build, suite):
+    """The tests of a build, or of one of its suites, in the order of meson test."""
     text = subprocess.run(
         ["meson", "introspect", "--tests", str(build)],
-        check=True, stdout=subprocess.PIPE, text=True).stdout
-    for test in sorted(json.loads(text), key=lambda t: (-t.get("priority", 0), t["name"])):
-        yield test["name"], test["cmd"], test.get("env", {})
+        check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
+    tests = [t for t in json.loads(text)
+             if not suite or any(s.rpartition(":")[2] == suite for s in t["suite"])]
+    return sorted(tests, key=lambda t: (-t.get("priority", 0), t["name"]))
 
 
-def run_program(name, command, environment, results, wrapper):
-    env = {**os.environ, **environment}
-    try:
-        done = subprocess.run(wrapper + command, env=env, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=PROGRAM_TIMEOUT_S)
-        output, status = done.stdout.decode(errors="replace"), done.returncode
-    except subprocess.TimeoutExpired as expired:
-        output = (expired.stdout or b"").decode(errors="replace")
-        output += f"\nstopped after {PROGRAM_TIMEOUT_S} s\n"
-        status = -1
+def kernel_tests(build, length):
+    """The tests on real kernels in emulated machines: they take too long to be among the others."""
+    return {"name": "python/kernel", "timeout": 4 * 3600, "env": {"PM_KERNEL": length},
+            "cmd": [sys.executable, str(TESTS / "run_pytest.py"), "kernel", str(build)]}
+
+
+def lines_of(command, env, timeout_s, show):
+    """Runs a command to its end. Returns its lines and its exit status; shows them as they come if
+    wanted."""
+    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, universal_newlines=True, errors="replace")
+    over = threading.Timer(timeout_s, process.kill)
+    over.start()
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if show:
+            print(lines[-1], flush=True)
+    status = process.wait()
+    if not over.is_alive():
+        lines.append(f"ended after {timeout_s:g} s")
+    over.cancel()
+    return lines, status
+
+
+def counts_of(lines):
+    """(passed, failed, skipped): of TAP, or as the Python tests say it themselves."""
     passed = failed = skipped = 0
-    for line in output.splitlines():
+    for line in lines:
+        told = re.match(r"(\d+) passed, (\d+) failed, (\d+) skipped$", line)
+        if told:
+            return tuple(int(n) for n in told.groups())
         if re.match(r"(not )?ok \d+ .*# SKIP", line):  # cmocka says "not ok" of these
             skipped += 1
-            print(f"  skipped: {name}: {line.partition('# SKIP')[2].strip()}")
         elif re.match(r"ok \d+", line):
             passed += 1
         elif re.match(r"not ok \d+", line):
             failed += 1
-    if status != 0 and failed == 0:
-        failed = 1
-    if passed + failed + skipped == 0:
-        failed = 1
-        output += "\nno test was executed\n"
-    results.add(passed, failed, skipped)
-    if failed:
-        print(f"FAILED {name} (status {status})\n{output}")
-    else:
-        print(f"ok {name}: {passed} passed" + (f", {skipped} skipped" if skipped else ""))
-    sys.stdout.flush()
-
-
-def prepare_engine(build):
-    """Builds what takes minutes before any test waits for it. Returns the environment by which the
-    tests know that it cannot be had."""
-    try:
-        build_engine.engine_program(build)
-    except build_engine.Unavailable as reason:
-        return {"PM_NO_ENGINE": str(reason)}
-    except (RuntimeError, subprocess.TimeoutExpired):
-        pass  # the tests that need it fail with that
-    return {}
-
-
-def counts_of(report):
-    """(passed, failed, skipped) of a JUnit report."""
-    passed = failed = skipped = 0
-    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
-        bad = int(suite.get("failures")) + int(suite.get("errors"))
-        failed += bad
-        skipped += int(suite.get("skipped"))
-        passed += int(suite.get("tests")) - bad - int(suite.get("skipped"))
     return passed, failed, skipped
 
 
-def call_pytest(directory, name, arguments, env):
-    """Returns the exit status and the counts; None where it left no report."""
-    report = pathlib.Path(directory, name)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rs", "-o", f"cache_dir={directory}/cache",
-         f"--junitxml={report}", str(TOP / "tests"), *arguments], env=env)
-    return done.returncode, counts_of(report) if report.exists() else None
-
-
-def run_pytest(build, arguments, results):
-    """Tests that drive processes in real time can fail where something else has the CPUs: a few that
-    did are tried once more, one after the other, and both are told."""
-    env = dict(os.environ, PM_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1",
-               **prepare_engine(build))
-    with tempfile.TemporaryDirectory() as directory:
-        status, counts = call_pytest(directory, "report.xml", arguments, env)
-        if counts and status == 1 and 0 < counts[1] <= RETRY_MOST:
-            print(f"{counts[1]} failed while {arguments[1]} ran at a time; once more, alone:")
-            sys.stdout.flush()
-            status, again = call_pytest(directory, "again.xml",
-                                        ["--lf", "-n", "0", *arguments[2:]], env)
-            if again:
-                counts = counts[0] + counts[1] - again[1], again[1], counts[2]
-    if not counts:
-        print(f"FAILED pytest (status {status}): it left no report")
-        results.add(0, 1, 0)
-        return
-    passed, failed, skipped = counts
-    if status not in (0, 1, 5) and failed == 0:
+def run_test(test, results, wrapper, show=False):
+    """test: as meson describes it. A status says that something failed even where no line does."""
+    lines, status = lines_of(wrapper + test["cmd"], dict(os.environ, **test["env"]),
+                             test["timeout"] * float(os.environ.get("PM_PATIENCE", "1")), show)
+    passed, failed, skipped = counts_of(lines)
+    if status == SKIPPED_STATUS:
+        passed, failed, skipped = 0, 0, 1
+    elif failed == 0 and (status != 0 or passed + skipped == 0):
         failed = 1
     results.add(passed, failed, skipped)
-
-
-def run_kernels(build, length, results):
-    """The tests on real kernels in emulated machines: one machine at a time."""
-    env = dict(os.environ, PM_BUILD=str(build), PM_KERNEL=length, PYTHONDONTWRITEBYTECODE="1")
-    with tempfile.TemporaryDirectory() as directory:
-        report = pathlib.Path(directory, "report.xml")
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-rs", "-n", "0", "--durations=10", "-o",
-             f"cache_dir={directory}/cache", f"--junitxml={report}", str(TOP / "tests" / "kernel")],
-            env=env)
-        counts = counts_of(report) if report.exists() else (0, 1, 0)
-    results.add(*counts)
-    if done.returncode != 0 and counts[1] == 0:
-        results.add(0, 1, 0)
+    name = test["name"]
+    if failed:
+        print(f"FAILED {name} (status {status}): {' '.join(test['cmd'])}")
+        if not show:
+            print("\n".join(lines))
+    else:
+        print(f"ok {name}: {passed} passed" + (f", {skipped} skipped" if skipped else ""))
+    for line in lines:
+        if "# SKIP" in line or status == SKIPPED_STATUS:
+            print(f"  skipped: {name}: {line.rpartition('# SKIP')[2].strip()}")
+    sys.stdout.flush()
 
 
 def main():
@@ -151,28 +108,23 @@ def main():
     parser.add_argument("--only", choices=["programs", "python"],
                         help="run just these tests")
     parser.add_argument("--wrapper", default="", help="put before each test program, like qemu")
-    # Most of them wait for most of the time.
-    parser.add_argument("-n", default=str(min(24, 3 * (os.cpu_count() or 1))),
-                        help="how many Python tests run at a time")
-    parser.add_argument("-k", default="", help="only the Python tests whose names match")
+    parser.add_argument("-n", help="how many Python tests run at a time")
+    parser.add_argument("-k", help="only the Python tests whose names match")
     parser.add_argument("--kernel", nargs="?", const="short", choices=["short", "long"],
                         help="run just the tests on real kernels, in emulated machines (docs/testing.md)")
     options = parser.parse_args()
+    if options.n:
+        os.environ["PM_JOBS"] = options.n
+    if options.k:
+        os.environ["PM_MATCH"] = options.k
     results = Results()
     if options.kernel:
-        run_kernels(options.build, options.kernel, results)
-        print(f"{results.passed} passed, {results.failed} failed, {results.skipped} skipped")
-        return 1 if results.failed or not results.passed else 0
-    if options.only != "python":
-        for name, command, environment in programs(options.build):
-            run_program(name, command, environment, results, options.wrapper.split())
-    if options.only != "programs":
-        arguments = ["-n", options.n]
-        if options.k:
-            arguments += ["-k", options.k]
-        run_pytest(options.build, arguments, results)
+        run_test(kernel_tests(options.build, options.kernel), results, [], show=True)
+    else:
+        for test in tests_of(options.build, options.only):
+            run_test(test, results, options.wrapper.split(), show="python" in test["name"])
         print("left out: the tests on real kernels (./test --kernel)")
-    print(f"{results.passed} passed, {results.failed} failed, {results.skipped} skipped")
+    print(results)
     return 1 if results.failed or not results.passed else 0
 
 

@@ -4,7 +4,7 @@
 import re
 import subprocess
 
-from conftest import BUILD, PATIENCE, TOP, build_option
+from conftest import BUILD, GIVE_UP_S, TOP, build_option
 
 # What calls it, as the rig does.
 MAIN = r"""
@@ -49,7 +49,7 @@ ROOMS = ("sensors", "meter", "machine", "util")
 
 def output(*command):
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, timeout=120 * PATIENCE)
+                          universal_newlines=True, timeout=GIVE_UP_S)
     assert done.returncode == 0, f"{command}:\n{done.stdout}"
     return done.stdout
 

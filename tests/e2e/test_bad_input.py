@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import (KIND_STOP, PREFIXES, PUBLISHED, TOP, sim_script, start_event, stop_event,
+from conftest import (GIVE_UP_S, KIND_STOP, PREFIXES, PUBLISHED, TOP, sim_script, start_event, stop_event,
                       terminate_event, wait_for)
 
 BAD = b"event-engine: bad msg: "
@@ -61,7 +61,7 @@ def test_events_for_others_are_refused(plugin):
     # The union tells what an event is, the prefix does not.
     message[0:2] = PREFIXES[KIND_STOP]
     assert p.send(bytes(message)) == PUBLISHED
-    assert p.process.wait(5) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
 
 
 def test_good_pids_beside_bad_ones_are_measured(plugin, load):
@@ -134,10 +134,8 @@ def test_a_message_that_is_far_too_large_ends_its_connection_only(plugin, load):
     assert polite.recv() == PUBLISHED
 
 
-def test_the_shared_vectors_mean_what_their_names_say(plugin, load):
-    folder = TOP.parent / "shared" / "vectors"
-    if not folder.is_dir():
-        pytest.skip("no folder of recorded messages beside the checkout")
+def test_the_stock_client_s_messages_mean_what_their_names_say(plugin, load):
+    folder = TOP / "tests" / "vectors"
     p = plugin(*SIM)
     answers = {f.stem: p.send(f.read_bytes()) for f in sorted(folder.iterdir())
                if "terminate" not in f.stem or f.stem == "terminate-other"}
@@ -150,7 +148,7 @@ def test_the_shared_vectors_mean_what_their_names_say(plugin, load):
     assert answers["stop-two-pids"] == answers["terminate-other"] == PUBLISHED
     assert answers["image-received"].startswith(BAD)
     assert p.send((folder / "terminate-power-by-name.bin").read_bytes()) == PUBLISHED
-    assert p.process.wait(5) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
 
 
 # ---- sensors that misbehave -----------------------------------------------------------------------

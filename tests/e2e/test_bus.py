@@ -12,10 +12,10 @@ import time
 import pytest
 
 from application import Observer, StandInEngine
-from conftest import PATIENCE, start_event, stop_event, terminate_event, wait_for
+from conftest import GIVE_UP_S, start_event, stop_event, terminate_event, wait_for
 from engine_standin import port_of, reserve_port, wire  # noqa: F401
 from test_engine import NAME, UUID, hostile, lines_of
-from test_engine_away import bursts, no_threads_of_others, switches, wake_ups  # noqa: F401
+from test_engine_away import no_threads_of_others, switches, wake_ups  # noqa: F401
 
 AWAY, LOST, CONNECTED = ("no event engine yet", "lost the event engine",
                          "connected to the event engine")
@@ -60,7 +60,7 @@ def test_a_whole_life(engine, observer, attend, load):
     observer.publish(stop_event([two.pid]))
     p.wait_said(rf"pid {two.pid} .*; stopped")
     observer.publish(terminate_event())
-    assert p.process.wait(10 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
     assert observer.wait("terminating")[1:3] == (NAME, UUID)
     # Said once; and what others say of themselves is not worth a word.
     assert [h[0] for h in observer.heard] == ["started", "terminating"]
@@ -73,7 +73,7 @@ def test_terminate(engine, observer, attend, name, uuid):
     p = attend()
     observer.wait("started")
     observer.publish(terminate_event(name, uuid))
-    assert p.process.wait(10 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
 
 
 def test_a_burst_of_events(engine, observer, attend, load):
@@ -87,7 +87,7 @@ def test_a_burst_of_events(engine, observer, attend, load):
         observer.publish(start_event([one.pid], [1], 1))
     observer.publish(terminate_event("somebody else"))
     p.process.send_signal(signal.SIGCONT)
-    wait_for(lambda: p.said.count("time is up") == 200, 20, "the end of 200 sessions")
+    wait_for(lambda: p.said.count("time is up") == 200, what="the end of 200 sessions")
 
 
 def test_a_flood_of_events(engine, observer, attend, load):
@@ -105,7 +105,7 @@ def test_a_flood_of_events(engine, observer, attend, load):
     thread = threading.Thread(target=flood)
     thread.start()
     try:
-        wait_for(lambda: len(lines_of(p, one.pid)) >= n + 3, 20, "lines")
+        wait_for(lambda: len(lines_of(p, one.pid)) >= n + 3, what="lines")
         assert p.stop(signal.SIGTERM) == 0
     finally:
         over.set()
@@ -143,7 +143,7 @@ def test_mutilated_events(engine, observer, attend):
             bad[at] = bad[at] if bad[at] == 9 else rng.choice([0, 1, 0x7F, 0x80, 0xFF])
         observer.publish(bytes(bad))
     observer.publish(terminate_event())
-    assert p.process.wait(10 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
 
 
 def test_a_message_beyond_all_measure_breaks_the_connection_only(engine, observer, attend):
@@ -162,10 +162,10 @@ def test_somebody_else_has_the_port_at_first(engine, observer, attend, wire, whi
     """Nor where somebody answers who speaks another language."""
     other = wire(greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n")
     p = attend(**{which: other.address})
-    p.wait_said(f"{AWAY} at {re.escape(other.address)}", 20)
+    p.wait_said(f"{AWAY} at {re.escape(other.address)}")
     assert CONNECTED not in p.said
     other.become(int(engine.addresses[which].rpartition(":")[2]))
-    p.wait_said(CONNECTED, 20)
+    p.wait_said(CONNECTED)
     observer.wait("started")
     observer.publish(start_event([os.getpid()], [1], 1))
     p.wait_said(rf"pid {os.getpid()} .*begins")
@@ -185,7 +185,7 @@ def test_one_of_the_two_connections_breaks(engine, observer, attend, wire, load,
     observer.publish(stop_event([one.pid]))
     p.wait_said(rf"pid {one.pid} .*; stopped")
     observer.publish(terminate_event())
-    assert p.process.wait(10 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
     observer.wait("terminating")
 
 
@@ -201,7 +201,7 @@ def test_it_waits_until_the_engine_listens(engine, attend, tmp_path, n):
         p.wait_said(LOST)
     engine.start(listens=False)
     if n == 1:
-        p.wait_said(f"{AWAY} at {re.escape(engine.addresses['publish'])}", 20)
+        p.wait_said(f"{AWAY} at {re.escape(engine.addresses['publish'])}")
     observer = Observer(engine, tmp_path)
     # It has been connected for long by then.
     time.sleep(2)
@@ -232,7 +232,7 @@ def test_the_addresses_of_two_engines(engine, observer, attend):
     """That cannot be right, and is said; events come all the same."""
     other = StandInEngine().start()
     p = attend(publish=other.addresses["publish"])
-    p.wait_said(re.escape(other.addresses["publish"]) + " does not come back", 20)
+    p.wait_said(re.escape(other.addresses["publish"]) + " does not come back")
     p.wait_said(CONNECTED)
     observer.publish(start_event([os.getpid()], [1], 1))
     p.wait_said(rf"pid {os.getpid()} .*begins")
@@ -242,13 +242,14 @@ def test_the_addresses_of_two_engines(engine, observer, attend):
 
 def test_exchanged_addresses(engine, observer, attend):
     p = attend(subscribe=engine.addresses["publish"], publish=engine.addresses["subscribe"])
-    p.wait_said(AWAY, 20)
-    assert CONNECTED not in p.said and p.stop(signal.SIGTERM, 5) == 0
+    p.wait_said(AWAY)
+    assert CONNECTED not in p.said and p.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.alone
 def test_away_it_hardly_wakes_and_connected_not_at_all(engine, attend, no_threads_of_others):
     p = attend()
-    p.wait_said(AWAY, 20)
+    p.wait_said(AWAY)
     files = len(os.listdir(f"/proc/{p.pid}/fd"))
     before, begun = sum(switches(p.pid).values()), time.monotonic()
     time.sleep(5)
@@ -258,7 +259,7 @@ def test_away_it_hardly_wakes_and_connected_not_at_all(engine, attend, no_thread
     assert len(os.listdir(f"/proc/{p.pid}/fd")) <= files + 2
     engine.start()
     p.wait_said(CONNECTED)
-    wait_for(lambda: not wake_ups(p.pid, 6), 40, "rest")
+    wait_for(lambda: not wake_ups(p.pid, 6), what="rest")
 
 
 def test_gone_and_back_many_times(engine, observer, attend, load, tmp_path):
@@ -271,12 +272,12 @@ def test_gone_and_back_many_times(engine, observer, attend, load, tmp_path):
         engine.kill()
         wait_for(lambda: p.said.count(LOST) == n, what="the loss to be said")
         engine.start()
-        wait_for(lambda: p.said.count(CONNECTED) == n + 1, 20, "the connection to be said")
+        wait_for(lambda: p.said.count(CONNECTED) == n + 1, what="the connection to be said")
     observer.wait_listening()
     wait_for(lambda: len(os.listdir(f"/proc/{p.pid}/fd")) <= files, what="old files to be closed")
     observer.publish(stop_event([one.pid]))
     p.wait_said(rf"pid {one.pid} .*; stopped")
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
     observer.wait("terminating")
 
 
@@ -290,20 +291,20 @@ def test_told_to_end_while_it_is_away(engine, attend, when):
         engine.kill()
         p.wait_said(LOST)
     else:
-        p.wait_said(AWAY, 20)
-    assert p.stop(signal.SIGTERM, 5) == 0
+        p.wait_said(AWAY)
+    assert p.stop(signal.SIGTERM) == 0
 
 
 def test_a_host_without_an_address(attend):
     p = attend(subscribe="tcp://engine.invalid:5560", publish="tcp://engine.invalid:5559")
-    p.wait_said(AWAY, 20)
-    assert p.stop(signal.SIGTERM, 5) == 0
+    p.wait_said(AWAY)
+    assert p.stop(signal.SIGTERM) == 0
 
 
 def test_a_resolver_that_does_not_answer(attend, slow_resolver):
     p = attend(subscribe="tcp://engine:5560", publish="tcp://engine:5559", env=slow_resolver)
-    p.wait_said(AWAY, 20)
-    assert p.stop(signal.SIGTERM, 5) == 0
+    p.wait_said(AWAY)
+    assert p.stop(signal.SIGTERM) == 0
 
 
 def test_at_an_engine_s_port_the_other_one_may_be_away(engine, observer, plugin):
@@ -314,5 +315,5 @@ def test_at_an_engine_s_port_the_other_one_may_be_away(engine, observer, plugin)
     observer.wait("started")
     observer.publish(start_event([os.getpid()], [1], 1))
     p.wait_said(rf"pid {os.getpid()} .*begins")
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
     reserved.close()

@@ -18,7 +18,7 @@ import time
 import pytest
 
 from application import Member, Observer, Poller, StandInEngine, WholeEngine
-from conftest import PATIENCE, POWERMEASURE, Plugin, run, sim_script, start_event, wait_for
+from conftest import GIVE_UP_S, POWERMEASURE, Plugin, run, sim_script, start_event, wait_for
 from fakenvml import fake_nvml, gpu  # noqa: F401
 from real_engine import engine_program  # noqa: F401
 
@@ -191,11 +191,11 @@ class Application:
         def counts():
             log = check_log(parse((self.logs / "cpu.json").read_text()))
             return all(len(log[m.pid]) >= n for m in members)
-        wait_for(counts, 20, "lines of all plugins")
+        wait_for(counts, what="lines of all plugins")
 
     def wait_exit(self):
         """The power plugin ends by itself, as everybody waits for. Returns when."""
-        assert self.power.process.wait(10 * PATIENCE) == 0, self.power.said
+        assert self.power.process.wait(GIVE_UP_S) == 0, self.power.said
         return time.monotonic()
 
     def wait_engine_ended(self):
@@ -247,19 +247,18 @@ def test_the_whole_application(app):
     oracle = app.add("oracle", 0.05)
     app.wait_measured(generating, scoring, oracle)
 
-    begun, before = time.monotonic(), {m.name: m.cpu_s() for m in app.members}
-    begin_w = by_watts(app)
+    before = {m.name: m.cpu_s() for m in app.members}
     time.sleep(4)
-    used = {m.name: (m.cpu_s() - before[m.name]) / (time.monotonic() - begun) for m in app.members}
-    lines = by_watts(app)
+    least = {m.name: m.cpu_s() - before[m.name] for m in app.members}
     # Nothing else runs below the plugin: no tool, no container.
     assert not any(p.read_text() for p in pathlib.Path(f"/proc/{power.pid}/task").glob("*/children"))
 
     terminated = time.monotonic()
     oracle.end_application()
     app.wait_exit()
+    most = {m.name: m.cpu_s_at_end() + 0.02 for m in app.members}
     assert all(member.wait() == 0 for member in app.members)
-    assert app.poller.first - terminated < 5 * PATIENCE
+    assert app.poller.first > terminated
     app.wait_engine_ended()
     app.poller.close()
     assert app.poller.wrong is None and len(app.poller.versions) == 1
@@ -271,20 +270,14 @@ def test_the_whole_application(app):
     entries = by_name(summary)
     assert set(entries) == {m.name for m in app.members}
     for member in app.members:
-        truth = CPU_W * used[member.name] / N_CPU
-        n = len(begin_w[member.pid])
-        between = lines[member.pid][n:]
-        assert sum(between) / len(between) == pytest.approx(truth, rel=0.15, abs=0.05), used
         entry = entries[member.name]
-        assert entry["cpu_quality"] == "simulated" and entry["samples"] >= len(between)
-        # The whole time is a little longer than the one between the two looks.
-        assert entry["cpu_power_consumption"] == pytest.approx(truth, rel=0.25, abs=0.1), used
+        assert entry["cpu_quality"] == "simulated" and entry["samples"] >= 4
+        # It was measured a little longer than between the two looks, but not all its life.
+        used_s = entry["cpu_energy_joules"] * N_CPU / CPU_W
+        assert 0.99 * least[member.name] <= used_s <= 1.01 * most[member.name], (least, most)
         assert entry["cpu_energy_low_joules"] <= entry["cpu_energy_joules"]
         assert entry["cpu_energy_joules"] == pytest.approx(
             entry["cpu_power_consumption"] * entry["cpu_seconds"], rel=1e-3)
-    ratio = (entries[generating.name]["cpu_power_consumption"]
-             / entries[scoring.name]["cpu_power_consumption"])
-    assert ratio == pytest.approx(used[generating.name] / used[scoring.name], rel=0.25)
     assert set(cpu) == {m.pid for m in app.members}
 
 
@@ -294,10 +287,10 @@ def by_watts(app):
 
 def test_the_engine_comes_last(app):
     power = app.start_power()
-    power.wait_said("no event engine yet", 20)
+    power.wait_said("no event engine yet")
     app.observe()
     app.start_engine_unseen()
-    power.wait_said("connected to the event engine", 20)
+    power.wait_said("connected to the event engine")
     assert app.observer.wait("started")[1:3] == (NAME, UUID)
     scoring, oracle = app.add("scoring", 0.2), app.add("oracle", 0)
     app.wait_measured(scoring)
@@ -321,7 +314,7 @@ def test_the_engine_is_restarted(app):
     n = len(by_watts(app)[generating.pid])
     app.wait_measured(generating, n=n + 2)
     app.start_engine_unseen()
-    wait_for(lambda: power.said.count("connected to the event engine") == 2, 20, "the connection")
+    wait_for(lambda: power.said.count("connected to the event engine") == 2, what="the connection")
     if app.route == "bus":  # the engine that came back knows of nobody without a port there
         assert app.observer.wait("started", 2)[1:3] == (NAME, UUID)
     scoring, oracle = app.add("scoring", 0.2), app.add("oracle", 0)
@@ -347,9 +340,7 @@ def test_told_to_end(app):
     app.observer.wait("started")
     scoring = app.add("scoring", 0.2)
     app.wait_measured(scoring)
-    begun = time.monotonic()
     assert power.stop(signal.SIGTERM) == 0
-    assert time.monotonic() - begun < 10 * PATIENCE
     assert SUMMARY in app.observer.wait("terminating")[3]
     summary, _ = check_files(app.logs, has_gpu=False)
     assert set(by_name(summary)) == {scoring.name}
@@ -382,7 +373,7 @@ def test_plugins_that_die_and_those_who_ask_for_nonsense(app):
     power.wait_said(f"there is no process {generating.pid}")
     power.wait_said(rf"pid {os.getpid()} .*measuring begins")
     app.wait_measured(scoring)
-    wait_for(lambda: by_watts(app).get(os.getpid()), 20, "a line of the test's own")
+    wait_for(lambda: by_watts(app).get(os.getpid()), what="a line of the test's own")
     oracle.end_application()
     app.wait_exit()
     summary, _ = check_files(app.logs, has_gpu=False)
@@ -453,7 +444,7 @@ def test_a_plugin_that_was_started_again(quick_app):
     app.power.wait_said(rf"pid {first.pid} .*the process ended")
     app.engine.kill()  # the port waits for the first one's next request
     app.engine.start()
-    wait_for(lambda: app.power.said.count("connected to the event engine") == 2, 20, "the engine")
+    wait_for(lambda: app.power.said.count("connected to the event engine") == 2, what="the engine")
     second = app.add("scoring", 0.4)
     app.wait_measured(second, n=3)
     oracle.kill()
@@ -532,7 +523,7 @@ def test_messages_to_the_journal(tmp_path):
 def test_a_port_that_is_none(plugin, port):
     p = plugin("--sensors", "sim", listen=False, env={"POWER_MEASURING_PLUGIN_PORT": port,
                                                       "POWER_MEASURING_PLUGIN_HOST": "engine"})
-    assert p.process.wait(10 * PATIENCE) == 2
+    assert p.process.wait(GIVE_UP_S) == 2
     p.wait_said("POWER_MEASURING_PLUGIN_PORT")
 
 
@@ -547,7 +538,7 @@ def test_a_port_that_is_none(plugin, port):
 ])
 def test_options_that_do_not_go_together(plugin, args, why):
     p = plugin("--sensors", "sim", *args, listen=False)
-    assert p.process.wait(10 * PATIENCE) == 2
+    assert p.process.wait(GIVE_UP_S) == 2
     p.wait_said(re.escape(why))
 
 
@@ -558,20 +549,16 @@ def test_options_that_do_not_go_together(plugin, args, why):
 ])
 def test_what_is_no_address(plugin, args, missing):
     p = plugin("--sensors", "sim", *args, listen=False)
-    assert p.process.wait(10 * PATIENCE) == 1
+    assert p.process.wait(GIVE_UP_S) == 1
     p.wait_said(f"{re.escape(missing)} is no address to connect to")
 
 
 @pytest.fixture
-def anybody(tmp_path):
+def anybody(public):
     """A user without a name and without rights, to whom a directory belongs."""
     if os.getuid() != 0:
         pytest.skip("only root can be somebody else")
-    if tmp_path.stat().st_mode & 0o7 == 0:
-        for directory in tmp_path, *tmp_path.parents:
-            if directory.stat().st_uid == 0 and str(directory).startswith("/tmp/"):
-                directory.chmod(directory.stat().st_mode | 0o011)
-    logs = tmp_path / "logs"
+    logs = public / "logs"
     logs.mkdir()
     os.chown(logs, 54321, 54322)
     return logs
@@ -581,10 +568,11 @@ def test_as_any_user(anybody):
     """Files belong to whoever runs it; what may not be read is said, and the rest goes on."""
     args = {"user": 54321, "group": 54322, "extra_groups": []}
     env = {"TRAPS_TEST_POWER_FUNCTION": "1", "HOME": "/nonexistent"}
-    p = Plugin(anybody, "--log-format", "camera-traps", env=env, run_as=args)
+    p = Plugin(anybody, "--log-format", "camera-traps", env=env, run_as=args,
+               program=anybody.parent / "powermeasure")
     try:
-        p.wait_said(rf"pid {p.pid} .*measuring begins", 20)
-        wait_for(lambda: json.loads((anybody / "cpu.json").read_text()), 20, "a line")
+        p.wait_said(rf"pid {p.pid} .*measuring begins")
+        wait_for(lambda: json.loads((anybody / "cpu.json").read_text()), what="a line")
         assert p.stop() == 0
     finally:
         p.close()
@@ -612,9 +600,10 @@ def test_the_logs_that_root_left(anybody):
         path.chmod(0o644)
     args = {"user": 54321, "group": 54322, "extra_groups": []}
     p = Plugin(anybody, "--log-format", "camera-traps", "--sensors", "sim",
-               env={"TRAPS_TEST_POWER_FUNCTION": "1", "HOME": "/nonexistent"}, run_as=args)
+               env={"TRAPS_TEST_POWER_FUNCTION": "1", "HOME": "/nonexistent"}, run_as=args,
+               program=anybody.parent / "powermeasure")
     try:
-        wait_for(lambda: len(json.loads((anybody / "cpu.json").read_text())) > 1, 20, "a line")
+        wait_for(lambda: len(json.loads((anybody / "cpu.json").read_text())) > 1, what="a line")
         assert p.stop() == 0
     finally:
         p.close()
@@ -653,7 +642,7 @@ def test_in_a_pid_namespace_of_its_own(plugin, tmp_path):
         wait_for(lambda: p.log("cpu.json"), what="a line")
     finally:
         os.kill(int(inner), signal.SIGTERM)
-    assert p.process.wait(10 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
     summary = p.log(SUMMARY)
     assert [e["pid"] for e in summary["pid power summary report"]] == [1]
     assert set(by_name(summary)) == {"power_monitor_plugin"}

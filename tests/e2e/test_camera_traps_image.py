@@ -16,7 +16,7 @@ import pytest
 
 import image
 from boards import BOARDS, put
-from conftest import BURN, PATIENCE, POWERMEASURE, TOP, start_event, terminate_event, wait_for
+from conftest import BURN, GIVE_UP_S, POWERMEASURE, TOP, start_event, terminate_event, wait_for
 from engine_standin import QUIT, standin  # noqa: F401
 
 UID = 4711
@@ -117,7 +117,7 @@ class Container:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        result = self.process.wait(10 * PATIENCE)
+        result = self.process.wait(GIVE_UP_S)
         self._reader.join(5)
         return result
 
@@ -258,7 +258,7 @@ def check_as_the_first_process(root, hosts, standin):
         status = pathlib.Path(f"/proc/{first}/status").read_text()
         assert re.search(r"^NSpid:\t\d+\t1$", status, re.M)
         os.kill(int(first), signal.SIGTERM)
-        assert p.process.wait(10 * PATIENCE) == 0, p.said
+        assert p.process.wait(GIVE_UP_S) == 0, p.said
     finally:
         p.close()
         standin.kill()
@@ -277,7 +277,7 @@ def check_counters_of_root(root):
             root.argv([*image.as_user(uid, capabilities, **how), "sh", "-c", 'exec "$@"', "sh",
                        PROGRAM, "doctor", "--json",
                        "--root", "/machine", "--sensors", "rapl-powercap"]),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S)
         found, = json.loads(done.stdout)["sensors"]
         may_read = bool(rights & DAC_READ_SEARCH) or way == "root"
         assert done.returncode == (0 if may_read else 1), f"{way}: {done.stdout}{done.stderr}"
@@ -305,7 +305,7 @@ def test_logs_of_another_user_are_named(root, standin):  # noqa: F811
         done = subprocess.run(
             root.argv([*image.as_user(UID, []), PROGRAM, "plugin", "--sensors", "sim", "--log-dir",
                        "/logs", "--listen", "tcp://127.0.0.1:*"]),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S)
     finally:
         os.chown(logs, 0, 0)
         logs.chmod(0o1777)
@@ -332,7 +332,7 @@ def test_the_stock_environment_and_the_oracle_s_end(root, hosts, standin, backen
         p.wait_asked(standin, 1)
         wait_for(lambda: json.loads((logs / "cpu.json").read_text()), what="its own power")
         standin.deliver(terminate_event("*", "6e153711-9823-4ee6-b608-58e2e801db51"))
-        assert p.process.wait(10 * PATIENCE) == 0, p.said
+        assert p.process.wait(GIVE_UP_S) == 0, p.said
     finally:
         p.close()
     standin.wait_ended()

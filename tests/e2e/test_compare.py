@@ -6,16 +6,13 @@ import csv
 import io
 import json
 import os
-import pathlib
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE, POWERMEASURE, TOP, run, sim_script
+from conftest import AS_NOBODY, BUILD, GIVE_UP_S, POWERMEASURE, TOP, run, sim_script
 from test_run import KINDS, check_sums
 
 SIM = ("--sensors", "sim")
@@ -542,6 +539,7 @@ def test_command_line(tmp_path, arguments, status, said):
 # ---- how often it is right -------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_the_interval_holds_the_truth(tmp_path):
     """Two programs that use 40 and 70 ms of CPU time on the average, evenly spread by 20 %, under a
     power that goes up and down meanwhile: the ratio of their energies is 7/4. PM_COMPARE=100 makes
@@ -599,7 +597,7 @@ exec {BUILD / "src" / "powermeasure"} "$command" "$@"
         infer.write_text(f"#!/bin/sh\n[ \"$1\" = model.bin ] && {burn(ms)}\n")
         infer.chmod(0o755)
         return subprocess.run(["/bin/sh", "-c", steps], cwd=tmp_path, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=120 * PATIENCE,
+                              stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S,
                               env=dict(os.environ, PATH=f"{program.parent}:/usr/bin:/bin"))
 
     done = build(40)
@@ -613,7 +611,7 @@ exec {BUILD / "src" / "powermeasure"} "$command" "$@"
     assert (tmp_path / "baseline.json").read_text() == baseline
     infer.write_text("#!/bin/sh\nexit 9\n")
     done = subprocess.run(["/bin/sh", "-c", steps], cwd=tmp_path, stderr=subprocess.PIPE,
-                          timeout=60 * PATIENCE,
+                          timeout=GIVE_UP_S,
                           env=dict(os.environ, PATH=f"{program.parent}:/usr/bin:/bin"))
     assert done.returncode == 9
 
@@ -652,25 +650,20 @@ def test_a_report_that_cannot_be_written_is_a_failure():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file capabilities")
-def test_the_right_to_read_sensors_reads_no_documents():
+def test_the_right_to_read_sensors_reads_no_documents(public):
     """With the capability that list advises: what a user may not read is not told him."""
-    with tempfile.TemporaryDirectory() as directory:
-        folder = pathlib.Path(directory)
-        folder.chmod(0o755)
-        program = folder / "powermeasure"
-        shutil.copy(POWERMEASURE, program)
-        if subprocess.run(["setcap", "cap_dac_read_search+ep", program],
-                          stderr=subprocess.DEVNULL).returncode:
-            pytest.skip("files cannot have capabilities here")
-        secret = folder / "secret"
-        secret.write_text("topsecret stuff")
-        secret.chmod(0o600)
-        for command in (["compare", secret, secret], ["list", "--sensors", f"sim:{secret}"],
-                        ["run", "--sensors", f"sim:{secret}", "--", "true"]):
-            done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                                   program, *command], stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True, cwd="/")
-            if done.returncode == 126 or "Operation not permitted" in done.stdout:
-                pytest.skip("a program with capabilities cannot be started here")
-            assert "topsecret" not in done.stdout and done.returncode != 0, done
-            assert command[0] == "run" or "Permission denied" in done.stdout, done
+    program = public / "powermeasure"
+    if subprocess.run(["setcap", "cap_dac_read_search+ep", program],
+                      stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("files cannot have capabilities here")
+    secret = public / "secret"
+    secret.write_text("topsecret stuff")
+    secret.chmod(0o600)
+    for command in (["compare", secret, secret], ["list", "--sensors", f"sim:{secret}"],
+                    ["run", "--sensors", f"sim:{secret}", "--", "true"]):
+        done = subprocess.run([*AS_NOBODY, program, *command], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, cwd="/")
+        if done.returncode == 126 or "Operation not permitted" in done.stdout:
+            pytest.skip("a program with capabilities cannot be started here")
+        assert "topsecret" not in done.stdout and done.returncode != 0, done
+        assert command[0] == "run" or "Permission denied" in done.stdout, done

@@ -10,25 +10,24 @@ import subprocess
 import pytest
 
 from boards import BOARDS, put
-from conftest import POWERMEASURE, run
+from conftest import GIVE_UP_S, NOBODY, run
 
 INTEL = "vendor_id : GenuineIntel\ncpu family : 6\nmodel : 142"
 
 
-def as_nobody(root, *args, groups="--clear-groups", command="doctor"):
-    """Runs it without any right, which only root can do."""
+@pytest.fixture
+def as_nobody(public):
+    """Runs it without any right, which only root can do, on a machine below `public`."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("needs root and setpriv")
-    for directory in (root, *root.parents):
-        if directory.stat().st_mode & 0o777 == 0o700:
-            directory.chmod(0o755)
-    done = subprocess.run(
-        ["setpriv", "--reuid", "65534", groups, "--bounding-set", "-all", "--inh-caps", "-all",
-         POWERMEASURE, command, "--root", root, *args],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
-    if done.returncode in (126, 127):
-        pytest.skip("the build cannot be reached by another user")
-    return done
+
+    def run_it(root, *args, groups="--clear-groups", command="doctor"):
+        return subprocess.run(
+            ["setpriv", "--reuid", str(NOBODY), groups, "--bounding-set", "-all", "--inh-caps", "-all",
+             public / "powermeasure", command, "--root", root, *args],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S)
+
+    return run_it
 
 
 def sensors_of(done):
@@ -61,8 +60,8 @@ def test_a_module_that_is_missing(tmp_path):
     assert "though the driver intel_rapl_msr is loaded" in found["reason"]
 
 
-def test_a_file_that_only_root_may_read(tmp_path):
-    machine = put(tmp_path / "m", BOARDS["laptop-intel-unplugged"])
+def test_a_file_that_only_root_may_read(as_nobody, public):
+    machine = put(public / "m", BOARDS["laptop-intel-unplugged"])
     for path in machine.rglob("energy_uj"):
         path.chmod(0o400)
     done = as_nobody(machine, "--json", "--sensors", "rapl-powercap")
@@ -78,8 +77,8 @@ def test_a_file_that_only_root_may_read(tmp_path):
            "no group would do" in text
 
 
-def test_list_has_the_same_reasons_and_fixes(tmp_path):
-    machine = put(tmp_path / "m", BOARDS["laptop-intel-unplugged"])
+def test_list_has_the_same_reasons_and_fixes(as_nobody, public):
+    machine = put(public / "m", BOARDS["laptop-intel-unplugged"])
     for path in machine.rglob("energy_uj"):
         path.chmod(0o400)
     doctor = sensors_of(as_nobody(machine, "--json"))
@@ -90,8 +89,8 @@ def test_list_has_the_same_reasons_and_fixes(tmp_path):
             name: listed[name][key] for name in doctor}, key
 
 
-def test_a_group_that_would_do(tmp_path):
-    machine = put(tmp_path / "m", BOARDS["raspberry-pi-5"])
+def test_a_group_that_would_do(as_nobody, public):
+    machine = put(public / "m", BOARDS["raspberry-pi-5"])
     try:
         video = grp.getgrnam("video").gr_gid
         os.chown(machine / "dev/vcio", 0, video)

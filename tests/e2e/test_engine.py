@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, run, start_event, stop_event, terminate_event, wait_for
+from conftest import GIVE_UP_S, run, start_event, stop_event, terminate_event, wait_for
 from engine_standin import NEXT_MSG, QUIT, attend, standin  # noqa: F401
 from eventreader import Reader
 from real_engine import PLUGIN_STARTED, PLUGIN_TERMINATING, engine, engine_program  # noqa: F401
@@ -42,7 +42,7 @@ def test_a_whole_life(engine, attend, load):
     assert re.search(rf"pid {one.pid} .*: 2\.\d+ s", p.said), p.said
     engine.publish(terminate_event(NAME))
     assert engine.observe() == (PLUGIN_TERMINATING, NAME, UUID)
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
     # It waits for every plugin's quit.
     assert engine.wait_ended() == 0
 
@@ -74,7 +74,7 @@ def test_terminate(engine, attend, load, name, uuid):
     engine.publish(terminate_event(name, uuid))
     assert engine.observe()[0] == PLUGIN_STARTED
     assert engine.observe() == (PLUGIN_TERMINATING, NAME, UUID)
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
     assert engine.wait_ended() == 0
 
 
@@ -84,7 +84,7 @@ def test_a_name_and_a_uuid_of_its_own(engine, attend):
     engine.publish(terminate_event(NAME, UUID))
     engine.publish(terminate_event("", "of-its-own"))
     assert engine.observe() == (PLUGIN_TERMINATING, "another", "of-its-own")
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
 
 
 def test_send_and_wait_through_the_engine(engine, attend, load):
@@ -100,7 +100,7 @@ def test_send_and_wait_through_the_engine(engine, attend, load):
     assert refused.returncode == 1
     assert re.search("refused: .*-1", refused.stderr), refused.stderr
     assert run("send", "terminate", "--to", engine.sender).returncode == 0
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
 
 
 @pytest.mark.parametrize("wrong, why", [
@@ -112,11 +112,9 @@ def test_who_waits_hears_why_the_event_makes_no_sense(engine, attend, wrong, why
     """It is refused before the plugin has a request to answer, by what could be read of it."""
     p = attend(engine.power)
     p.wait_said("connected to the event engine")
-    begun = time.monotonic()
     done = run("send", "start", "--to", engine.sender, "--pid", os.getpid(), *wrong, "--wait")
     assert (done.returncode, done.stdout) == (1, "")
     assert f"refused: {why}" in done.stderr
-    assert time.monotonic() - begun < 4 * PATIENCE
     p.wait_said(re.escape(why))
 
 
@@ -129,7 +127,7 @@ def test_the_environment_names_the_engine(engine, plugin):
     done = run("send", "terminate", env={"POWER_MEASURING_PLUGIN_PORT":
                                          engine.sender.rpartition(":")[2]})
     assert done.returncode == 0
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
 
 
 def test_events_in_quick_succession(engine, attend, load):
@@ -148,7 +146,7 @@ def test_two_hundred_events_in_a_row(engine, attend, load):
     p, one = attend(engine.power), load(0.2)
     for _ in range(200):
         engine.publish(start_event([one.pid], [1], 1))
-    wait_for(lambda: p.said.count("time is up") == 200, 20, "the end of 200 sessions")
+    wait_for(lambda: p.said.count("time is up") == 200, what="the end of 200 sessions")
     # One pid, however many ask: one line at a tick, and the sessions overlap.
     assert 2 <= len(lines_of(p, one.pid)) < 20
     assert p.stop() == 0
@@ -160,7 +158,7 @@ def test_sigterm_while_the_plugin_waits_for_an_event(engine, attend, load):
     engine.publish(start_event([one.pid], [0], 0))
     p.wait_said(rf"pid {one.pid} .*begins")
     engine.wait_said("got next_msg command", 2)
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
     assert re.search(rf"pid {one.pid} .*told to end", p.said)
     assert "got quit message" not in engine.said
     engine.publish(stop_event([one.pid]))
@@ -172,7 +170,7 @@ def test_sigterm_while_the_engine_s_process_is_stopped(engine, attend, load):
     engine.publish(start_event([one.pid], [0], 0))
     p.wait_said(rf"pid {one.pid} .*begins")
     engine.process.send_signal(signal.SIGSTOP)
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
     assert re.search(rf"pid {one.pid} .*told to end", p.said)
 
 
@@ -183,7 +181,7 @@ def test_what_an_engine_hears(standin, attend):
     p = attend(standin.start().address)
     standin.wait_asked()
     standin.deliver(terminate_event("*"))
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
     standin.wait_ended()
     started, asked, terminating, quit = standin.received
     assert who(started) == (PLUGIN_STARTED, NAME, UUID) and started[:2] == b"\x10\x00"
@@ -203,7 +201,7 @@ def test_a_strange_answer_to_what_the_plugin_says(standin, attend, load, answer)
     p.wait_said(rf"pid {one.pid} .*begins")
     standin.deliver_and_wait(stop_event([one.pid]))
     standin.deliver(terminate_event())
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
     standin.wait_ended()
     assert who(standin.received[-2])[0] == PLUGIN_TERMINATING
     assert standin.received[-1] == QUIT
@@ -274,7 +272,7 @@ def test_mutilated_events(standin, attend):
             del bad[rng.randrange(len(bad)):]
         standin.deliver_and_wait(bytes(bad))
     standin.deliver(terminate_event())
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
 
 
 def test_a_message_beyond_all_measure_breaks_the_connection_only(standin, attend):
@@ -284,7 +282,7 @@ def test_a_message_beyond_all_measure_breaks_the_connection_only(standin, attend
     p.wait_said("2097152 bytes, more than 1048576")
     before = standin.n_asked
     standin.deliver(bytes(17 * 1024 * 1024))
-    standin.wait_asked(before + 1, 15)
+    standin.wait_asked(before + 1)
     standin.deliver(start_event([os.getpid()]))
     p.wait_said(rf"pid {os.getpid()} .*begins")
 
@@ -318,13 +316,13 @@ def test_sigterm_while_the_engine_hangs(standin, attend, when):
     if when == "an event is awaited":
         standin.wait_asked()
         standin.hang()
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
 
 
 def test_quit_comes_over_a_second_socket(standin, attend):
     p = attend(standin.start().address)
     standin.wait_asked()
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
     assert QUIT not in standin.received
     standin.deliver(stop_event([1]))  # the event that lets the engine's thread read on
     standin.wait_ended()
@@ -336,7 +334,7 @@ def test_quit_is_said_though_the_farewell_was_not_answered(standin, attend):
     standin.wait_asked()
     standin.hang()
     standin.deliver(terminate_event())
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
     standin.wake()
     standin.wait_ended()
     assert who(standin.received[-2])[0] == PLUGIN_TERMINATING

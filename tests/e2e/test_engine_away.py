@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import (PATIENCE, POWERMEASURE, records, start_event, stop_event, terminate_event,
+from conftest import (GIVE_UP_S, POWERMEASURE, records, start_event, stop_event, terminate_event,
                       wait_for)
 from engine_standin import attend, standin, wire  # noqa: F401
 from real_engine import PLUGIN_STARTED, PLUGIN_TERMINATING, engine, engine_program  # noqa: F401
@@ -17,8 +17,6 @@ from real_engine import PLUGIN_STARTED, PLUGIN_TERMINATING, engine, engine_progr
 # Between the beginnings of two attempts: at first, and at most.
 PAUSE_FIRST_S = 0.1
 ATTEMPT_EVERY_S = 5
-# How late a machine that does other things may be, with what it does and with seeing it.
-SLACK_S = 2 * PATIENCE
 JITTER_S = 1.5
 
 AWAY = "no event engine yet"
@@ -72,10 +70,9 @@ def check_attempts(times, first_s=PAUSE_FIRST_S):
     gaps = [later - t for t, later in zip(times, times[1:])]
     least = [min(first_s * 2 ** i, ATTEMPT_EVERY_S) for i in range(len(gaps))]
     # An attempt that was seen late makes the gap after it shorter.
-    assert all(sum(gaps[:i]) > sum(least[:i]) - 0.1 * PATIENCE for i in range(len(gaps) + 1)), gaps
+    assert all(sum(gaps[:i]) > sum(least[:i]) - 0.5 for i in range(len(gaps) + 1)), gaps
     # One that comes to nothing by itself is given up after five seconds.
-    assert all(gap < max(2 * should, ATTEMPT_EVERY_S) + SLACK_S
-               for gap, should in zip(gaps, least)), gaps
+    assert all(gap < 3 * ATTEMPT_EVERY_S for gap in gaps), gaps
 
 
 def n_files(pid):
@@ -97,6 +94,7 @@ def check_unbroken(path, pid, period_s):
 # ---- not there yet -------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_it_waits_says_so_once_and_hardly_wakes(standin, attend, no_threads_of_others):
     p = attend(standin.address)
     p.wait_said(AWAY)
@@ -109,15 +107,14 @@ def test_it_waits_says_so_once_and_hardly_wakes(standin, attend, no_threads_of_o
     check_attempts([first for first, _ in attempts], ATTEMPT_EVERY_S)
     wait_for(lambda: n_files(p.pid) <= files, what="the attempts' files to be closed")
     assert p.said.count(AWAY) == 1 and LOST not in p.said
-    begun = time.monotonic()
     standin.start()
-    p.wait_said(CONNECTED, ATTEMPT_EVERY_S + SLACK_S)
-    assert time.monotonic() - begun < ATTEMPT_EVERY_S + SLACK_S
+    p.wait_said(CONNECTED)
     standin.wait_asked()
     # Connected, and nothing to do: not one wake-up, once what connecting set off is over.
-    wait_for(lambda: not wake_ups(p.pid, ATTEMPT_EVERY_S + 1), 4 * ATTEMPT_EVERY_S, "rest")
+    wait_for(lambda: not wake_ups(p.pid, ATTEMPT_EVERY_S + 1), what="rest")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("behaviour", [
     pytest.param({}, id="silent"),
     pytest.param({"hang_up": True}, id="hangs up"),
@@ -130,10 +127,10 @@ def test_somebody_else_has_the_port(wire, attend, behaviour):
     other = wire(**behaviour)
     p = attend(other.address)
     p.wait_said(AWAY)
-    wait_for(lambda: len(other.accepted) >= 3, 2 * ATTEMPT_EVERY_S + SLACK_S, "three attempts")
+    wait_for(lambda: len(other.accepted) >= 3, what="three attempts")
     check_attempts(other.accepted)
     assert p.said.count(AWAY) == 1 and CONNECTED not in p.said
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
 
 
 def test_a_peer_that_vanished_would_be_noticed(standin, attend):
@@ -155,34 +152,35 @@ def test_a_peer_that_vanished_would_be_noticed(standin, attend):
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1", "tcp://127.0.0.1:x", "127.0.0.1:6010"])
 def test_what_is_no_address(plugin, address):
     p = plugin("--sensors", "sim", "--engine", address, listen=False)
-    assert p.process.wait(10 * PATIENCE) == 1
+    assert p.process.wait(GIVE_UP_S) == 1
     p.wait_said("is no address to connect to")
 
 
 def test_sigterm_while_it_was_never_there(standin, attend):
     p = attend(standin.address)
     p.wait_said(AWAY)
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
 
 
 def test_a_host_without_an_address(attend):
     """As long as the engine's container is not up, its name is not known either."""
     p = attend("tcp://engine.invalid:6010")
-    p.wait_said(AWAY, ATTEMPT_EVERY_S + SLACK_S)
+    p.wait_said(AWAY)
     assert p.said.count(AWAY) == 1
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.alone
 def test_a_resolver_that_does_not_answer(attend, slow_resolver):
     """As where there is no network at all: looking up the engine's name takes half a minute."""
     p = attend("tcp://engine:6010", env=slow_resolver)
-    p.wait_said(AWAY, ATTEMPT_EVERY_S + SLACK_S)
+    p.wait_said(AWAY)
     files = n_files(p.pid)
     # Attempts do not queue up behind the one that hangs.
     assert len(bursts(wake_ups(p.pid, ATTEMPT_EVERY_S + 1))) <= 2
     assert n_files(p.pid) <= files
     assert p.said.count(AWAY) == 1
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
 
 
 # ---- gone and back -------------------------------------------------------------------------------
@@ -203,18 +201,15 @@ def test_the_engine_is_killed_and_comes_back(engine, attend, load, tmp_path):
     wait_for(lambda: n_lines() >= before + 3, what="lines while the engine is away")
     assert p.said.count(CONNECTED) == 1
 
-    begun = time.monotonic()
     engine.start()
-    wait_for(lambda: p.said.count(CONNECTED) == 2, ATTEMPT_EVERY_S + SLACK_S,
-             "the plugin to connect")
-    assert time.monotonic() - begun < ATTEMPT_EVERY_S + SLACK_S
+    wait_for(lambda: p.said.count(CONNECTED) == 2, what="the plugin to connect")
     engine.publish(start_event([two.pid], [1], 1))
     p.wait_said(rf"pid {two.pid} .*time is up")
     engine.publish(stop_event([one.pid]))
     p.wait_said(rf"pid {one.pid} .*stop")
     engine.publish(terminate_event())
     assert engine.observe()[0] == PLUGIN_TERMINATING
-    assert p.process.wait(5 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
     assert len(check_unbroken(record, one.pid, 0.5)) > before + 3
     assert p.said.count(LOST) == 1 and AWAY not in p.said
 
@@ -231,7 +226,7 @@ def test_gone_and_back_many_times(standin, attend, load, tmp_path):
         wait_for(lambda: p.said.count(LOST) == n, what="the loss to be said")
         before = standin.n_asked
         standin.start()
-        standin.wait_asked(before + 1, ATTEMPT_EVERY_S + SLACK_S)
+        standin.wait_asked(before + 1)
         wait_for(lambda: n_files(p.pid) <= files, what="the old connection's files to be closed")
     wait_for(lambda: p.said.count(CONNECTED) == 3, what="the last connection to be said")
     # It began once, and says so once.
@@ -239,7 +234,7 @@ def test_gone_and_back_many_times(standin, attend, load, tmp_path):
     wait_for(lambda: record.read_text().count(f'"pid": {one.pid},') > 10, what="lines")
     standin.deliver(stop_event([one.pid]))
     p.wait_said(rf"pid {one.pid} .*stop")
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
     assert len(check_unbroken(record, one.pid, 0.1)) > 10
 
 
@@ -251,10 +246,11 @@ def test_an_announcement_that_was_not_heard_is_repeated(standin, attend):
     p.wait_said(LOST)
     assert standin.received == []
     standin.start()
-    standin.wait_asked(1, ATTEMPT_EVERY_S + SLACK_S)
+    standin.wait_asked(1)
     assert standin.received[0][:2] == b"\x10\x00"
 
 
+@pytest.mark.alone
 def test_the_connection_is_reset(engine, wire, attend, load):
     """Connected again at once. The engine's thread does not notice: its next event goes to nobody, the one after arrives."""
     one = load(0.2)
@@ -263,8 +259,7 @@ def test_the_connection_is_reset(engine, wire, attend, load):
     engine.wait_said("got next_msg command")
     between.drop()
     p.wait_said(LOST)
-    wait_for(lambda: p.said.count(CONNECTED) == 2, ATTEMPT_EVERY_S + SLACK_S,
-             "the plugin to connect")
+    wait_for(lambda: p.said.count(CONNECTED) == 2, what="the plugin to connect")
     check_attempts(between.accepted)
     engine.publish(stop_event([one.pid]))
     engine.wait_said("got next_msg command", 2)
@@ -293,7 +288,7 @@ def test_sigterm_while_it_is_gone(standin, attend, load):
     p.wait_said(rf"pid {one.pid} .*begins")
     standin.kill()
     p.wait_said(LOST)
-    assert p.stop(signal.SIGTERM, 5) == 0
+    assert p.stop(signal.SIGTERM) == 0
     assert re.search(rf"pid {one.pid} .*told to end", p.said)
 
 
@@ -305,6 +300,7 @@ def created_now(seconds_ago=0.0):
     return when.strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
+@pytest.mark.alone
 def test_an_engine_that_starts_just_after_the_plugin(standin, attend, load, tmp_path):
     """A process of three seconds is measured nearly whole, and what was missed is said."""
     record = tmp_path / "record"
@@ -315,7 +311,7 @@ def test_an_engine_that_starts_just_after_the_plugin(standin, attend, load, tmp_
     standin.deliver(start_event([one.pid], [1], 3, created=created))
     p.wait_said(rf"pid {one.pid} .*begins")
     waited = time.monotonic() - begun
-    assert waited < 1 + SLACK_S
+    assert waited < ATTEMPT_EVERY_S
     p.wait_said(rf"pid {one.pid} .*time is up")
     missed = [r for r in records(record) if "missed" in r]
     said = re.search(rf"pid {one.pid}: the event waited ([0-9.]+) s", p.said)
@@ -331,16 +327,17 @@ def test_an_event_that_waited_longer_than_its_process(standin, attend, load, tmp
     p = attend(standin.start().address, "--record", record)
     gone, there = load(0.1), load(0.1)
     gone.end()
+    begun = time.monotonic()
     standin.deliver(start_event([gone.pid], [1], 3, created=created_now(7)))
-    p.wait_said(rf"there is no process {gone.pid}; the event waited 7\.\d+ s")
+    p.wait_said(rf"there is no process {gone.pid}; the event waited [0-9.]+ s")
     standin.deliver(start_event([there.pid], [1], 1, created=created_now(6)))
-    p.wait_said(rf"pid {there.pid}: the event waited 6\.\d+ s: what was used in that time is not "
+    p.wait_said(rf"pid {there.pid}: the event waited [0-9.]+ s: what was used in that time is not "
                 "measured")
     p.wait_said(rf"pid {there.pid} .*time is up")
     assert p.stop() == 0
     missed = {r["pid"]: r for r in records(record) if "missed" in r}
     assert set(missed) == {gone.pid, there.pid}
-    assert 7 <= missed[gone.pid]["interval_ns"] / 1e9 < 7 + SLACK_S + 1
+    assert 7 <= missed[gone.pid]["interval_ns"] / 1e9 < 7 + time.monotonic() - begun
     assert missed[gone.pid]["name"] is None and missed[there.pid]["name"]
 
 

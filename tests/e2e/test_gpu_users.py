@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from conftest import PATIENCE, POWERMEASURE, run, wait_for
+from conftest import GIVE_UP_S, POWERMEASURE, run, wait_for
 from fakenvml import fake_nvml, gpu  # noqa: F401 (a fixture)
-from gpumeter import GPU_ONLY, energy_of, meter, off  # noqa: F401 (a fixture)
+from gpumeter import GPU_ONLY, energy_of, meter, off, steady  # noqa: F401 (a fixture)
 
 LOOK = "nvmlDeviceGetProcessUtilization"
 WATTS = 200
@@ -37,7 +37,7 @@ def test_energy_goes_by_use(meter, load, idle):  # noqa: F811
               args=["--idle", idle])
     for who in one, two:
         m.begin(who.pid, GPU_ONLY, 7)
-    wait_for(lambda: m.said.count("time is up") == 2, 30)
+    wait_for(lambda: m.said.count("time is up") == 2)
     slices = by_time(m.lines("gpu", domain="gpu-0"))
     whole = 0.8 if idle == "proportional" else 1
     told = {}
@@ -61,29 +61,31 @@ def test_energy_goes_by_use(meter, load, idle):  # noqa: F811
         assert abs(names[two.pid] - energy * 0.2 / whole) < 2
         assert abs(names["idle"] - (energy * 0.2 if idle == "separate" else 0)) < 2
         assert sum(names.values()) == energy
-    assert abs(told[one.pid] / total - 0.3 / whole) < 0.03
+    # What was used before the first look is nobody's: a part of the whole that a busy machine makes larger.
+    assert 0.15 / whole < told[one.pid] / total < 0.3 / whole + 0.001
     # Of the other GPU nothing is told, and all of it is `other`.
     assert {(p["name"], p["attribution"]) for p in m.lines("gpu", domain="gpu-1")} == {
         ("other", "none")}
     assert m.said.count("gpu-1: it is not told which process uses it") == 1
     assert "gpu-0: it is not told" not in m.said
     # The log stays the devices' sum.
-    assert all(abs(off(line, WATTS + 50)) < 0.01 for line in m.watts()), m.watts()
+    assert steady(m.watts(), WATTS + 50, 0.01), m.watts()
     joined = [parts[0] | {"energy_uj": sum(p["energy_uj"] for p in parts)} for parts in slices]
     energy_of(joined)
 
 
+@pytest.mark.alone
 def test_it_is_looked_at_once_a_second(meter, load):  # noqa: F811
     """While somebody wants to know, and else not at all."""
     who = load(0.1)
     m = meter(used({who.pid: 50}, 50))
     before = m.fake.counts()[LOOK]
     m.begin(who.pid, GPU_ONLY, 5)
-    m.wait_over(5)
+    m.wait_over()
     looks = m.fake.counts()[LOOK]
     assert 4 <= looks - before <= 7
     m.begin(who.pid, [1], 3)
-    wait_for(lambda: m.said.count("time is up") == 2, 20)
+    wait_for(lambda: m.said.count("time is up") == 2)
     assert m.fake.counts()[LOOK] == looks
 
 
@@ -123,7 +125,7 @@ def test_dirt_is_nobodys(meter, load):  # noqa: F811
     who = load(0.1)
     m = meter(used({who.pid: 80, 999999: 80, 0: 10, 4000000: 250}, 20))
     m.begin(who.pid, GPU_ONLY, 4)
-    m.wait_over(4)
+    m.wait_over()
     for parts in by_time(m.lines("gpu")):
         energy = sum(p["energy_uj"] for p in parts)
         mine = sum(p["energy_uj"] for p in parts if p["pid"])
@@ -137,7 +139,7 @@ def test_pids_of_a_namespace_are_not_the_drivers(fake_nvml):  # noqa: F811
         pytest.skip("no PID namespace can be made here")
     fake = fake_nvml(used({1: 50}, 50))
     done = subprocess.run([*prefix, str(POWERMEASURE), "list", "--json", "--sensors", "nvml"],
-                          env=dict(os.environ, **fake.env), stdout=subprocess.PIPE, timeout=60 * PATIENCE)
+                          env=dict(os.environ, **fake.env), stdout=subprocess.PIPE, timeout=GIVE_UP_S)
     (nvml,) = [s for s in json.loads(done.stdout)["sensors"] if s["name"] == "nvml"]
     assert nvml["used"] and "is not known in a PID namespace" in nvml["reason"]
     assert "--pid=host" in nvml["fix"]

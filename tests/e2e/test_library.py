@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, PATIENCE, TOP, build_option
+from conftest import BUILD, GIVE_UP_S, TOP, build_option
 
 HEADER = TOP / "include" / "powermeasure.h"
 MAP = TOP / "src" / "lib" / "libpowermeasure.map"
@@ -31,7 +31,7 @@ NODE = f"POWERMEASURE_{MAJOR}"
 
 def output(*command, **keywords):
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=120 * PATIENCE, **keywords)
+                          stderr=subprocess.STDOUT, text=True, timeout=GIVE_UP_S, **keywords)
     assert done.returncode == 0, f"{command}:\n{done.stdout}"
     return done.stdout
 
@@ -64,7 +64,7 @@ class Installed:
 
     def run(self, program, *args):
         return subprocess.run([str(program), *args], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE,
+                              stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S,
                               env={"LD_LIBRARY_PATH": str(self.libraries)})
 
 

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import PATIENCE, POWERMEASURE, build_option, wait_for
+from conftest import GIVE_UP_S, POWERMEASURE, build_option, wait_for
 
 MOST = 128
 
@@ -45,9 +45,9 @@ class Ended:
         try:
             if args[0] == "plugin":
                 wait_for(lambda: process.poll() is not None or b"listening at" in said.read_bytes(),
-                         20, f"the end or the beginning of {self.command} with {limit} descriptors")
+                         f"the end or the beginning of {self.command} with {limit} descriptors")
                 process.send_signal(signal.SIGTERM)
-            self.status = process.wait(60 * PATIENCE)
+            self.status = process.wait(GIVE_UP_S)
         finally:
             process.kill()
             process.wait()
@@ -96,7 +96,7 @@ def test_descriptors_that_were_inherited_count(name, tmp_path):
 
 def end(*args, **keywords):
     return subprocess.run([str(POWERMEASURE), *map(str, args)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                          universal_newlines=True, timeout=60 * PATIENCE, **keywords)
+                          universal_newlines=True, timeout=GIVE_UP_S, **keywords)
 
 
 def test_a_plugin_says_why_its_directory_cannot_be_used(tmp_path):

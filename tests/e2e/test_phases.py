@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from conftest import BUILD, PATIENCE, POWERMEASURE, TOP, sim_energy_j, sim_script, start_event, wait_for
+from conftest import BUILD, GIVE_UP_S, POWERMEASURE, TOP, sim_energy_j, sim_script, start_event, stop_event, wait_for
 
 PHASER = BUILD / "tests" / "fake" / "phaser"
 PYTHON = dict(os.environ, PYTHONPATH=str(TOP / "python"))
@@ -33,7 +33,7 @@ def measured(tmp_path, script):
         path = tmp_path / "report.json"
         done = subprocess.run([str(POWERMEASURE), "run", "--sensors", script, *options, "--json", "-o",
                                str(path), "--", *map(str, command)], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=120 * PATIENCE, **keywords)
+                              stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S, **keywords)
         report = json.loads(path.read_text())
         jsonschema = pytest.importorskip("jsonschema")
         jsonschema.validate(report, json.loads((TOP / "docs" / f"{schema}.schema.json").read_text()))
@@ -66,13 +66,14 @@ def troubles(report):
 # ---- what is told is true ------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_the_truth_is_within_the_bounds(measured):
     """A curve whose energy is known, and phases of four lengths anywhere in it, each by its name."""
     seed = random.randrange(1 << 30)
     rng = random.Random(seed)
     ops = ["sleep=150"]
     for i in range(12):
-        for ms in (5, 10, 50, 100):
+        for ms in (5, 10, 50, 300):
             ops += [f"sleep={rng.randrange(1, 30)}", f"+{ms}.{i}", f"sleep={ms}", f"-{ms}.{i}"]
     done, phases, report = measured(PHASER, *ops)
     assert done.returncode == 0, done.stderr
@@ -96,8 +97,8 @@ def test_the_truth_is_within_the_bounds(measured):
             exact += 1
             assert figure["low_j"] <= figure["energy_j"] <= figure["high_j"]
             assert figure["energy_j"] == pytest.approx(figure["each_j"], abs=1e-6)
-    # At 100 readings a second a tenth of a second is long enough.
-    assert exact >= 12 or PATIENCE > 1, (seed, phases)
+    # At 100 readings a second a third of a second is long enough, also where some of them come late.
+    assert exact >= 6, (seed, phases)
 
 
 def test_what_is_too_short_is_said(measured):
@@ -107,7 +108,7 @@ def test_what_is_too_short_is_said(measured):
     text = subprocess.run([str(POWERMEASURE), "run", "--sensors", "sim", str(PHASER), "sleep=200",
                            "+blink", "-blink", "+long", "sleep=300", "-long"],
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                          timeout=60 * PATIENCE).stderr
+                          timeout=GIVE_UP_S).stderr
     blink, long = re.search(r"^  blink .*?(?=^  long)", text, re.M | re.S), text.split("  long ")[1]
     assert "whole CPU         too short for the sensor: 0" in blink.group(0), text
     assert re.search(r"whole CPU +[\d.]+ J \([\d.]+ to [\d.]+ J\), [\d.]+ J each", long), text
@@ -211,11 +212,11 @@ def test_as_somebody_else(measured, tmp_path):
 
 
 def test_a_beginning_without_an_end(measured):
-    done, phases, report = measured("sh", "-c", f"{PHASER} +a sleep=30 kill; sleep 0.3")
+    done, phases, report = measured("sh", "-c", f"{PHASER} +a sleep=30 kill; sleep 2")
     assert phases["a"]["count"] == phases["a"]["unfinished"] == 1
     assert troubles(report) == {"unfinished": 1}
     # It ended with its process, not with the run.
-    assert 0.03 <= phases["a"]["elapsed_s"] < report["elapsed_s"] - 0.05 or PATIENCE > 1
+    assert 0.03 <= phases["a"]["elapsed_s"] < report["elapsed_s"] - 0.5
     assert any("had no end" in w for w in report["warnings"])
 
 
@@ -284,7 +285,7 @@ def test_no_channel_no_harm(tmp_path):
                         ["/usr/bin/python3", "-c", "import powermeasure\n"
                          "with powermeasure.phase('a'): print(1)"]):
             done = subprocess.run(program, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  timeout=30 * PATIENCE)
+                                  timeout=GIVE_UP_S)
             assert done.returncode == 0 and done.stderr == b"", (path, program, done)
 
 
@@ -432,7 +433,7 @@ def test_stat_of_a_program_that_runs_already(channel, script, program, tmp_path)
         done = subprocess.run([str(POWERMEASURE), "stat", "--sensors", script, "-p", str(child.pid),
                                "-d", "2", "--json", "-o", str(tmp_path / "o"), "--phases",
                                str(channel)], stderr=subprocess.PIPE, text=True,
-                              timeout=60 * PATIENCE)
+                              timeout=GIVE_UP_S)
         assert done.returncode == 0, done.stderr
         report = json.loads((tmp_path / "o").read_text())
         pytest.importorskip("jsonschema").validate(
@@ -458,17 +459,17 @@ def test_a_channel_in_use_is_refused_and_one_left_behind_replaced(channel):
         wait_for(lambda: channel.read_bytes()[:8] == b"PMPHASE\0")
         assert channel.stat().st_mode & 0o777 == 0o600
         refused = subprocess.run([*command, "-d", "1"], stderr=subprocess.PIPE, text=True,
-                                 timeout=30 * PATIENCE)
+                                 timeout=GIVE_UP_S)
         assert refused.returncode == 1 and f"in use by pid {first.pid}" in refused.stderr
         first.kill()
         first.wait()
         assert channel.exists()
         again = subprocess.run([*command, "-d", "0.2"], stderr=subprocess.PIPE, text=True,
-                               timeout=30 * PATIENCE)
+                               timeout=GIVE_UP_S)
         assert again.returncode == 0, again.stderr
         channel.write_bytes(b"something else")
         refused = subprocess.run([*command, "-d", "0.2"], stderr=subprocess.PIPE, text=True,
-                                 timeout=30 * PATIENCE)
+                                 timeout=GIVE_UP_S)
         assert refused.returncode == 1 and "is no channel" in refused.stderr
         assert channel.read_bytes() == b"something else"
     finally:
@@ -489,7 +490,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next():
             first.kill()
             first.wait()
         subprocess.run([str(POWERMEASURE), "run", "--sensors", "sim", "-o", "/dev/null", "true"],
-                       check=True, timeout=30 * PATIENCE)
+                       check=True, timeout=GIVE_UP_S)
         assert mine[0].exists() == alive
     # The command outlived its tool.
     for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
@@ -505,7 +506,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next():
 def test_a_channel_elsewhere_is_refused(path):
     done = subprocess.run([str(POWERMEASURE), "stat", "--sensors", "sim", "-p", str(os.getpid()), "-d",
                            "1", "--phases", path], stderr=subprocess.PIPE, text=True,
-                          timeout=30 * PATIENCE)
+                          timeout=GIVE_UP_S)
     assert done.returncode == 2 and "is no file in /dev/shm/" in done.stderr
 
 
@@ -517,31 +518,36 @@ def test_plugin(plugin, channel, script, tmp_path):
     p = plugin("--sensors", script, "--phases", channel, "--rate", "100", "--record",
                tmp_path / "record")
     children = [start(program, channel) for program in (
-        [PHASER, "+before", "sleep=1000", "-before", "+a", "sleep=300", "-a", "+a", "sleep=100", "-a",
+        [PHASER, "+before", "sleep=3000", "-before", "+a", "sleep=300", "-a", "+a", "sleep=100", "-a",
          "+open", "sleep=60000"],
-        [PHASER, "sleep=1000", "+b", "sleep=500", "-b", "sleep=60000"],
+        [PHASER, "sleep=3000", "+b", "sleep=500", "-b", "sleep=60000"],
         ["sleep", "60"])]
     try:
         # The first one's first phase is on when its session begins.
         assert children[0].stdout.readline().startswith("+before")
-        p.send(start_event([c.pid for c in children], types=[1], seconds=2))
-        p.wait_said(rf"pid {children[1].pid}.*time is up", 30)
+        p.send(start_event([c.pid for c in children], types=[1], seconds=0))
+        p.wait_said(rf"pid {children[2].pid} .*measuring begins")
+        for child, last in (children[0], "+open"), (children[1], "-b"):
+            while not child.stdout.readline().startswith(last):
+                pass
+        p.send(stop_event([c.pid for c in children]))
+        p.wait_said(rf"pid {children[1].pid} .*; stopped")
         reports = [wait_for(lambda: (p.log_dir / f"phases_{c.pid}.json").exists() and
                             p.log(f"phases_{c.pid}.json")) for c in children[:2]]
         first, second = [{x["name"]: x for x in r["phases"]} for r in reports]
         assert {name: x["count"] for name, x in first.items()} == {"before": 1, "a": 2, "open": 1}
         assert first["open"]["unfinished"] == 1 == reports[0]["phase_markers"]["unfinished"]
-        assert 0.4 <= first["a"]["elapsed_s"] < 1.8 and 0.5 <= second["b"]["elapsed_s"]
+        assert 0.4 <= first["a"]["elapsed_s"] < reports[0]["elapsed_s"] - first["before"]["elapsed_s"]
+        assert 0.5 <= second["b"]["elapsed_s"]
         assert {name: x["count"] for name, x in second.items()} == {"b": 1}
         assert second["b"]["whole_energy_j"]["cpu"]["energy_j"] > 0
         assert second["b"]["process_energy_j"]["cpu"]["high_j"] >= 0
-        assert reports[0]["elapsed_s"] == pytest.approx(2, abs=0.5 * PATIENCE)
         assert not (p.log_dir / f"phases_{children[2].pid}.json").exists()
         # A second session has what is on already, also since before the first one's end, and
         # nothing of what was before.
         p.send(start_event([c.pid for c in children[:2]], types=[1], seconds=1))
         last = wait_for(lambda: p.log(f"phases_{children[0].pid}.json")["start_time"] >
-                        reports[0]["start_time"] and p.log(f"phases_{children[0].pid}.json"), 30)
+                        reports[0]["start_time"] and p.log(f"phases_{children[0].pid}.json"))
         assert [(x["name"], x["count"], x["unfinished"]) for x in last["phases"]] == [("open", 1, 1)]
         assert last["phases"][0]["elapsed_s"] == pytest.approx(last["elapsed_s"], abs=0.001)
         assert p.log(f"phases_{children[1].pid}.json") == reports[1]
@@ -558,7 +564,7 @@ def test_plugin(plugin, channel, script, tmp_path):
 
 def test_plugin_refuses_a_bad_channel(plugin):
     p = plugin("--sensors", "sim", "--phases", "/tmp/x", wait=False)
-    assert p.process.wait(30 * PATIENCE) == 1
+    assert p.process.wait(GIVE_UP_S) == 1
     p.wait_said("--phases: \"/tmp/x\" is no file in /dev/shm/")
 
 

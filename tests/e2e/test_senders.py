@@ -98,7 +98,7 @@ def test_one_who_never_reads_its_answers(plugin, dealer):
         for _ in range(1000):
             rude.send_multipart([b"", b"x"])
         return "a sender does not read its answers" in p.said
-    wait_for(send_more, 60, "what the answers wait for to be full")
+    wait_for(send_more, "what the answers wait for to be full")
     for _ in range(100):
         honest.send(stop_event([1]))
         assert honest.recv() == PUBLISHED

@@ -11,22 +11,12 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, POWERMEASURE, TOP, run, sim_script, wait_for
+from conftest import GIVE_UP_S, POWERMEASURE, TOP, run, sim_script, wait_for
+from diary import DIARY, cpu_at, read_diary
 from fakenvml import fake_nvml, gpu  # noqa: F401 (a fixture)
 
 SIM = ("--sensors", "sim")
 EXACT = {"unit": [1, 1], "update_ms": 1, "stamped": True}
-
-# Busy in this part of each period, by its own CPU clock, so that others on the machine change nothing.
-WORKER = """
-import sys, time
-share, period = float(sys.argv[1]), 0.05
-print("ready", flush=True)
-begun = time.monotonic()
-while True:
-    while time.process_time() < (time.monotonic() - begun) * share: pass
-    time.sleep(period)
-"""
 
 
 def top_json(*args, **keywords):
@@ -78,7 +68,7 @@ def test_unknown_is_null_and_says_why(load):
         pytest.skip("there is a GPU")
     assert report["machine"]["power_w"] is None and report["shares_w"] is None
     assert all(x["power_w"] is None and x["energy_j"] is None for x in report["processes"])
-    assert next(x for x in report["processes"] if x["pid"] == one.pid)["cpu_percent"] > 5
+    assert next(x for x in report["processes"] if x["pid"] == one.pid)["cpu_percent"] > 0
     assert {x["kind"] for x in report["unmeasured"]} == {"cpu", "dram", "gpu", "platform"}
     assert any("nvml: " in x["reason"] for x in report["unmeasured"])
     done = run("top", "--once", "-d", "0.3", "--sensors", "nvml")
@@ -88,25 +78,24 @@ def test_unknown_is_null_and_says_why(load):
 def test_three_to_one(load, tmp_path):
     """Two loads, one thrice the other: so are their watts, and both are what they used."""
     script = sim_script(tmp_path / "flat.json", {"name": "package-0", "kind": "cpu", "curve": [[1, 40.0]], **EXACT})
-    big, small = load(0.45, WORKER), load(0.15, WORKER)
+    big, small = load(0.45, DIARY), load(0.15, DIARY)
     process = subprocess.Popen([str(POWERMEASURE), "top", "--json", "--sensors", script, "-d", "0.5"],
                                stdout=subprocess.PIPE, text=True)
     first = json.loads(process.stdout.readline())
-    before = [x.cpu_s() for x in (big, small)]
     reports = [json.loads(process.stdout.readline()) for _ in range(10)]
-    used = [x.cpu_s() - before[i] for i, x in enumerate((big, small))]
     process.send_signal(signal.SIGINT)
-    assert process.wait(10 * PATIENCE) == 0
+    assert process.wait(GIVE_UP_S) == 0
     process.stdout.close()
+    diaries = [read_diary(one) for one in (big, small)]
+    used = [(cpu_at(diary, reports[-1]["t_ns"]) - cpu_at(diary, first["t_ns"])) / 1e9 for diary in diaries]
     joules = []
     for one in (big, small):
         of = [next(x for x in r["processes"] if x["pid"] == one.pid) for r in (first, *reports)]
         joules.append(of[-1]["energy_j"] - of[0]["energy_j"])
         mean_w = sum(x["power_w"] * r["interval_s"] for x, r in zip(of[1:], reports))
         assert mean_w == pytest.approx(joules[-1], rel=0.01)
-    # The clocks above are read a moment after the reports were made.
     for got, seconds in zip(joules, used):
-        assert got == pytest.approx(40 * seconds / reports[0]["machine"]["cpus"], rel=0.05, abs=0.1)
+        assert got == pytest.approx(40 * seconds / reports[0]["machine"]["cpus"], rel=0.03)
     assert joules[0] / joules[1] == pytest.approx(used[0] / used[1], rel=0.03)
     for report in reports:
         check_sums(report)
@@ -129,7 +118,7 @@ def test_a_table_in_a_pipe(load):
     done = run("top", "--once", *SIM, "-d", "0.4")
     assert done.returncode == 0 and done.stderr == ""
     row = next(x for x in done.stdout.splitlines() if x.split()[:1] == [str(one.pid)])
-    assert float(row.split()[2]) > 5 and float(row.split()[3]) > 0
+    assert float(row.split()[2]) > 0 and float(row.split()[3]) > 0
     assert "SIMULATED" in done.stdout and "package-0" in done.stdout
     assert "this tool: " in done.stdout and "platform" in done.stdout and "n/a" in done.stdout
 
@@ -149,7 +138,7 @@ def test_a_reader_that_goes_away():
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(10 * PATIENCE) == 0
+    assert process.wait(GIVE_UP_S) == 0
     assert process.stderr.read() == b""
     process.stderr.close()
 
@@ -170,7 +159,7 @@ def test_who_comes_and_goes():
         json.loads(process.stdout.readline())
         one = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
         got = None
-        until = time.monotonic() + 20 * PATIENCE
+        until = time.monotonic() + GIVE_UP_S
         while not got or got["energy_j"] < 1:
             report = json.loads(process.stdout.readline())
             got = next((x for x in report["processes"] if x["pid"] == one.pid), got)
@@ -184,7 +173,7 @@ def test_who_comes_and_goes():
         assert report["ended_energy_j"] >= got["energy_j"]
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10 * PATIENCE) == 0
+        assert process.wait(GIVE_UP_S) == 0
         process.stdout.close()
 
 
@@ -242,7 +231,7 @@ def test_who_lives_too_short_to_be_seen(load, tmp_path):
     reports += [json.loads(process.stdout.readline()) for _ in range(8)]
     used = children_s() - before
     process.send_signal(signal.SIGINT)
-    assert process.wait(10 * PATIENCE) == 0
+    assert process.wait(GIVE_UP_S) == 0
     process.stdout.close()
     ended = sum(x["domains"][0]["parts"]["ended_j"] for x in reports[1:])
     # What was seen of them while they lived was theirs. Others on the machine end, too.
@@ -299,7 +288,7 @@ def test_a_table_that_was_cut_short_is_a_failure():
     wait_for(lambda: int(next(line.split()[1] for line in open(blocked)
                               if line.startswith("SigBlk")), 16) >> (signal.SIGTERM - 1) & 1)
     top.terminate()
-    out, err = top.communicate(timeout=30 * PATIENCE)
+    out, err = top.communicate(timeout=GIVE_UP_S)
     assert top.returncode == 1 and out == "" and "ended before the interval was over" in err
 
 
@@ -321,8 +310,8 @@ def test_a_process_that_becomes_another_users():
         top = subprocess.Popen([POWERMEASURE, "top", "--json", "-d", "0.25", "-p", str(one.pid), *SIM],
                                stdout=subprocess.PIPE, text=True)
         try:
-            users = []
-            while "54321" not in users and len(users) < 100 * PATIENCE:
+            users, until = [], time.monotonic() + GIVE_UP_S
+            while "54321" not in users and time.monotonic() < until:
                 users += [x["user"] for x in json.loads(top.stdout.readline())["processes"]]
                 if users and not os.path.exists(go):
                     open(go, "w").close()

@@ -67,16 +67,16 @@ class Terminal:
     def type(self, text):
         self.tmux("send-keys", "-l", text)
 
-    def wait(self, pattern, seconds=15.0):
+    def wait(self, pattern):
         """Until the screen matches."""
         try:
-            return wait_for(lambda: re.search(pattern, self.text(), re.M), seconds, repr(pattern))
+            return wait_for(lambda: re.search(pattern, self.text(), re.M), repr(pattern))
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text()}") from None
 
     def wait_not(self, pattern):
         try:
-            wait_for(lambda: not re.search(pattern, self.text(), re.M), 15, f"no {pattern!r}")
+            wait_for(lambda: not re.search(pattern, self.text(), re.M), what=f"no {pattern!r}")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text()}") from None
 
@@ -95,7 +95,7 @@ class Terminal:
         """It has ended, and the terminal is as it was."""
         left = wait_for(lambda: (self.folder / "after").exists() and
                         (self.folder / "after").read_text() and
-                        (self.folder / "status").read_text(), 15, "the end of it")
+                        (self.folder / "status").read_text(), "the end of it")
         assert left == f"left {status}\n", self.text()
         assert (self.folder / "after").read_text() == (self.folder / "before").read_text()
         wait_for(lambda: "back" in self.text())
@@ -174,7 +174,7 @@ def test_the_terminal_s_size_and_not_an_exported_one(terminal):
     one.measured()
     for size in [(60, 16), (100, 30), (60, 16)]:
         one.resize(*size)
-        wait_for(lambda: is_whole(one.lines(), size), 15, f"a screen of {size}")
+        wait_for(lambda: is_whole(one.lines(), size), f"a screen of {size}")
     one.press("q")
     one.check_left()
 
@@ -190,12 +190,12 @@ def test_resizing(terminal):
     one.measured()
     for size in [(132, 50), (40, 12), (40, 10), (200, 60), (80, 24)]:
         one.resize(*size)
-        wait_for(lambda: is_whole(one.lines(), size), 15, f"a screen of {size}")
+        wait_for(lambda: is_whole(one.lines(), size), what=f"a screen of {size}")
     for size in [(10, 3), (1, 1), (19, 40), (300, 4)]:
         one.resize(*size)
         # There is room for one figure at most; and it goes on when there is more.
         wait_for(lambda: len(one.lines()) == size[1] and "F1" not in one.text() and
-                 (size == (1, 1) or re.match(r"\d", one.text())), 15, f"a figure in {size}")
+                 (size == (1, 1) or re.match(r"\d", one.text())), what=f"a figure in {size}")
     one.resize(80, 24)
     one.wait("^F1 Help  q Quit")
     check_screen(one, (80, 24))
@@ -258,7 +258,7 @@ def test_filter_search_and_scroll(terminal, load):
     one.wait("^Filter by name:")
     one.type("PYTHON")
     wait_for(lambda: table(one.lines()) and
-             all("python" in x[-1].lower() for x in table(one.lines())), 15, one.text())
+             all("python" in x[-1].lower() for x in table(one.lines())), one.text())
     one.press("Enter")
     one.wait(r"\[name: PYTHON\]")
     one.press("\\")
@@ -280,7 +280,7 @@ def test_filter_search_and_scroll(terminal, load):
     one.type("python")
     one.press("Enter")
     one.wait_not("no such name")
-    wait_for(lambda: re.search(r"\033\[7m +\d+ .*python", one.coloured()), 15, "the row that was found")
+    wait_for(lambda: re.search(r"\033\[7m +\d+ .*python", one.coloured()), what="the row that was found")
     assert names
     one.press("q")
     one.check_left()

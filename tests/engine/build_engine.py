@@ -55,8 +55,9 @@ def _build(directory):
         shutil.copy(source, copy)
     done = _cargo(directory, "fetch")
     if done.returncode != 0:
+        # The last of its causes is the one that all others follow from.
         raise Unavailable("the event engine's crates cannot be fetched: "
-                          + " ".join(done.stdout.split())[-300:])
+                          + done.stdout.strip().splitlines()[-1].strip()[-100:])
     done = _cargo(directory, "build", "--offline")
     if done.returncode != 0:
         raise RuntimeError(f"the event engine does not compile:\n{done.stdout}")

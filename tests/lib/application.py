@@ -13,7 +13,7 @@ import time
 
 import zmq
 
-from conftest import PATIENCE, PUBLISHED, TOP, clock_of, wait_for
+from conftest import GIVE_UP_S, PUBLISHED, TOP, clock_of, wait_for
 from engine_standin import NEXT_MSG, QUIT, port_of, reserve_port
 from eventreader import Reader
 from real_engine import RealEngine
@@ -255,13 +255,19 @@ class Member:
     def cpu_s(self):
         return time.clock_gettime(clock_of(self.pid))
 
+    def cpu_s_at_end(self):
+        """All that it used, once it has ended and nobody has waited for it yet."""
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def end_application(self):
         """The oracle's."""
         self.process.stdin.write(b"x")
         self.process.stdin.flush()
 
     def wait(self):
-        return self.process.wait(10 * PATIENCE)
+        return self.process.wait(GIVE_UP_S)
 
     def kill(self):
         if self.process.poll() is None:

@@ -88,9 +88,9 @@ class StandIn:
     def n_asked(self):
         return self.received.count(NEXT_MSG)
 
-    def wait_asked(self, n=1, seconds=10.0):
+    def wait_asked(self, n=1):
         """Waits until the plugin has asked so many times for an event."""
-        wait_for(lambda: self.n_asked >= n, seconds, f"request {n} for an event")
+        wait_for(lambda: self.n_asked >= n, f"request {n} for an event")
 
     def deliver_and_wait(self, *parts):
         """Delivers an event, and waits until the plugin is done with it and asks for the next."""

@@ -27,7 +27,7 @@ class Meter:
             self.wait_ready()
 
     def wait_ready(self):
-        self.plugin.address = self.plugin.wait_said(r"listening at (\S+)", 20).group(1)
+        self.plugin.address = self.plugin.wait_said(r"listening at (\S+)").group(1)
 
     @property
     def said(self):
@@ -36,8 +36,8 @@ class Meter:
     def begin(self, pid, types=CPU_AND_GPU, seconds=0):
         assert self.plugin.send(start_event([pid], types, seconds)) == PUBLISHED
 
-    def wait_over(self, seconds):
-        self.plugin.wait_said("time is up", seconds + 15)
+    def wait_over(self):
+        self.plugin.wait_said("time is up")
 
     def watts(self, name="GPU.json"):
         return list(self.plugin.log(name).values())
@@ -90,8 +90,16 @@ def session(meters, pid, seconds, types=CPU_AND_GPU):
     for m in meters:
         m.begin(pid, types, seconds)
     for m in meters:
-        m.wait_over(seconds)
+        m.wait_over()
 
 
 def off(value, truth):
     return value / truth - 1
+
+
+def steady(lines, watts, limit):
+    """Whether lines tell a steady power. Where the machine does something else meanwhile, an update is
+    found late: that line is a bit too long and the next one as much too short."""
+    deviations = sorted(abs(off(line, watts)) for line in lines)
+    return (deviations and deviations[len(lines) // 2] < limit and deviations[-1] < max(0.3, limit)
+            and abs(off(sum(lines) / len(lines), watts)) < max(0.01, limit))

@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 
-from conftest import (BUILD, PATIENCE, POWERMEASURE, PUBLISHED, TOP, Plugin, sim_energy_j,
+from conftest import (BUILD, GIVE_UP_S, POWERMEASURE, PUBLISHED, TOP, Plugin, sim_energy_j,
                       start_event, wait_for)
 from raplfs import RaplFs
 
@@ -179,7 +179,7 @@ def measured_command(run, truth_of, command, options=()):
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "run.json")
         done = run(POWERMEASURE, "run", *options, "--json", "-o", path, "--", *command,
-                   timeout=60 * PATIENCE)
+                   timeout=GIVE_UP_S)
         ended_ns = time.monotonic_ns()
         document = _document_of(path, done)
     stamps = [int(line) for line in done.stdout.split()]
@@ -244,7 +244,7 @@ def stat_machine(fs, seconds, interval_ms=200, options=()):
         path, record = pathlib.Path(directory, "stat.json"), pathlib.Path(directory, "record")
         begun_ns = fs.now_ns()
         done = fs.run(POWERMEASURE, "stat", "-a", "-d", seconds, "-I", interval_ms, *options,
-                      "--json", "-o", path, "--record", record, timeout=60 * PATIENCE)
+                      "--json", "-o", path, "--record", record, timeout=GIVE_UP_S)
         ended_ns = fs.now_ns()
         document = _document_of(path, done)
         rows = _rows(record)
@@ -266,7 +266,7 @@ def stat_machine(fs, seconds, interval_ms=200, options=()):
 
 def listed_watts(fs):
     """`list --json`: {domain: watts or None}."""
-    done = fs.run(POWERMEASURE, "list", "--json", timeout=60 * PATIENCE)
+    done = fs.run(POWERMEASURE, "list", "--json", timeout=GIVE_UP_S)
     return {d["name"]: d["power_w"] for s in json.loads(done.stdout)["sensors"]
             for d in s["domains"] if s["used"] and s["name"].startswith("rapl")}
 
@@ -319,7 +319,7 @@ print(json.dumps([before, after, result.time, figures, show(result.total),
 
 def library_window(fs, seconds, sensors):
     """A window of the library, by Python. Returns the figures."""
-    done = fs.run("/usr/bin/python3", "-c", WINDOW, sensors, seconds, timeout=60 * PATIENCE,
+    done = fs.run("/usr/bin/python3", "-c", WINDOW, sensors, seconds, timeout=GIVE_UP_S,
                   env=dict(os.environ, PYTHONPATH=str(TOP / "python"),
                            POWERMEASURE_LIBRARY=str(BUILD / "src/lib/libpowermeasure.so")))
     if "MonitorError" in done.stderr:
@@ -377,7 +377,7 @@ def stat_load(fs, load, seconds):
     with tempfile.TemporaryDirectory() as directory:
         path, begun_ns = pathlib.Path(directory, "stat.json"), fs.now_ns()
         done = fs.run(POWERMEASURE, "stat", "-p", load.pid, "--tree", "-d", seconds, *ONLY_RAPL,
-                      "--json", "-o", path, timeout=60 * PATIENCE)
+                      "--json", "-o", path, timeout=GIVE_UP_S)
         ended_ns = fs.now_ns()
         document = _document_of(path, done)
     length_ns = round(document["elapsed_s"] * 1e9)
@@ -394,7 +394,7 @@ def send_load(fs, load, seconds):
             done = subprocess.run(
                 [str(POWERMEASURE), "send", "start", "--to", plugin.address, "--pid", str(load.pid),
                  "--seconds", str(math.ceil(seconds)), "--monitor-types", "events", "--wait"],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE)
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S)
             ended_ns = fs.now_ns()
         finally:
             plugin.stop()
@@ -581,6 +581,6 @@ class LoadScene:
                                 ONLY_RAPL)[1][-1:]
             load = open_loads.enter_context(Load(fs, self.watts, self.busy))
             wait_for(lambda: any(known["pid"] == load.pid for known in
-                                 fs.truth(fs.now_ns())["loads"]), 10, "the load")
+                                 fs.truth(fs.now_ns())["loads"]), "the load")
             return [stat_load(fs, load, self.seconds)] if self.command == "stat" else \
                 send_load(fs, load, self.seconds)

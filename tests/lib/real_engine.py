@@ -10,7 +10,7 @@ import threading
 import pytest
 import zmq
 
-from conftest import BUILD, PATIENCE, PUBLISHED, TOP, wait_for
+from conftest import BUILD, GIVE_UP_S, PUBLISHED, TOP, wait_for
 from engine_standin import NEXT_MSG, QUIT, port_of, reserve_port
 from eventreader import Reader
 
@@ -51,15 +51,15 @@ class RealEngine:
         for line in stream:
             self.said += line.decode(errors="replace")
 
-    def wait_said(self, text, count=1, seconds=10.0):
-        wait_for(lambda: self.said.count(text) >= count, seconds, f"{text!r} in the engine's log")
+    def wait_said(self, text, count=1):
+        wait_for(lambda: self.said.count(text) >= count, f"{text!r} in the engine's log")
 
     def _socket(self, address):
         """A plugin's socket, one for each: an engine's thread serves one request at a time."""
         if address not in self._sockets:
             socket = self._context.socket(zmq.REQ)
             socket.linger = 1000
-            socket.rcvtimeo = int(10000 * PATIENCE)
+            socket.rcvtimeo = int(1000 * GIVE_UP_S)
             socket.connect(address)
             self._sockets[address] = socket
         return self._sockets[address]
@@ -82,7 +82,7 @@ class RealEngine:
         """Says goodbye for the two plugins that are the test's own; the engine's exit status."""
         for address in self.sender, self._observer_address:
             self._socket(address).send(QUIT)
-        return self.process.wait(10 * PATIENCE)
+        return self.process.wait(GIVE_UP_S)
 
     def kill(self):
         """With SIGKILL. The test's own plugins must connect anew too."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import zmq
 
-from conftest import PATIENCE, TOP, wait_for
+from conftest import GIVE_UP_S, TOP, wait_for
 from eventreader import Reader
 
 PACKAGE = TOP / "python"
@@ -51,7 +51,7 @@ def python(code, *arguments, path=PACKAGE):
 
 def test_a_start_is_measured_as_it_was_asked_for(plugin, load):
     p, one, two = plugin(*SIM), load(0.2), load(0.2)
-    with connect(p.address, timeout=10 * PATIENCE) as socket:
+    with connect(p.address, timeout=GIVE_UP_S) as socket:
         answer = send_power_measure_fb_event(socket, [one.pid, two.pid], [1], 1)
         assert answer == MSG_PUBLISHED
         for pid in one.pid, two.pid:
@@ -67,7 +67,7 @@ def test_a_start_is_measured_as_it_was_asked_for(plugin, load):
 
 def test_a_stop_ends_its_pids_and_a_terminate_the_plugin(plugin, load):
     p, one, two = plugin(*SIM), load(0.2), load(0.2)
-    with connect(p.address, timeout=10 * PATIENCE) as socket:
+    with connect(p.address, timeout=GIVE_UP_S) as socket:
         assert send_power_measure_fb_event(socket, [one.pid, two.pid], [0], 0) == MSG_PUBLISHED
         p.wait_said(rf"pid {two.pid} .*begins")
         assert send_monitor_power_stop_fb_event(socket, [one.pid]) == MSG_PUBLISHED
@@ -77,12 +77,12 @@ def test_a_stop_ends_its_pids_and_a_terminate_the_plugin(plugin, load):
         assert send_monitor_power_stop_fb_event(socket, [one.pid]) == MSG_PUBLISHED
         assert send_terminate_plugin_fb_event(
             socket, "", "4a0fca25-1935-472a-8674-58f22c3a32b3") == MSG_PUBLISHED
-    assert p.process.wait(10 * PATIENCE) == 0
+    assert p.process.wait(GIVE_UP_S) == 0
 
 
 def test_a_refusal_is_returned(plugin):
     p = plugin(*SIM)
-    with connect(p.address, timeout=10 * PATIENCE) as socket:
+    with connect(p.address, timeout=GIVE_UP_S) as socket:
         for pids, types in ([], [0]), ([os.getpid()], []), ([-1], [0]), ([os.getpid()], [77]):
             answer = send_power_measure_fb_event(socket, pids, types, 1)
             assert answer.startswith("event-engine: bad msg: "), (pids, types)
@@ -97,7 +97,7 @@ def test_a_start_may_be_later(plugin):
     soon = datetime.now(timezone.utc) + timedelta(seconds=0.4)
     starts = [0.4, soon, soon.astimezone(timezone(timedelta(hours=5, minutes=30))),
               soon.isoformat()]
-    with connect(p.address, timeout=10 * PATIENCE) as socket:
+    with connect(p.address, timeout=GIVE_UP_S) as socket:
         for start in starts:
             assert send_power_measure_fb_event(
                 socket, [os.getpid()], [0], 1, start=start) == MSG_PUBLISHED
@@ -110,7 +110,7 @@ def test_the_readme_s_call(plugin, monkeypatch):
     snippet = re.search(r"```python\n((?:(?!```).)*send_power_measure_fb_event\(socket.*?)```", readme,
                         re.S)
     # Its port is nobody's here.
-    monkeypatch.setattr(powermeasure, "connect", lambda: connect(p.address, 10 * PATIENCE))
+    monkeypatch.setattr(powermeasure, "connect", lambda: connect(p.address, GIVE_UP_S))
     exec(snippet.group(1), {})
     p.wait_said(rf"pid {os.getpid()} .*begins")
 
@@ -253,9 +253,9 @@ def test_no_answer_in_time_is_said_and_nothing_arrives_later(unanswered):
     with zmq.Context() as context, context.socket(zmq.REP) as late:
         late.linger = 0
         late.bind(unanswered)
-        with connect(unanswered, timeout=10 * PATIENCE) as socket:
+        with connect(unanswered, timeout=GIVE_UP_S) as socket:
             socket.send(b"after it")
-            assert late.poll(10000 * PATIENCE) and late.recv() == b"after it"
+            assert late.poll(1000 * GIVE_UP_S) and late.recv() == b"after it"
 
 
 def test_a_receiver_that_hangs():
@@ -285,7 +285,7 @@ def test_a_call_that_waits_can_be_interrupted(unanswered):
     try:
         assert waiting.stdout.readline() == b"ready\n"
         # Python may have looked for signals just before it began to wait: ask again, as one would.
-        for _ in range(int(10 * PATIENCE)):
+        for _ in range(int(GIVE_UP_S)):
             waiting.send_signal(signal.SIGINT)
             try:
                 _, errors = waiting.communicate(timeout=1)

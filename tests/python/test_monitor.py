@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE, TOP, build_option, sim_script, threads_of, wait_for
+from conftest import BUILD, GIVE_UP_S, TOP, build_option, sim_script, threads_of, wait_for
 from fakenvml import fake_nvml, gpu  # noqa: F401 (a fixture)
 
 PACKAGE = TOP / "python"
@@ -57,16 +57,18 @@ def machine(tmp_path):
         domain("gpu-0", "gpu", 100), domain("gpu-3", "gpu", 200))
 
 
-def check(measurement, seconds):
-    """All domains of the machine above, for the time that their counters tell."""
+def check(measurement, least_s, since):
+    """All domains of the machine above, for a window that was open for so long at least, and began at
+    `since` at the earliest."""
+    most_s = time.monotonic() - since
     watts = {"cpu": {0: 20, 1: 30}, "dram": {0: 4, 1: 6}, "gpu": {0: 100, 3: 200},
              "platform": {0: 70}}
-    assert measurement.time == pytest.approx(seconds, abs=0.05 * PATIENCE)
-    s = measurement.platform_energy[0] / 70
-    assert s == pytest.approx(measurement.time, abs=0.003)
+    assert least_s <= measurement.time <= most_s
     for kind, powers in watts.items():
         joules = getattr(measurement, f"{kind}_energy")
-        assert joules == pytest.approx({i: w * s for i, w in powers.items()}, abs=0.21), kind
+        assert set(joules) == set(powers)
+        for i, w in powers.items():
+            assert w * least_s - 1e-6 <= joules[i] <= w * most_s + 1e-6, (kind, i)
         total = getattr(measurement, kind)
         assert total.joules == pytest.approx(sum(joules.values()), abs=1e-6)
         assert total.low <= total.joules <= total.high and float(total) == total.joules
@@ -81,13 +83,15 @@ def check(measurement, seconds):
 
 
 def test_a_window(machine):
+    begun = time.monotonic()
     monitor = Monitor(machine)
     assert monitor.begin_window("work") is None
     time.sleep(0.2)
-    check(monitor.end_window("work"), 0.2)
+    check(monitor.end_window("work"), 0.2, begun)
 
 
 def test_nested_and_overlapping(machine):
+    begun = time.monotonic()
     monitor = Monitor(machine)
     monitor.begin_window("outer")
     monitor.begin_window("inner")
@@ -97,27 +101,29 @@ def test_nested_and_overlapping(machine):
     time.sleep(0.1)
     outer = monitor.end_window("outer")
     across = monitor.end_window("across")
-    check(inner, 0.1)
-    check(outer, 0.2)
-    check(across, 0.1)
+    check(inner, 0.1, begun)
+    check(outer, 0.2, begun)
+    check(across, 0.1, begun)
     assert inner.total_energy < outer.total_energy
 
 
 def test_the_context_manager(machine):
+    begun = time.monotonic()
     monitor = Monitor(machine)
     with monitor.window("work") as w:
         assert w.result is None and w.key == "work"
         time.sleep(0.1)
-    check(w.result, 0.1)
+    check(w.result, 0.1, begun)
     # An exception passes, and what was measured is there.
     with pytest.raises(KeyError):
         with monitor.window("work") as w:
             time.sleep(0.1)
             raise KeyError
-    check(w.result, 0.1)
+    check(w.result, 0.1, begun)
 
 
 def test_the_decorator(machine):
+    begun = time.monotonic()
     monitor, seen = Monitor(machine), []
 
     @monitor.measure(then=seen.append)
@@ -147,7 +153,7 @@ def test_the_decorator(machine):
         return 5
 
     assert asyncio.run(waits()) == 5
-    check(waits.measurement, 0.1)
+    check(waits.measurement, 0.1, begun)
 
     with pytest.raises(TypeError, match="generator"):
         @monitor.measure
@@ -156,6 +162,7 @@ def test_the_decorator(machine):
 
 
 def test_wrong_windows(machine):
+    begun = time.monotonic()
     monitor = Monitor(machine)
     monitor.begin_window("work")
     time.sleep(0.1)
@@ -171,19 +178,20 @@ def test_wrong_windows(machine):
         with pytest.raises(TypeError, match="name is a text"):
             monitor.begin_window(key)
     # The window that was open all the time has not suffered.
-    check(monitor.end_window("work"), 0.1)
+    check(monitor.end_window("work"), 0.1, begun)
     with pytest.raises(WindowError, match="has been ended already") as caught:
         monitor.end_window("work")
     assert caught.value.errno == errno.ENOENT
 
 
 def test_restart_and_cancel(machine):
+    begun = time.monotonic()
     monitor = Monitor(machine)
     monitor.begin_window("work")
     time.sleep(0.2)
     monitor.begin_window("work", restart=True)
     time.sleep(0.1)
-    check(monitor.end_window("work"), 0.1)
+    check(monitor.end_window("work"), 0.1, begun)
     monitor.begin_window("work", restart=True)
     nothing = monitor.end_window("work", cancel=True)
     assert nothing == Measurement(time=0.0) and nothing.total_energy is None
@@ -205,13 +213,14 @@ def test_it_waits_for_what_was_handed_out(machine):
 
 
 def test_another_thread_may_end_it(machine):
+    begun = time.monotonic()
     monitor, results = Monitor(machine), []
     monitor.begin_window("work")
     time.sleep(0.1)
     thread = threading.Thread(target=lambda: results.append(monitor.end_window("work")))
     thread.start()
     thread.join()
-    check(results[0], 0.1)
+    check(results[0], 0.1, begun)
 
 
 def test_windows_of_many_threads(machine):
@@ -386,6 +395,7 @@ print("fine")
 """
 
 
+@pytest.mark.alone
 def test_gpus(fake_nvml):
     """A window that begins as soon as there is a monitor, over counters that move ten times a
     second."""
@@ -399,12 +409,13 @@ def test_gpus(fake_nvml):
 
 def test_this_process(machine):
     monitor = Monitor(machine)
+    begun_s = time.process_time()
     with monitor.window("work") as w:
         until = time.process_time() + 0.2
         while time.process_time() < until:
             pass
     own = w.result.process
-    assert own.cpu_time == pytest.approx(0.2, abs=0.02) and not own.ended
+    assert 0.2 <= own.cpu_time <= time.process_time() - begun_s and not own.ended
     seconds = own.cpu_time / os.sysconf("SC_NPROCESSORS_ONLN")
     assert own.cpu.joules == pytest.approx(50 * seconds, rel=0.05)
     assert own.dram.joules == pytest.approx(10 * seconds, rel=0.05)
@@ -457,7 +468,7 @@ def test_what_there_is(machine):
 def python(code, path=PACKAGE, *options, **env):
     clean = {k: v for k, v in os.environ.items() if k != "POWERMEASURE_LIBRARY"}
     return subprocess.run([sys.executable, *options, "-c", code], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=60 * PATIENCE,
+                          stderr=subprocess.STDOUT, text=True, timeout=GIVE_UP_S,
                           env=dict(clean, PYTHONPATH=str(path), **env))
 
 
@@ -526,7 +537,7 @@ def test_the_wheel_s_monitor(tmp_path):
                     [*pip, "install", "-q", "--no-index", "--no-deps", "--target",
                      str(tmp_path / "site"), "--find-links", str(tmp_path), "powermeasure"]):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=120 * PATIENCE)
+                              timeout=GIVE_UP_S)
         assert done.returncode == 0, done.stdout
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")

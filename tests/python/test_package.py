@@ -14,7 +14,7 @@ import flatbuffers
 import pytest
 import zmq
 
-from conftest import PATIENCE, TOP
+from conftest import GIVE_UP_S, TOP
 
 PACKAGE = TOP / "python"
 SOURCES = sorted((PACKAGE / "powermeasure").rglob("*.py"))
@@ -32,7 +32,7 @@ send_power_measure_fb_event(socket, pids, monitor_type, monitor_duration)
 
 def python(code, path, *options, program=sys.executable):
     return subprocess.run([str(program), *options, "-c", code], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=60 * PATIENCE,
+                          stderr=subprocess.STDOUT, text=True, timeout=GIVE_UP_S,
                           env=dict(os.environ, PYTHONPATH=str(path)))
 
 
@@ -95,18 +95,18 @@ def test_the_wheel_in_a_fresh_environment(plugin, tmp_path):
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     built = subprocess.run([*pip, "wheel", "-q", "--no-index", "--no-deps", "--no-build-isolation",
                             "--wheel-dir", str(tmp_path), str(source)], stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, timeout=120 * PATIENCE)
+                           stderr=subprocess.STDOUT, text=True, timeout=GIVE_UP_S)
     assert built.returncode == 0, built.stdout
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
 
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True,
-                   timeout=120 * PATIENCE)
+                   timeout=GIVE_UP_S)
     inside = environment / "bin/python"
     installed = subprocess.run([*pip, "--python", str(inside), "install", "-q", "--no-index",
                                 "--no-deps", str(wheel)], stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, timeout=120 * PATIENCE)
+                               stderr=subprocess.STDOUT, text=True, timeout=GIVE_UP_S)
     assert installed.returncode == 0, installed.stdout
 
     # What it depends on is ours: there may be no network to fetch it by.
