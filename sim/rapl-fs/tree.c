@@ -97,6 +97,20 @@ static void zone_path(const struct world *w, size_t zone, char *ret, size_t n)
 			z->dir);
 }
 
+/* A file of a zone's directory, with one line in it. */
+__attribute__((format(printf, 4, 5))) static bool add_attribute(
+	struct tree *t, const char *dir, const char *name, const char *format, ...)
+{
+	char path[256], line[64];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return add_text(t, NODE_TEXT, 0444, path, "%s\n", line);
+}
+
 static bool add_limits(struct tree *t, const struct zone *z, const char *dir)
 {
 	bool ok = true;
@@ -108,13 +122,13 @@ static bool add_limits(struct tree *t, const struct zone *z, const char *dir)
 			uint64_t value;
 		} files[] = { { "power_limit_uw", limit->power_uw },
 			{ "max_power_uw", limit->max_uw }, { "time_window_us", limit->window_us } };
-		char path[256];
+		char name[64];
 
-		snprintf(path, sizeof(path), "%s/constraint_%zu_name", dir, i);
-		ok = add_text(t, NODE_TEXT, 0444, path, "%s\n", limit->name);
+		snprintf(name, sizeof(name), "constraint_%zu_name", i);
+		ok = add_attribute(t, dir, name, "%s", limit->name);
 		for (size_t f = 0; ok && f < ARRAY_SIZE(files); f++) {
-			snprintf(path, sizeof(path), "%s/constraint_%zu_%s", dir, i, files[f].name);
-			ok = add_text(t, NODE_TEXT, 0444, path, "%" PRIu64 "\n", files[f].value);
+			snprintf(name, sizeof(name), "constraint_%zu_%s", i, files[f].name);
+			ok = add_attribute(t, dir, name, "%" PRIu64, files[f].value);
 		}
 	}
 	return ok;
@@ -122,30 +136,13 @@ static bool add_limits(struct tree *t, const struct zone *z, const char *dir)
 
 static bool add_zone_files(struct tree *t, const struct zone *z, const char *dir)
 {
-	const struct {
-		const char *name;
-		enum node_type type;
-		char text[64];
-	} files[] = { { "energy_uj", NODE_ENERGY, "" }, { "name", NODE_TEXT, "" },
-		{ "max_energy_range_uj", NODE_TEXT, "" }, { "enabled", NODE_TEXT, "1" },
-		{ "uevent", NODE_TEXT, "" } };
-	bool ok = true;
+	uint64_t range_uj = counter_shown_uj(&z->counter, counter_mask(&z->counter));
+	char path[256];
 
-	for (size_t i = 0; ok && i < ARRAY_SIZE(files); i++) {
-		char path[256];
-		unsigned mode = files[i].type == NODE_ENERGY ? z->mode : 0444;
-
-		snprintf(path, sizeof(path), "%s/%s", dir, files[i].name);
-		if (i == 1)
-			ok = add_text(t, NODE_TEXT, mode, path, "%s\n", z->name);
-		else if (i == 2)
-			ok = add_text(t, NODE_TEXT, mode, path, "%" PRIu64 "\n",
-				counter_shown_uj(&z->counter, counter_mask(&z->counter)));
-		else
-			ok = add_text(t, files[i].type, mode, path, "%s%s", files[i].text,
-				*files[i].text ? "\n" : "");
-	}
-	return ok && add_limits(t, z, dir);
+	snprintf(path, sizeof(path), "%s/energy_uj", dir);
+	return add(t, path, NODE_ENERGY, z->mode) && add_attribute(t, dir, "name", "%s", z->name) &&
+		add_attribute(t, dir, "max_energy_range_uj", "%" PRIu64, range_uj) &&
+		add_attribute(t, dir, "enabled", "1") && add_limits(t, z, dir);
 }
 
 static bool add_zone(struct tree *t, const struct world *w, size_t zone)
