@@ -47,7 +47,7 @@ class Figure:
         self.true_low_j, self.true_high_j = true
         self.true_j = (self.true_low_j + self.true_high_j) / 2
         self.interval_j = None  # the 95 % interval, where there is one
-        self.partial = False
+        self.partial = False  # it says that energy is missing in it
 
     def is_wrong(self):
         """Whether its hard bounds exclude the truth. A bound that is null excludes nothing."""
@@ -146,9 +146,9 @@ def _shown(energy):
 
 def _extras(figure, energy):
     """What later documents say besides."""
-    figure.interval_j = energy.get("interval_j")
-    figure.partial = "covered_s" in energy and "asked_s" in energy and \
-        energy["covered_s"] is not None and energy["covered_s"] < energy["asked_s"] * 0.999
+    if energy.get("low_95_j") is not None:
+        figure.interval_j = energy["low_95_j"], energy["high_95_j"]
+    figure.partial = bool(energy.get("partial"))
     return figure
 
 
@@ -272,11 +272,16 @@ def listed_watts(fs):
 
 
 def plugin_there(fs, directory, *args):
-    """A plugin that runs on the machine."""
+    """A plugin that runs on the machine. Raises NoFigure where it refuses to."""
     program = pathlib.Path(directory, "plugin-there")
     program.write_text("#!/bin/sh\nexec " + shlex.join(fs.command(POWERMEASURE)) + ' "$@"\n')
     program.chmod(0o755)
-    return Plugin(pathlib.Path(directory, "logs"), *args, program=program)
+    try:
+        return Plugin(pathlib.Path(directory, "logs"), *args, program=program)
+    except AssertionError as error:
+        if "can be used" not in str(error):
+            raise
+        raise NoFigure(str(error)) from None
 
 
 def plugin_session(fs, directory, seconds, rate=10, options=()):
