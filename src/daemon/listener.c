@@ -46,7 +46,7 @@ struct listener {
 	int flush_fd; /* monotonic timer: a flush or a sync that is due later */
 	int waiter_fd;
 	int64_t start_armed_ns;
-	const char *leaving; /* why; NULL: not */
+	enum session_ending leaving; /* why; ENDING_NONE: not */
 
 	struct flusher flusher;
 	struct ending *endings;
@@ -210,7 +210,7 @@ static int on_take(void *ctx, const struct request *event, char *ret_why, size_t
 		session_set_stop(l->sessions, event->pids, event->n_pids);
 		return 0;
 	case REQUEST_TERMINATE:
-		l->leaving = "terminated by an event";
+		l->leaving = ENDING_TERMINATED;
 		return 0;
 	}
 	return -EINVAL;
@@ -268,7 +268,7 @@ static void on_signal(struct listener *l)
 		if (info.ssi_signo == SIGHUP)
 			reopen(l);
 		else
-			l->leaving = info.ssi_signo == SIGINT ? "interrupted" : "told to end";
+			l->leaving = info.ssi_signo == SIGINT ? ENDING_INTERRUPTED : ENDING_TOLD;
 	}
 }
 
@@ -365,7 +365,7 @@ void listener_run(struct listener *l)
 			set_timer(l->flush_fd, TFD_TIMER_ABSTIME, armed_ns = due_ns);
 		work(l, -1);
 	}
-	log_info("%s: ending", l->leaving);
+	log_info("%s: ending", session_ending_text(l->leaving));
 	/* Only the sampler is heard from now on. */
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->source.fd, NULL);
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->options.signal_fd, NULL);

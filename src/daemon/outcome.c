@@ -29,21 +29,12 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *t, const char
 	t->room -= (size_t) n;
 }
 
-/* What stands behind a figure that is not simply measured. */
+/* Why a figure is not simply a measured one. */
 static void put_flags(struct text *t, unsigned flags)
 {
-	if (flags & FLAG_ESTIMATED)
-		put(t, " ESTIMATED");
-	if (flags & FLAG_GAP)
-		put(t, " GAP");
-	if (flags & FLAG_RESET)
-		put(t, " RESET, at least");
-	if (flags & FLAG_LATE)
-		put(t, " LATE");
-	if (flags & FLAG_TAIL)
-		put(t, " TAIL");
-	if (flags & FLAG_DISPUTED)
-		put(t, " DISPUTED");
+	for (unsigned i = 0; i < FLAG_COUNT; i++)
+		if (flags & ~(unsigned) (FLAG_MEASURED | FLAG_INTEGRATED) & (1u << i))
+			put(t, " %s%s", flag_name(i), 1u << i == FLAG_RESET ? ", at least" : "");
 }
 
 static void put_total(struct text *t, const struct session_report *report, enum kind kind)
@@ -58,7 +49,7 @@ static void put_total(struct text *t, const struct session_report *report, enum 
 	format_micro(total->energy.uj, uj, sizeof(uj));
 	format_micro(total->energy.low_uj, low, sizeof(low));
 	format_micro(total->energy.high_uj, high, sizeof(high));
-	format_micro(power_uw(total->energy.uj, report->seconds_ns), watts, sizeof(watts));
+	format_micro(power_uw(total->energy.uj, report->measured_ns), watts, sizeof(watts));
 	put(t, ", %s", kind_title(kind));
 	put_flags(t, total->flags);
 	put(t, " %s J (%s to %s), mean %s W%s", uj, low, high, watts,
@@ -70,10 +61,10 @@ void outcome_text(const struct session_report *report, char *ret, size_t n)
 	struct text t = { ret, n };
 
 	put(&t, "pid %d (%s): %.3f s", (int) report->pid, report->name,
-		(double) report->seconds_ns / 1e9);
+		(double) report->measured_ns / 1e9);
 	for (int k = 0; k < KIND_COUNT; k++)
 		if (report->totals[k].asked)
 			put_total(&t, report, (enum kind) k);
-	put(&t, "; %s", report->ending);
+	put(&t, "; %s", session_ending_text(report->ending));
 	printable(ret);
 }

@@ -48,6 +48,20 @@ struct record {
 	const struct phase_table *phases;
 };
 
+/* Why a process's session ends. */
+enum session_ending {
+	ENDING_NONE, /* it goes on */
+	ENDING_TIME_UP,
+	ENDING_STOPPED,     /* by an event that names the process */
+	ENDING_PROCESS,     /* the process ended */
+	ENDING_TERMINATED,  /* by an event, with everything else */
+	ENDING_INTERRUPTED, /* by SIGINT, likewise */
+	ENDING_TOLD,        /* by SIGTERM */
+};
+
+/* "time is up", "stopped", "the process ended" ... */
+const char *session_ending_text(enum session_ending ending);
+
 /* What one kind amounted to in a session. */
 struct session_total {
 	bool asked;
@@ -67,10 +81,10 @@ struct session_report {
 	const char *name;
 	uint32_t kinds; /* asked for */
 	int64_t start_wall_ns;
-	int64_t end_wall_ns; /* RECORD_END */
-	uint64_t seconds_ns; /* RECORD_END: how long it was measured */
-	uint64_t cpu_ns;     /* RECORD_END: CPU time that the process used */
-	const char *ending;  /* RECORD_END: "time is up", "stopped" ... */
+	int64_t end_wall_ns;        /* RECORD_END */
+	uint64_t measured_ns;       /* RECORD_END: how long it was measured */
+	uint64_t cpu_ns;            /* RECORD_END: CPU time that the process used */
+	enum session_ending ending; /* RECORD_END */
 	struct session_total totals[KIND_COUNT];
 };
 

@@ -147,17 +147,17 @@ void session_set_remove(struct session_set *ss, size_t index)
 	free_session(ss, s);
 }
 
-static void mark_for_stop(struct member *m, const char *why)
+static void mark_for_stop(struct member *m, enum session_ending why)
 {
 	if (m->stop_ordinal)
 		return;
-	m->stop_ordinal = UINT64_MAX; /* until the edge is ordered */
+	m->stop_ordinal = ORDINAL_PENDING;
 	m->stop_why = why;
 }
 
 /* Ends the members that match: scheduled ones at once, the others with the next edge. */
 static void stop_matching(
-	struct session_set *ss, const int32_t *pids, size_t n_pids, const char *why)
+	struct session_set *ss, const int32_t *pids, size_t n_pids, enum session_ending why)
 {
 	bool any = false;
 
@@ -178,7 +178,7 @@ static void stop_matching(
 				continue;
 			}
 			session_set_say(ss, SESSION_INFO, "pid %d (%s): %s before it began",
-				(int) m->watched->pid, m->watched->name, why);
+				(int) m->watched->pid, m->watched->name, session_ending_text(why));
 			watched_release(ss, take_ptr(m->watched));
 		}
 		if (s->state == SESSION_SCHEDULED && !session_is_live(s))
@@ -189,17 +189,17 @@ static void stop_matching(
 	session_set_order_edge(ss);
 	for (size_t i = 0; i < ss->n; i++)
 		for (size_t k = 0; k < ss->list[i]->n_members; k++)
-			if (ss->list[i]->members[k].stop_ordinal == UINT64_MAX)
+			if (ss->list[i]->members[k].stop_ordinal == ORDINAL_PENDING)
 				ss->list[i]->members[k].stop_ordinal = ss->last_edge;
 }
 
 void session_set_stop(struct session_set *ss, const int32_t *pids, size_t n_pids)
 {
 	if (n_pids > 0)
-		stop_matching(ss, pids, n_pids, "stopped");
+		stop_matching(ss, pids, n_pids, ENDING_STOPPED);
 }
 
-void session_set_stop_all(struct session_set *ss, const char *why)
+void session_set_stop_all(struct session_set *ss, enum session_ending why)
 {
 	stop_matching(ss, NULL, 0, why);
 }

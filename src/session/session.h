@@ -80,7 +80,7 @@ int session_set_start(struct session_set *ss, const struct request *request, siz
 void session_set_stop(struct session_set *ss, const int32_t *pids, size_t n_pids);
 
 /* Ends everything, scheduled sessions too; why is told in the reports. */
-void session_set_stop_all(struct session_set *ss, const char *why);
+void session_set_stop_all(struct session_set *ss, enum session_ending why);
 
 /* The earliest time that a session is scheduled for, in wall-clock nanoseconds; false: none. */
 bool session_set_next_start(const struct session_set *ss, int64_t *ret_wall_ns);
@@ -92,7 +92,7 @@ void session_set_begin_due(struct session_set *ss);
 void session_set_enter(struct session_set *ss, struct snapshot *s);
 
 /* Ends everything at once with what the books have: for a sampler that does not answer. */
-void session_set_abandon(struct session_set *ss, const char *why);
+void session_set_abandon(struct session_set *ss, enum session_ending why);
 
 /* Sessions that are being measured or about to be; scheduled ones do not count. */
 size_t session_set_active(const struct session_set *ss);

@@ -57,11 +57,11 @@ static void find_endings(struct session_set *ss, const struct snapshot *snapshot
 			if (!m->watched)
 				continue;
 			if (s->end_ns && snapshot->t_ns >= s->end_ns)
-				m->ending = "time is up";
+				m->ending = ENDING_TIME_UP;
 			else if (m->stop_ordinal && snapshot->ordinal >= m->stop_ordinal)
 				m->ending = m->stop_why;
 			else if (m->watched->ended)
-				m->ending = "the process ended";
+				m->ending = ENDING_PROCESS;
 		}
 	}
 }
@@ -93,7 +93,7 @@ static void end_sessions(struct session_set *ss, uint64_t t_ns)
 			if (m->mark)
 				session_write_report(ss, s, m, RECORD_END, t_ns);
 			session_end_phases(ss, s, m, t_ns);
-			m->ending = NULL;
+			m->ending = ENDING_NONE;
 			watched_release(ss, take_ptr(m->watched));
 		}
 		if (!session_is_live(s))
@@ -133,7 +133,7 @@ void session_set_enter(struct session_set *ss, struct snapshot *snapshot)
 	end_sessions(ss, snapshot->t_ns);
 }
 
-void session_set_abandon(struct session_set *ss, const char *why)
+void session_set_abandon(struct session_set *ss, enum session_ending why)
 {
 	uint64_t now_ns = clock_mono_ns(ss->options.clock);
 

@@ -51,8 +51,7 @@ static struct outlook look_ahead(
 				continue;
 			if (m->ending) {
 				o.ends_now = true;
-				o.ends_as_known |= s->end_ns &&
-					strcmp(m->ending, "time is up") == 0;
+				o.ends_as_known |= m->ending == ENDING_TIME_UP;
 				continue;
 			}
 			o.wanted_on = true;

@@ -9,6 +9,21 @@ int64_t session_set_wall_ns(const struct session_set *ss, uint64_t t_ns)
 	return (int64_t) t_ns + ss->wall_offset_ns;
 }
 
+const char *session_ending_text(enum session_ending ending)
+{
+	static const char *const texts[] = {
+		[ENDING_NONE] = "goes on",
+		[ENDING_TIME_UP] = "time is up",
+		[ENDING_STOPPED] = "stopped",
+		[ENDING_PROCESS] = "the process ended",
+		[ENDING_TERMINATED] = "terminated by an event",
+		[ENDING_INTERRUPTED] = "interrupted",
+		[ENDING_TOLD] = "told to end",
+	};
+
+	return texts[ending];
+}
+
 static void name_watched(void *ctx, uint32_t slot, pid_t *ret_pid, const char **ret_name)
 {
 	const struct session_set *ss = ctx;
@@ -98,7 +113,7 @@ void session_write_report(struct session_set *ss, const struct session *s, const
 
 	if (type == RECORD_END) {
 		report.end_wall_ns = session_set_wall_ns(ss, t_ns);
-		report.seconds_ns = r.interval_ns = t_ns - s->start_ns;
+		report.measured_ns = r.interval_ns = t_ns - s->start_ns;
 		report.ending = m->ending;
 		report.cpu_ns = account_cpu_since(ss->account, m->mark, w->slot);
 	}
@@ -156,7 +171,7 @@ void session_write_phases(struct session_set *ss, const struct session *s, const
 		.phases = phases };
 
 	report.end_wall_ns = session_set_wall_ns(ss, t_ns);
-	report.seconds_ns = t_ns - s->start_ns;
+	report.measured_ns = t_ns - s->start_ns;
 	report.ending = m->ending;
 	ss->hooks.record(ss->hooks.ctx, &r);
 }

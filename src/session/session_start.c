@@ -30,7 +30,7 @@ static void begin(struct session_set *ss, struct session *s)
 			continue;
 		}
 		ss->hooks.sampling.add(ss->hooks.ctx, take_ptr(w->target));
-		w->ordinal = UINT64_MAX; /* until the edge below is ordered */
+		w->ordinal = ORDINAL_PENDING; /* until the edge below is ordered */
 	}
 	s->state = SESSION_BEGINNING;
 	session_set_update_wanted(ss);
@@ -39,7 +39,7 @@ static void begin(struct session_set *ss, struct session *s)
 	for (size_t i = 0; i < s->n_members; i++) {
 		struct watched *w = s->members[i].watched;
 
-		if (!w || w->ordinal != UINT64_MAX)
+		if (!w || w->ordinal != ORDINAL_PENDING)
 			continue;
 		w->ordinal = ss->last_edge;
 		/* After the first snapshot was ordered, for this may take milliseconds. */

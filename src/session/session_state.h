@@ -21,6 +21,9 @@
 /* So many phases that a thread has on are on in a session that begins meanwhile. */
 #define SESSION_OPEN_PHASES 14
 
+/* An ordinal that is not known yet: the edge is about to be ordered. No snapshot has it behind it. */
+#define ORDINAL_PENDING UINT64_MAX
+
 /* A process that at least one session wants. */
 struct watched {
 	uint32_t slot;
@@ -43,9 +46,10 @@ struct member {
 	struct account_mark *mark;
 	struct phase_meter *phases; /* NULL: they are not asked for */
 	struct phase_troubles troubles_before;
-	uint64_t stop_ordinal; /* it ends with the first snapshot that has this behind it; 0: no */
-	const char *stop_why;
-	const char *ending; /* set while the snapshot that ends it is worked on */
+	/* It ends with the first snapshot that has this behind it; 0: no. */
+	uint64_t stop_ordinal;
+	enum session_ending stop_why;
+	enum session_ending ending; /* set while the snapshot that ends it is worked on */
 };
 
 enum session_state { SESSION_SCHEDULED, SESSION_BEGINNING, SESSION_ACTIVE };

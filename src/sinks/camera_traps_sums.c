@@ -239,7 +239,7 @@ int sums_end(
 	struct sums *s, struct process_sum *p, const struct session_report *report, uint64_t t_ns)
 {
 	struct plugin_sum *plugin = &s->plugins[p->plugin];
-	struct stretch stretch = { .from_ns = t_ns - report->seconds_ns, .to_ns = t_ns };
+	struct stretch stretch = { .from_ns = t_ns - report->measured_ns, .to_ns = t_ns };
 	int r = 0;
 
 	if (report->end_wall_ns > p->end_wall_ns)

@@ -53,7 +53,7 @@ static void put(struct buf *b, const struct record *r)
 	jw_kv_string(&j, "start_time", start);
 	jw_kv_string(&j, "end_time", end);
 	jw_kv_micro(&j, "elapsed_s", (int64_t) (r->interval_ns / 1000));
-	jw_kv_string(&j, "ending", r->session->ending);
+	jw_kv_string(&j, "ending", session_ending_text(r->session->ending));
 	phase_table_json(&j, r->phases, "process_energy_j");
 	jw_close(&j, '}');
 	buf_char(b, '\n');

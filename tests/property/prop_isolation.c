@@ -43,7 +43,7 @@ struct outcome {
 	size_t n_lines;
 	uint64_t lines_uj[64];
 	uint64_t lines_ns[64];
-	uint64_t cpu_uj, dram_uj, cpu_ns, seconds_ns;
+	uint64_t cpu_uj, dram_uj, cpu_ns, measured_ns;
 };
 
 static void collect(struct outcome *o)
@@ -53,7 +53,7 @@ static void collect(struct outcome *o)
 	*o = (struct outcome) { .cpu_uj = end->totals[KIND_CPU].energy.uj,
 		.dram_uj = end->totals[KIND_DRAM].energy.uj,
 		.cpu_ns = end->cpu_ns,
-		.seconds_ns = end->seconds_ns };
+		.measured_ns = end->measured_ns };
 	for (size_t i = 0; i < s.n_records; i++) {
 		const struct record *r = &s.records[i].r;
 
@@ -133,7 +133,7 @@ static void test_isolation(void **state)
 		run(rng_make(seed, 2 * i), &company, &among);
 		assert_int_equal(alone.n_lines, 20);
 		/* A snapshot more or less rounds a microjoule this way or that. */
-		if (alone.n_lines != among.n_lines || alone.seconds_ns != among.seconds_ns ||
+		if (alone.n_lines != among.n_lines || alone.measured_ns != among.measured_ns ||
 			alone.cpu_ns != among.cpu_ns || !near(alone.cpu_uj, among.cpu_uj, 2) ||
 			!near(alone.dram_uj, among.dram_uj, 2))
 			fail_msg("seed %" PRIu64 ", case %" PRIu64 ": %zu lines, %" PRIu64

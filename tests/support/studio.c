@@ -159,7 +159,7 @@ static void on_record(void *ctx, const struct record *r)
 		kept->session = *r->session;
 		kept->r.session = &kept->session;
 		snprintf(kept->ending, sizeof(kept->ending), "%s",
-			r->session->ending ? r->session->ending : "");
+			session_ending_text(r->session->ending));
 		snprintf(kept->create_ts, sizeof(kept->create_ts), "%s", r->session->create_ts);
 	}
 }

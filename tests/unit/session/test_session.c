@@ -129,7 +129,7 @@ static void test_ten_seconds(void **state)
 	assert_string_equal(ending_of(pids[0], 0), "time is up");
 	assert_string_equal(
 		studio_record(&s, RECORD_END, pids[0], 0)->create_ts, "2026-11-22T10:00:00.000000");
-	assert_int_equal(end->seconds_ns, 10 * NS_PER_S);
+	assert_int_equal(end->measured_ns, 10 * NS_PER_S);
 	assert_int_equal(end->cpu_ns, 5 * NS_PER_S);
 	assert_int_equal(end->end_wall_ns - end->start_wall_ns, 10 * NS_PER_S);
 	assert_true(end->totals[KIND_CPU].asked && end->totals[KIND_CPU].known);
@@ -187,7 +187,7 @@ static void test_until_stopped(void **state)
 	studio_answer(&s);
 	assert_int_equal(lines_of(pids[0]), 121);
 	assert_string_equal(ending_of(pids[0], 0), "stopped");
-	assert_int_equal(end_of(pids[0], 0)->seconds_ns, 60200 * MS);
+	assert_int_equal(end_of(pids[0], 0)->measured_ns, 60200 * MS);
 	assert_int_equal(session_set_active(s.ss), 0);
 }
 
@@ -214,7 +214,7 @@ static void test_stopped_before_first_snapshot(void **state)
 	assert_int_equal(studio_count(&s, RECORD_BEGIN, pids[0]), 1);
 	assert_int_equal(studio_count(&s, RECORD_END, pids[0]), 1);
 	assert_int_equal(lines_of(pids[0]), 0);
-	assert_int_equal(end_of(pids[0], 0)->seconds_ns, 0);
+	assert_int_equal(end_of(pids[0], 0)->measured_ns, 0);
 	assert_false(end_of(pids[0], 0)->totals[KIND_CPU].known);
 	assert_int_equal(s.drops, 1);
 }
@@ -232,7 +232,7 @@ static void test_process_ends(void **state)
 	machine_target(&s.m, slot)->tail_ns = 4 * MS;
 	studio_run(&s, 200 * MS);
 	assert_string_equal(ending_of(pids[0], 0), "the process ended");
-	assert_int_equal(end_of(pids[0], 0)->seconds_ns, 1500 * MS);
+	assert_int_equal(end_of(pids[0], 0)->measured_ns, 1500 * MS);
 	assert_int_equal(lines_of(pids[0]), 3);
 	assert_true(studio_record(&s, RECORD_LINE, pids[0], 2)->r.flags & FLAG_TAIL);
 	assert_true(end_of(pids[0], 0)->totals[KIND_CPU].flags & FLAG_TAIL);
@@ -332,10 +332,10 @@ static void test_stop(void **state)
 	session_set_stop(s.ss, list + 1, 3);
 	assert_int_equal(session_set_active(s.ss), 2);
 	/* All that is left. */
-	session_set_stop_all(s.ss, "the plugin ends");
+	session_set_stop_all(s.ss, ENDING_TOLD);
 	studio_answer(&s);
-	assert_string_equal(ending_of(pids[0], 0), "the plugin ends");
-	assert_string_equal(ending_of(pids[2], 0), "the plugin ends");
+	assert_string_equal(ending_of(pids[0], 0), "told to end");
+	assert_string_equal(ending_of(pids[2], 0), "told to end");
 	assert_int_equal(session_set_active(s.ss), 0);
 	assert_int_equal(s.kinds, 0);
 }
@@ -553,7 +553,7 @@ static void test_clock_set(void **state)
 	studio_run(&s, 10 * NS_PER_S);
 	assert_int_equal(lines_of(pids[0]), 20);
 	assert_int_equal(lines_of(pids[1]), 20);
-	assert_int_equal(end_of(pids[0], 0)->seconds_ns, 10 * NS_PER_S);
+	assert_int_equal(end_of(pids[0], 0)->measured_ns, 10 * NS_PER_S);
 }
 
 static void test_scheduled_stopped(void **state)
@@ -568,7 +568,7 @@ static void test_scheduled_stopped(void **state)
 	assert_true(session_set_next_start(s.ss, &next_ns));
 	assert_int_equal(next_ns, later_ns + 2);
 	assert_true(studio_said(&s, "stopped before it began"));
-	session_set_stop_all(s.ss, "ended");
+	session_set_stop_all(s.ss, ENDING_TERMINATED);
 	assert_false(session_set_next_start(s.ss, &next_ns));
 	/* Nothing was ever sampled or recorded for it. */
 	assert_int_equal(s.adds + s.edges + (unsigned) s.n_records, 0);
@@ -593,7 +593,7 @@ static void test_scheduled_process_gone(void **state)
 	*machine_target(&s.m, slot) = usage;
 	studio_run(&s, 1 * NS_PER_S);
 	assert_string_equal(ending_of(pid, 0), "the process ended");
-	assert_int_equal(end_of(pid, 0)->seconds_ns, 0);
+	assert_int_equal(end_of(pid, 0)->measured_ns, 0);
 	assert_int_equal(lines_of(pid), 0);
 	assert_int_equal(session_set_active(s.ss), 0);
 }
@@ -657,9 +657,9 @@ static void test_abandoned(void **state)
 	studio_run(&s, 3 * NS_PER_S);
 	start_at(pids[1], s.clock.wall_ns + 3600 * (int64_t) NS_PER_S, 1);
 	studio_start_one(&s, pids[2], CPU, 0); /* its first snapshot never comes */
-	session_set_abandon(s.ss, "the sampler does not answer");
-	assert_string_equal(ending_of(pids[0], 0), "the sampler does not answer");
-	assert_int_equal(end_of(pids[0], 0)->seconds_ns, 3 * NS_PER_S);
+	session_set_abandon(s.ss, ENDING_INTERRUPTED);
+	assert_string_equal(ending_of(pids[0], 0), "interrupted");
+	assert_int_equal(end_of(pids[0], 0)->measured_ns, 3 * NS_PER_S);
 	assert_int_equal(studio_count(&s, RECORD_END, pids[1]), 0);
 	assert_int_equal(studio_count(&s, RECORD_END, pids[2]), 0);
 	assert_int_equal(session_set_active(s.ss), 0);

@@ -131,7 +131,7 @@ static struct session_report report_of(
 		.start_ticks = start_ticks,
 		.name = "x",
 		.kinds = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_GPU),
-		.seconds_ns = seconds * NS_PER_S };
+		.measured_ns = seconds * NS_PER_S };
 
 	report.totals[KIND_CPU] = (struct session_total) { true, true, { uj, uj, uj },
 		FLAG_ESTIMATED, false, { 0 } };

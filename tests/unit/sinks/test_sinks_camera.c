@@ -98,8 +98,8 @@ static void write_session(enum record_type type, uint32_t id, int pid, uint32_t 
 		.kinds = kinds,
 		.start_wall_ns = T0,
 		.end_wall_ns = type == RECORD_END ? T0 + 10 * S : 0,
-		.seconds_ns = type == RECORD_END ? 10 * (uint64_t) S : 0,
-		.ending = "time is up",
+		.measured_ns = type == RECORD_END ? 10 * (uint64_t) S : 0,
+		.ending = ENDING_TIME_UP,
 		.create_ts = "" };
 	const struct record r = { .type = type,
 		.who = WHO_PROCESS,
