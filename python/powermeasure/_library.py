@@ -15,7 +15,14 @@ KINDS = ("cpu", "dram", "gpu", "platform")
 
 MACHINE, SELF = 0, 1
 
-MEASURED, INTEGRATED, ESTIMATED, GAP, RESET, TAIL = 1, 2, 4, 8, 16, 64
+# enum pm_flag; a test compares them with the header.
+MEASURED = 1 << 0
+INTEGRATED = 1 << 1
+ESTIMATED = 1 << 2
+GAP = 1 << 3
+RESET = 1 << 4
+TAIL = 1 << 6
+DISPUTED = 1 << 7
 PARTIAL = 1 << 16
 
 

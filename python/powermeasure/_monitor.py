@@ -42,6 +42,8 @@ class Energy:
     partial: bool = False
     #: A process was gone before its last CPU time could be read.
     tail: bool = False
+    #: The hardware shows it in two ways that disagree by more than 5 %.
+    disputed: bool = False
 
     def __float__(self) -> float:
         return self.joules
@@ -470,7 +472,7 @@ def _energy(raw: Any) -> Optional[Energy]:
     return Energy(raw.energy_uj / 1e6, raw.low_uj / 1e6, raw.high_uj / 1e6, raw.power_uw / 1e6,
                   _quality(raw.flags), bool(raw.flags & _library.GAP),
                   bool(raw.flags & _library.RESET), bool(raw.flags & _library.PARTIAL),
-                  bool(raw.flags & _library.TAIL))
+                  bool(raw.flags & _library.TAIL), bool(raw.flags & _library.DISPUTED))
 
 
 def _joules(energy: Optional[Energy]) -> Optional[float]:

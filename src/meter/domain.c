@@ -25,8 +25,9 @@ bool kind_goes_by_cpu_time(enum kind kind)
 
 const char *flag_name(unsigned index)
 {
-	static const char *const names[FLAG_COUNT] = { "MEASURED", "INTEGRATED", "ESTIMATED", "GAP",
-		"RESET", "LATE", "TAIL", "DISPUTED" };
+#define FLAG_NAME(name, bit) [bit] = #name,
+	static const char *const names[FLAG_COUNT] = { READING_FLAGS(FLAG_NAME) };
+#undef FLAG_NAME
 
 	return names[index];
 }

@@ -32,16 +32,31 @@ const char *kind_title(enum kind kind);
  * CPUs' clocks say nothing, and it is shared out only where a sensor reports who used it. */
 bool kind_goes_by_cpu_time(enum kind kind);
 
-/* Why a figure is to be believed, or what is wrong with it. Listed in docs/design.md. */
+/* Why a figure is to be believed, or what is wrong with it: each flag's name and bit. The library's
+ * PM_ flags have the same bits (lib/open.c), and so has the Python package (a test compares them).
+ *
+ *   MEASURED    a hardware counter said so
+ *   INTEGRATED  added up from power samples
+ *   ESTIMATED   a model said so
+ *   GAP         an earlier read failed: the interval is longer than asked
+ *   RESET       the counter fell: no energy is known for some of the time
+ *   LATE        ticks were missed
+ *   TAIL        a process was gone before its last CPU time could be read
+ *   DISPUTED    the hardware shows it in two ways that disagree */
+#define READING_FLAGS(X) \
+	X(MEASURED, 0)   \
+	X(INTEGRATED, 1) \
+	X(ESTIMATED, 2)  \
+	X(GAP, 3)        \
+	X(RESET, 4)      \
+	X(LATE, 5)       \
+	X(TAIL, 6)       \
+	X(DISPUTED, 7)
+
 enum reading_flag {
-	FLAG_MEASURED = 1 << 0,   /* a hardware counter said so */
-	FLAG_INTEGRATED = 1 << 1, /* added up from power samples */
-	FLAG_ESTIMATED = 1 << 2,  /* a model said so */
-	FLAG_GAP = 1 << 3,        /* an earlier read failed: the interval is longer than asked */
-	FLAG_RESET = 1 << 4,      /* the counter fell: no energy is known for some of the time */
-	FLAG_LATE = 1 << 5,       /* ticks were missed */
-	FLAG_TAIL = 1 << 6,       /* a process was gone before its last CPU time could be read */
-	FLAG_DISPUTED = 1 << 7,   /* the hardware tells it in two ways that disagree */
+#define FLAG_BIT(name, bit) FLAG_##name = 1 << (bit),
+	READING_FLAGS(FLAG_BIT)
+#undef FLAG_BIT
 };
 
 #define FLAG_QUALITY (FLAG_MEASURED | FLAG_INTEGRATED | FLAG_ESTIMATED)

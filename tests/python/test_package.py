@@ -48,6 +48,25 @@ def test_the_version_is_the_program_s():
     assert f'"libpowermeasure.so.{version.group(1).partition(".")[0]}"' in library
 
 
+def test_flags_are_the_library_s():
+    """Each flag of enum pm_flag has its name and its bit in the package, and none is there besides."""
+    header = (TOP / "include/powermeasure.h").read_text()
+    theirs = {name: 1 << int(bit) for name, bit in re.findall(r"PM_(\w+) = 1 << (\d+),", header)}
+    tree = ast.parse((PACKAGE / "powermeasure/_library.py").read_text())
+    ours = {node.targets[0].id: 1 << node.value.right.value for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp)
+            and isinstance(node.value.op, ast.LShift)}
+    assert len(theirs) >= 8
+    assert ours == theirs
+    # What a user of the package gets of each of them.
+    monitor = (PACKAGE / "powermeasure/_monitor.py").read_text()
+    for name in set(theirs) - {"MEASURED"}:
+        assert f"_library.{name}" in monitor, name
+    for name in theirs:
+        for page in ("docs/library.md", "docs/man/libpowermeasure.3.scd"):
+            assert f"PM_{name}" in (TOP / page).read_text(), f"{page}: PM_{name}"
+
+
 def test_the_other_client_s_names(plugin):
     p = plugin("--sensors", "sim")
     done = python("import powermeasure.compat\n"
