@@ -420,7 +420,7 @@ int plugin_run(const struct plugin_config *config)
 		r = listener_create(&l, &options, p->why, sizeof(p->why));
 	}
 	if (r < 0)
-		log_error("%s", p->why);
+		log_error("%s", p->why[0] ? p->why : strerror(-r));
 	if (r == 0) {
 		listener_run(l);
 		/* Whoever hears that the plugin ends may look for its files. */
