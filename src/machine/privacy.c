@@ -71,8 +71,10 @@ void privacy_filter(const char *path, struct buf *text)
 /* Six pairs of hexadecimal digits with one mark between, : or - or _. */
 static bool is_address(const char *text)
 {
-	char mark = text[0] && text[1] ? text[2] : '\0';
+	char mark = '\0';
 
+	if (text[0] && text[1])
+		mark = text[2];
 	if (mark != ':' && mark != '-' && mark != '_')
 		return false;
 	for (size_t i = 0; i < ADDRESS_LENGTH; i++)

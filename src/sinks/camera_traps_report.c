@@ -71,8 +71,10 @@ static char *command_line_of(const struct arguments *a)
 
 	if (!longer)
 		return line;
+	memcpy(longer, a->text, a->n - 1);
 	for (size_t i = 0; i + 1 < a->n; i++)
-		longer[i] = a->text[i] ? a->text[i] : ' ';
+		if (!longer[i])
+			longer[i] = ' ';
 	longer[a->n - 1] = '\0';
 	return longer;
 }

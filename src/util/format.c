@@ -14,7 +14,7 @@ void format_micro(uint64_t value, char *ret, size_t n)
 		return;
 	}
 	/* Three significant figures, at most the six decimals that there are. */
-	for (double limit = 100; v < limit && decimals < 6; limit /= 10)
+	for (uint64_t limit = 100000000; value < limit && decimals < 6; limit /= 10)
 		decimals++;
 	snprintf(ret, n, "%.*f", decimals, v);
 }

@@ -2,6 +2,7 @@
 #include "cli/run/all.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,8 +166,8 @@ static int do_turn(struct runner *r, size_t command, uint64_t turn)
 		return GO_ON;
 	if (!last)
 		warnings_add(&report->warnings,
-			"%s %llu failed with status %d: no more were made (-i goes on)",
-			record ? "run" : "warm-up", (unsigned long long) (turn + 1), own);
+			"%s %" PRIu64 " failed with status %d: no more were made (-i goes on)",
+			record ? "run" : "warm-up", turn + 1, own);
 	return 0;
 }
 

@@ -104,7 +104,7 @@ static bool is_shown(const struct top_process *p, const struct top_order *order)
 
 int top_rows_make(struct top_rows *r, const struct top_model *m, const struct top_order *order)
 {
-	const struct sorting sorting = { .model = m, .order = order };
+	struct sorting sorting = { .model = m, .order = order };
 
 	if (r->cap < m->processes.n_slots) {
 		uint32_t *slots = realloc(r->slots, m->processes.n_slots * sizeof(*slots));
@@ -119,7 +119,7 @@ int top_rows_make(struct top_rows *r, const struct top_model *m, const struct to
 		if (slot != m->tool && is_shown(&m->processes.list[slot], order))
 			r->slots[r->n++] = slot;
 	if (r->n > 1)
-		qsort_r(r->slots, r->n, sizeof(*r->slots), compare, (void *) (uintptr_t) &sorting);
+		qsort_r(r->slots, r->n, sizeof(*r->slots), compare, &sorting);
 	return 0;
 }
 
