@@ -54,11 +54,13 @@ struct opt {
 	unsigned excludes;
 };
 
-#define OPT_FIELD(type_, letter_, name_, argument_, struct_, member_, ...)              \
-	{                                                                               \
-		.type = type_, .letter = letter_, .name = name_, .argument = argument_, \
-		.field = offsetof(struct_, member_), __VA_ARGS__                        \
-	}
+/* Where a member is, which must be of that type (the comparison, which is not made, is a warning for any
+ * other), or an enum's size. */
+#define OPT_AT(type_, struct_, member_) \
+	(offsetof(struct_, member_) + 0 * sizeof(&((struct_ *) 0)->member_ == (type_ *) 0))
+#define OPT_AT_ENUM(struct_, member_) \
+	(offsetof(struct_, member_) + \
+		0 * sizeof(char[1 - 2 * (sizeof(((struct_ *) 0)->member_) != sizeof(int))]))
 
 /* The rows of a table. Behind the help may come further members, as in ".excludes = 1"; OPT_CALL's
  * field is the command's struct itself, or given there. */
@@ -66,16 +68,27 @@ struct opt {
 	{                                               \
 		.type = OPT_TYPE_HEADING, .help = help_ \
 	}
-#define OPT_FLAG(letter_, name_, struct_, member_, ...) \
-	OPT_FIELD(OPT_TYPE_FLAG, letter_, name_, NULL, struct_, member_, .help = __VA_ARGS__)
-#define OPT_TEXT(letter_, name_, argument_, struct_, member_, ...) \
-	OPT_FIELD(OPT_TYPE_TEXT, letter_, name_, argument_, struct_, member_, .help = __VA_ARGS__)
+#define OPT_FLAG(letter_, name_, struct_, member_, ...)                      \
+	{                                                                    \
+		.type = OPT_TYPE_FLAG, .letter = letter_, .name = name_,     \
+		.field = OPT_AT(bool, struct_, member_), .help = __VA_ARGS__ \
+	}
+#define OPT_TEXT(letter_, name_, argument_, struct_, member_, ...)                              \
+	{                                                                                       \
+		.type = OPT_TYPE_TEXT, .letter = letter_, .name = name_, .argument = argument_, \
+		.field = OPT_AT(const char *, struct_, member_), .help = __VA_ARGS__            \
+	}
 #define OPT_NUMBER(letter_, name_, argument_, struct_, member_, unit_, min_, max_, ...)           \
-	OPT_FIELD(OPT_TYPE_NUMBER, letter_, name_, argument_, struct_, member_, .unit = &(unit_), \
-		.min = min_, .max = max_, .help = __VA_ARGS__)
-#define OPT_WORD(letter_, name_, argument_, struct_, member_, words_, ...)                       \
-	OPT_FIELD(OPT_TYPE_WORD, letter_, name_, argument_, struct_, member_, .words = (words_), \
-		.help = __VA_ARGS__)
+	{                                                                                         \
+		.type = OPT_TYPE_NUMBER, .letter = letter_, .name = name_, .argument = argument_, \
+		.field = OPT_AT(uint64_t, struct_, member_), .unit = &(unit_), .min = min_,       \
+		.max = max_, .help = __VA_ARGS__                                                  \
+	}
+#define OPT_WORD(letter_, name_, argument_, struct_, member_, words_, ...)                      \
+	{                                                                                       \
+		.type = OPT_TYPE_WORD, .letter = letter_, .name = name_, .argument = argument_, \
+		.field = OPT_AT_ENUM(struct_, member_), .words = (words_), .help = __VA_ARGS__  \
+	}
 #define OPT_CALL(letter_, name_, argument_, take_, ...)                                         \
 	{                                                                                       \
 		.type = OPT_TYPE_CALL, .letter = letter_, .name = name_, .argument = argument_, \
