@@ -252,10 +252,8 @@ static int judge_budget(struct run_report *report, uint64_t max_uj)
 /* Returns 0, or RUN_FAILED after saying why. */
 static int print_report(const struct runner *r)
 {
-	if (r->plan->json && r->set.named)
-		report_set_json(&r->set, r->out);
-	else if (r->plan->json)
-		report_runs_json(&r->set.reports[0], r->out);
+	if (r->plan->json)
+		export_json(&r->set, r->out);
 	else if (r->set.named)
 		report_set_text(&r->set, r->out);
 	else

@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "cli/report/report.h"
 
-static void write_json(const struct run_set *set, FILE *out)
+void export_json(const struct run_set *set, FILE *out)
 {
 	if (set->named)
 		report_set_json(set, out);
@@ -21,7 +21,7 @@ static const struct {
 	const char *option;
 	void (*write)(const struct run_set *set, FILE *out);
 } formats[EXPORT_COUNT] = {
-	[EXPORT_JSON] = { "--export-json", write_json },
+	[EXPORT_JSON] = { "--export-json", export_json },
 	[EXPORT_CSV] = { "--export-csv", export_csv },
 	[EXPORT_MARKDOWN] = { "--export-markdown", export_markdown },
 };

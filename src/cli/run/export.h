@@ -30,6 +30,9 @@ int export_write(struct export *exports, const struct run_set *set);
 /* Files that were made and not written to are removed. Takes what was not opened, too. */
 void export_close(struct export *exports);
 
+/* The document of --json. */
+void export_json(const struct run_set *set, FILE *out);
+
 /* A row a run, as RFC 4180 has it: an empty field where something is not known. */
 void export_csv(const struct run_set *set, FILE *out);
 
