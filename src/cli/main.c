@@ -37,7 +37,7 @@ static void print_help(FILE *out)
 	      "  powermeasure list                                    what can be measured here?\n"
 	      "  powermeasure run -- ./infer model.bin                what does a command use?\n"
 	      "  powermeasure stat -p 1234 --tree                     and a process with its children?\n"
-	      "  powermeasure top                                     who draws what, just now?\n"
+	      "  powermeasure top                                     which process draws what?\n"
 	      "  powermeasure plugin &                                take requests at port 6010\n"
 	      "  powermeasure send start --pid 1234 --seconds 10 --wait\n"
 	      "                                                       what does process 1234 draw?\n"
@@ -75,6 +75,9 @@ static int refuse(const char *word)
 
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		nearest_try(&near, commands[i]->name);
+	nearest_try(&near, "help");
+	nearest_try(&near, "--help");
+	nearest_try(&near, "--version");
 	fprintf(stderr, "powermeasure: unknown %s: '%s'", *word == '-' ? "option" : "command",
 		word);
 	if (near.best)
