@@ -159,7 +159,7 @@ def test_the_log_is_not_flooded(plugin, load):
 
 def test_a_start_that_fails_is_excused_to_the_engine(standin, tmp_path):
     standin.start()
-    done = run("plugin", "--engine", standin.address, "--sensors", "nonsense", "--log-dir",
+    done = run("plugin", "--engine", standin.address, "--sensors", "sim:/no/such/script", "--log-dir",
                tmp_path / "logs")
     assert done.returncode == 1, done.stderr
     standin.wait_ended()
