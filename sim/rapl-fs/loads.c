@@ -227,16 +227,20 @@ static double cost_factor(const struct loads *l, unsigned cpu, const double *bus
 	return (1 + p->turbo * (1 - fmin(used, 1))) * (1 - shared * (1 - p->smt / 2));
 }
 
-static double own_mw(const struct loads *l, size_t package, const double *busy, uint64_t t_ns)
+/* What a package used by itself in a step. Its drift is a sine, whose mean over the step is known. */
+static double own_step_pj(
+	const struct loads *l, size_t package, const double *busy, uint64_t t_ns, uint64_t step_ns)
 {
 	const struct package *p = &l->packages[package];
-	double used = 0;
+	double turns = TWO_PI / p->drift_ns, used = 0;
+	double begin = turns * (double) (t_ns - step_ns) + TWO_PI * l->drift_phase;
+	double end = turns * (double) t_ns + TWO_PI * l->drift_phase;
 
 	for (unsigned k = 0; k < l->n_cpus; k++)
 		if (l->package_of[k] == package)
 			used += busy[k] / p->n_cpus;
 	return (p->idle_mw + (p->idle_loaded_mw - p->idle_mw) * fmin(used, 1)) *
-		(1 + p->drift * sin(TWO_PI * ((double) t_ns / p->drift_ns + l->drift_phase)));
+		((double) step_ns + p->drift * (cos(begin) - cos(end)) / turns);
 }
 
 /* Gives each load and package its part of this step. The lock is held. */
@@ -268,7 +272,7 @@ static void book(struct loads *l, double (*used_ns)[CPUS_MAX], uint64_t t_ns, ui
 		load->pj[now] = load->pj[before] + (uint64_t) pj;
 	}
 	for (size_t p = 0; p < l->n_packages; p++) {
-		double own_pj = own_mw(l, p, busy, t_ns) * (double) step_ns;
+		double own_pj = own_step_pj(l, p, busy, t_ns, step_ns);
 
 		l->packages[p].own_pj[now] = l->packages[p].own_pj[before] + (uint64_t) own_pj;
 		l->packages[p].dynamic_pj[now] = l->packages[p].dynamic_pj[before] +
