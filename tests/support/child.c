@@ -11,6 +11,7 @@
 
 #include "machine/clock.h"
 #include "test.h"
+#include "wait.h"
 
 pid_t child_start(void (*work)(void *ctx), void *ctx)
 {
@@ -113,4 +114,25 @@ void burn_cpu(uint64_t ns)
 uint64_t own_cpu_ns(void)
 {
 	return cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+struct cpu_goal {
+	clockid_t clock;
+	uint64_t ns;
+};
+
+static bool has_used(void *ctx)
+{
+	const struct cpu_goal *goal = ctx;
+
+	return cpu_ns(goal->clock) >= goal->ns;
+}
+
+void child_wait_cpu(pid_t pid, uint64_t ns)
+{
+	struct cpu_goal goal;
+
+	assert_int_equal(clock_getcpuclockid(pid, &goal.clock), 0);
+	goal.ns = cpu_ns(goal.clock) + ns;
+	assert_true(wait_until(has_used, &goal));
 }

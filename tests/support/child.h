@@ -27,6 +27,9 @@ int child_reap(pid_t pid);
 /* Both. */
 void child_end(pid_t pid);
 
+/* Waits until it has used so much more CPU time, however long others keep the CPUs. */
+void child_wait_cpu(pid_t pid, uint64_t ns);
+
 /* Calls look() in a child that has no right of root's. It returns 0 if all is as it should be, else the
  * line (__LINE__) that says what should be: then the test fails with it. */
 void child_as_nobody(int (*look)(void));
