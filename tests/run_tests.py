@@ -64,7 +64,8 @@ def lines_of(command, env, timeout_s, show):
 
 
 def counts_of(lines):
-    """(passed, failed, skipped): of TAP, or as the Python tests say it themselves."""
+    """(passed, failed, skipped): of TAP, or as the Python tests say it themselves; None if nothing
+    was said."""
     passed = failed = skipped = 0
     for line in lines:
         told = re.match(r"(\d+) passed, (\d+) failed, (\d+) skipped$", line)
@@ -76,17 +77,18 @@ def counts_of(lines):
             passed += 1
         elif re.match(r"not ok \d+", line):
             failed += 1
-    return passed, failed, skipped
+    return (passed, failed, skipped) if passed + failed + skipped else None
 
 
 def run_test(test, results, wrapper, show=False):
     """test: as meson describes it. A status says that something failed even where no line does."""
     lines, status = lines_of(wrapper + test["cmd"], dict(os.environ, **test["env"]),
                              test["timeout"] * float(os.environ.get("PM_PATIENCE", "1")), show)
-    passed, failed, skipped = counts_of(lines)
+    counts = counts_of(lines)
+    passed, failed, skipped = counts or (0, 0, 0)
     if status == SKIPPED_STATUS:
         passed, failed, skipped = 0, 0, 1
-    elif failed == 0 and (status != 0 or passed + skipped == 0):
+    elif failed == 0 and (status != 0 or not counts):
         failed = 1
     results.add(passed, failed, skipped)
     name = test["name"]
