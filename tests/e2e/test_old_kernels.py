@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, PATIENCE, POWERMEASURE, start_event, wait_for
+from conftest import BUILD, GIVE_UP_S, POWERMEASURE, start_event, wait_for
 
 OLDKERNEL = BUILD / "tests" / "fake" / "oldkernel"
 BURN = BUILD / "tests" / "fake" / "burn"
@@ -39,7 +39,7 @@ def kernel(request):
 
 def powermeasure(kernel, *args):
     done = subprocess.run([*kernel, str(POWERMEASURE), *[str(a) for a in args]], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * PATIENCE)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=GIVE_UP_S)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -85,9 +85,9 @@ def test_a_process_that_ends(kernel, load):
     process = subprocess.Popen([*kernel, str(POWERMEASURE), "stat", *SIM, "--tree", "--json", "-o", "-",
                                 "-p", str(one.pid), "-I", "200"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: one.cpu_s() > 0.5, 20)
+    wait_for(lambda: one.cpu_s() > 0.5)
     one.end()
-    told, _ = process.communicate(timeout=20 * PATIENCE)
+    told, _ = process.communicate(timeout=GIVE_UP_S)
     report = json.loads(told)
     target, = report["targets"]
     assert process.returncode == 0 and target["energy_j"]["cpu"] > 0
@@ -105,7 +105,7 @@ def test_the_plugin(kernel, plugin, load, tmp_path):
     stays, goes = load(0.3), load(0.3)
     assert b"published" in p.send(start_event([stays.pid, goes.pid], [1], 0))
     p.wait_said(rf"pid {goes.pid} .*begins")
-    wait_for(lambda: goes.cpu_s() > 0.2, 20)
+    wait_for(lambda: goes.cpu_s() > 0.2)
     goes.end()
     p.wait_said(rf"pid {goes.pid} .* J .*; the process ended")
     assert p.stop() == 0
