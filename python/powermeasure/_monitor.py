@@ -491,14 +491,19 @@ def _names(domains: Sequence[Domain]) -> List[str]:
 
 
 def _indexes(domains: Sequence[Domain]) -> Dict[str, Dict[int, int]]:
-    """For each kind, which domain has which index: the number in its name (package-1, gpu-0) where
-    each has one of its own, else its place in the row."""
+    """For each kind, which domain has which index: the number that its driver gave it (gpu-0, package-1),
+    and for those without one, or of a second sensor, the lowest that is free."""
     result: Dict[str, Dict[int, int]] = {}
     for kind in KINDS:
         places = [i for i, d in enumerate(domains) if d.kind == kind and d.counted]
-        numbers = [re.search(r"-(\d+)", domains[i].name) for i in places]
-        indexes = [int(number.group(1)) for number in numbers if number]
-        if len(set(indexes)) < len(places):
-            indexes = list(range(len(places)))
-        result[kind] = dict(zip(indexes, places))
+        numbers = {i: re.fullmatch(r"(?:gpu|package)-(\d+)(?:-dram)?", domains[i].name)
+                   for i in places}
+        indexes: Dict[int, int] = {}
+        for i, number in numbers.items():
+            if number:
+                indexes.setdefault(int(number.group(1)), i)
+        free = (n for n in range(len(domains)) if n not in indexes)
+        taken = set(indexes.values())
+        indexes.update([(next(free), i) for i in places if i not in taken])
+        result[kind] = dict(sorted(indexes.items()))
     return result

@@ -55,6 +55,8 @@ int instrument_open_sensors(struct instrument *e, const char *command, struct cl
 			sensors->root);
 	e->host = &host;
 	r = cli_open_rig(&e->rig, e->host, command, &options);
+	if (r == CLI_DONE && rig_absent(e->rig))
+		r = cli_fail(command, "--gpu: %s", rig_absent(e->rig));
 	if (r != CLI_DONE)
 		instrument_close(e);
 	return r;

@@ -148,6 +148,8 @@ static int open_rig(struct plugin *p)
 
 	if (r < 0)
 		return refuse(p, r, "cannot open the sensors: %s", strerror(-r));
+	if (rig_absent(p->rig))
+		return refuse(p, -ENODEV, "--gpu: %s", rig_absent(p->rig));
 	for (size_t i = 0; i < rig_n_verdicts(p->rig); i++)
 		tell_verdict(rig_verdict(p->rig, i));
 	if (host_scope_note(&p->host, note, sizeof(note)))

@@ -183,6 +183,8 @@ static int meter_make(struct pm *pm, bool polls, struct meter **ret)
 	if (r == -EINVAL)
 		pm_fail(r, "sensors: \"%.*s\" is no sensor; `powermeasure list` shows them",
 			(int) strcspn(bad_name, ","), bad_name);
+	if (r == 0 && rig_absent(m->rig))
+		r = pm_fail(-ENODEV, "gpus: %s", rig_absent(m->rig));
 	if (r == 0)
 		r = gauge_create(&m->gauge, &pm->ground->host, m->rig, &gauge_options);
 	if (r == 0) {

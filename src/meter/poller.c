@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "meter/mirror.h"
 #include "meter/unwrap.h"
 #include "util/thread.h"
 #include "util/timer.h"
@@ -200,6 +201,8 @@ static void *thread_main(void *arg)
 		r = p->sensor->ops->open(p->sensor);
 	if (p->sensor->period_ns == 0)
 		p->sensor->period_ns = PERIOD_NS;
+	if (r == 0)
+		sensor_count_mirrors_once(p->sensor);
 	if (r < 0)
 		p->sensor->ops->close(p->sensor);
 

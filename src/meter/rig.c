@@ -83,6 +83,14 @@ const struct rig_verdict *rig_verdict(const struct rig *rig, size_t i)
 	return &rig->verdicts[i];
 }
 
+const char *rig_absent(const struct rig *rig)
+{
+	for (size_t i = 0; i < rig->n_verdicts; i++)
+		if (rig->verdicts[i].why.absent)
+			return rig->verdicts[i].why.reason;
+	return NULL;
+}
+
 bool rig_is_simulated(const char *sensor)
 {
 	const struct sensor_ops *ops = sensor_find(sensor);

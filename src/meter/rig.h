@@ -64,6 +64,9 @@ bool rig_is_outermost(const struct rig *rig, const bool *known, size_t i);
 size_t rig_n_verdicts(const struct rig *rig);
 const struct rig_verdict *rig_verdict(const struct rig *rig, size_t i);
 
+/* Why a device that was asked for is not there, like a GPU of that number; NULL: all are. */
+const char *rig_absent(const struct rig *rig);
+
 /* Whether the backend of that name makes its figures up. */
 bool rig_is_simulated(const char *sensor);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meter/mirror.h"
 #include "meter/motion.h"
 #include "meter/readcost.h"
 
@@ -121,6 +122,9 @@ static void adopt_direct(
 
 	if (o->no_threads || ops->role == SENSOR_MODEL ||
 		sensor_readcost_ns(s) <= READCOST_MOST_NS) {
+		sensor_count_mirrors_once(s);
+		if (!v->why.reason[0])
+			v->why = s->why;
 		adopt(rig, s, NULL, v);
 		return;
 	}

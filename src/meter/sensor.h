@@ -16,6 +16,7 @@
 struct sensor_why {
 	char reason[256];
 	char fix[256]; /* empty: nothing does */
+	bool absent;   /* a device that was asked for by name or number is not there */
 };
 
 /* What the user said about sensors; borrowed for the sensor's life. */

@@ -28,7 +28,8 @@ struct look {
 	unsigned n_discharging;
 	bool is_fed; /* from outside, or a battery charges */
 	int64_t power_uw;
-	int error; /* of a battery that discharges */
+	int error;     /* of a battery that discharges */
+	char name[32]; /* whose error it is */
 };
 
 static int read_text(
@@ -83,9 +84,6 @@ static int read_power_uw(const struct host *h, const char *supply, int64_t *ret)
 	uw = magnitude(uw);
 	if (uw > MAX_UW)
 		return -ERANGE;
-	/* Shown for a while after the plug was pulled: not known yet. */
-	if (uw == 0)
-		return -ENODATA;
 	*ret = uw;
 	return 0;
 }
@@ -103,10 +101,12 @@ static void look_at_battery(struct look *look, const char *supply)
 	} else if (is_text(look->host, supply, "status", "Discharging")) {
 		look->n_discharging++;
 		r = read_power_uw(look->host, supply, &uw);
-		if (r < 0)
+		if (r < 0) {
 			look->error = r;
-		else
+			snprintf(look->name, sizeof(look->name), "%.31s", supply);
+		} else {
 			look->power_uw += uw;
+		}
 	}
 }
 
@@ -119,7 +119,10 @@ static int look_at_supply(const char *supply, void *ctx)
 		return 0;
 	if (is_text(look->host, supply, "type", "Battery"))
 		look_at_battery(look, supply);
-	else if (is_text(look->host, supply, "online", "1"))
+	/* A port that feeds the device at its other end is online as well: of USB-C the battery's own status
+	 * tells whether the machine is fed. A weak mains charger gives an unknown part beside a battery. */
+	else if (!is_text(look->host, supply, "type", "USB") &&
+		is_text(look->host, supply, "online", "1"))
 		look->is_fed = true;
 	return 0;
 }
@@ -130,6 +133,18 @@ static int look_at_all(const struct host *h, struct look *ret)
 
 	*ret = (struct look) { .host = h };
 	return fd < 0 ? fd : dirscan(fd, look_at_supply, ret);
+}
+
+/* Whether what the batteries give is what the machine draws. */
+static int judge(const struct look *look)
+{
+	if (look->n_discharging == 0 || look->is_fed)
+		return -ENODATA;
+	if (look->error)
+		return look->error;
+	/* All of them at 0 are so for a while after the plug was pulled: not known yet. One at 0 beside
+	 * another that gives something rests. */
+	return look->power_uw == 0 ? -ENODATA : 0;
 }
 
 static int battery_probe(struct sensor *s)
@@ -157,7 +172,10 @@ static int battery_open(struct sensor *s)
 	d->max_power_mw = (uint64_t) (MAX_UW / 1000) * 4;
 	s->period_ns = NS_PER_S;
 	/* It is used all the same: it will tell when the plug is pulled. */
-	if (look.is_fed || look.n_discharging == 0)
+	if (look.n_discharging > 0 && look.error)
+		sensor_refuse(
+			s, 0, NULL, "%s cannot be read: %s", look.name, strerror(-look.error));
+	else if (look.n_discharging == 0 || look.is_fed)
 		sensor_refuse(s, 0, NULL,
 			"tells nothing while the machine is fed from outside: unplug the charger");
 	return 0;
@@ -174,12 +192,7 @@ static int battery_read(struct sensor *s, struct reading *ret)
 		return 0;
 	r = look_at_all(s->host, &look);
 	after_ns = host_now_ns(s->host);
-	if (r < 0)
-		ret[0].error = r;
-	else if (look.is_fed || look.n_discharging == 0)
-		ret[0].error = -ENODATA;
-	else
-		ret[0].error = look.error;
+	ret[0].error = r < 0 ? r : judge(&look);
 	ret[0].power_mw = (uint64_t) (look.power_uw + 500) / 1000;
 	ret[0].t_ns = before_ns + (after_ns - before_ns) / 2;
 	ret[0].t_err_ns = (after_ns - before_ns) / 2 + s->period_ns;

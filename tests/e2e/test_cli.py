@@ -114,7 +114,7 @@ def test_list_shows_a_usable_tree(tmp_path, counter):
         ("package-0", "cpu", None, True),
         ("package-0-core", "cpu", "package-0", False),
         ("package-0-dram", "dram", None, True),
-        ("package-0-uncore", "gpu", "package-0", True),
+        ("package-0-uncore", "cpu", "package-0", False),
         ("psys", "platform", None, True)]
     watts = {d["name"]: d["power_w"] for d in rapl["domains"]}
     assert watts["package-0"] == about(12.5)

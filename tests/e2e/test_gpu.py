@@ -166,7 +166,7 @@ def gpus_of(*args, fake):
     return done.returncode, sensors["nvml"]
 
 
-def test_gpus_are_chosen_by_index_and_uuid(meter, load, fake_nvml):  # noqa: F811
+def test_gpus_are_chosen_by_index_and_uuid(meter, load, fake_nvml, tmp_path):  # noqa: F811
     fake = fake_nvml(gpu(100, name="One"), gpu(50, name="Two", uuid="GPU-two"), power_only(25))
 
     def names(*args):
@@ -181,9 +181,14 @@ def test_gpus_are_chosen_by_index_and_uuid(meter, load, fake_nvml):  # noqa: F81
     # One of those named is not there: the other is measured, and that is said.
     status, nvml = gpus_of("--gpu", "0", "--gpu", "GPU-none", fake=fake)
     assert status == 0 and [d["name"] for d in nvml["domains"]] == ["gpu-0"]
-    assert "no GPU \"GPU-none\"" in nvml["reason"]
+    assert "no GPU 'GPU-none': there are 0 (One, " in nvml["reason"]
     status, nvml = gpus_of("--gpu", "3", fake=fake)
-    assert status == 1 and not nvml["usable"] and "no GPU \"3\"" in nvml["reason"]
+    assert status == 1 and not nvml["usable"] and "no GPU '3': there are 0 (One," in nvml["reason"]
+    # Who measures is not given a figure without it.
+    for command in ["run", "--", "true"], ["stat", "--all", "-d", "1"], [
+            "plugin", "--log-dir", tmp_path / "logs", "--listen", "tcp://127.0.0.1:*"]:
+        done = run(command[0], "--gpu", "7", *command[1:], env=fake.env)
+        assert done.returncode != 0 and "no GPU '7': there are 0 (One," in done.stderr, done
 
     m = meter(gpu(100), gpu(50), args=["--gpu", "1"])
     session([m], load(0.2).pid, 2)

@@ -93,18 +93,22 @@ static int find_again(void *ctx)
 {
 	struct hwmon_channel *c = ctx;
 	struct hwmon_scan scan;
-	int r = hwmon_scan(c->host, &scan);
+	int r = hwmon_scan(c->host, &scan), fd = -ENODEV;
 
-	for (size_t i = 0; r == 0 && i < scan.n; i++) {
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < scan.n; i++) {
 		const struct hwmon_channel *k = &scan.channels[i];
 
 		if (strcmp(k->chip, c->chip) != 0 || strcmp(k->device, c->device) != 0 ||
 			strcmp(k->label, c->label) != 0 || strcmp(k->file, c->file) != 0)
 			continue;
 		memcpy(c->dir, k->dir, sizeof(c->dir));
-		return open_channel(c->host, c);
+		fd = open_channel(c->host, c);
+		break;
 	}
-	return r < 0 ? r : -ENODEV;
+	hwmon_scan_finish(&scan);
+	return fd;
 }
 
 static int refuse_absent(struct sensor *s, int error, const struct hwmon_scan *scan)
@@ -131,24 +135,18 @@ static int hwmon_probe(struct sensor *s)
 	struct hwmon_scan scan;
 	int r = hwmon_scan(s->host, &scan);
 
-	return r < 0 || scan.n == 0 ? refuse_absent(s, r < 0 ? r : -ENOENT, &scan) : 0;
+	r = r < 0 || scan.n == 0 ? refuse_absent(s, r < 0 ? r : -ENOENT, &scan) : 0;
+	hwmon_scan_finish(&scan);
+	return r;
 }
 
-static int hwmon_open(struct sensor *s)
+static int open_channels(struct sensor *s, struct hwmon *state, const struct hwmon_scan *scan)
 {
-	struct hwmon *state = s->state = calloc(1, sizeof(*state));
-	struct hwmon_scan scan;
-	int r;
+	int r = -ENODEV;
 
-	if (!state)
-		return sensor_refuse(s, -ENOMEM, NULL, "out of memory");
-	r = hwmon_scan(s->host, &scan);
-	if (r < 0 || scan.n == 0)
-		return refuse_absent(s, r < 0 ? r : -ENOENT, &scan);
-	qsort(scan.channels, scan.n, sizeof(scan.channels[0]), compare);
 	s->period_ns = NS_PER_S;
-	for (size_t i = 0; i < scan.n; i++) {
-		struct hwmon_channel *c = &scan.channels[i];
+	for (size_t i = 0; i < scan->n && s->n_domains < HWMON_MAX_CHANNELS; i++) {
+		struct hwmon_channel *c = &scan->channels[i];
 
 		r = open_channel(s->host, c);
 		if (r < 0) {
@@ -161,10 +159,33 @@ static int hwmon_open(struct sensor *s)
 		if (c->period_ns < s->period_ns)
 			s->period_ns = c->period_ns;
 	}
+	if (s->n_domains == HWMON_MAX_CHANNELS && scan->n > s->n_domains && !s->why.reason[0])
+		sensor_refuse(s, 0, NULL, "%zu channels are left out: more than %d",
+			scan->n - s->n_domains, HWMON_MAX_CHANNELS);
+	return s->n_domains == 0 ? r : 0;
+}
+
+static int hwmon_open(struct sensor *s)
+{
+	struct hwmon *state = s->state = calloc(1, sizeof(*state));
+	struct hwmon_scan scan;
+	int r;
+
+	if (!state)
+		return sensor_refuse(s, -ENOMEM, NULL, "out of memory");
+	r = hwmon_scan(s->host, &scan);
+	if (r < 0 || scan.n == 0) {
+		hwmon_scan_finish(&scan);
+		return refuse_absent(s, r < 0 ? r : -ENOENT, &scan);
+	}
+	/* What may count comes before what is only shown, of which there may be more than there is room for. */
+	qsort(scan.channels, scan.n, sizeof(scan.channels[0]), compare);
+	r = open_channels(s, state, &scan);
+	hwmon_scan_finish(&scan);
 	hwmon_settle(state->channels, s->n_domains);
 	for (size_t i = 0; i < s->n_domains; i++)
 		describe(s, state->channels, s->n_domains, i);
-	return s->n_domains == 0 ? r : 0;
+	return r;
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */

@@ -10,7 +10,11 @@
 #include "util/numfile.h"
 
 #define HWMON_DIR "/sys/class/hwmon"
+/* Domains that are made of channels; which ones is decided when all are known. */
 #define HWMON_MAX_CHANNELS SENSOR_MAX_DOMAINS
+
+/* Channels that are looked at: a chip of a large machine has one for each core. */
+#define HWMON_SCAN_MAX 4096
 
 /* The order is that of preference, see hwmon_settle(). */
 enum hwmon_class {
@@ -54,11 +58,12 @@ struct hwmon_channel {
 	struct reading last;
 };
 
-/* What a look at the class finds. It allocates nothing, for it is also done while sampling. */
+/* What a look at the class finds; freed by hwmon_scan_finish(). */
 struct hwmon_scan {
 	const struct host *host;
-	struct hwmon_channel channels[HWMON_MAX_CHANNELS];
+	struct hwmon_channel *channels;
 	size_t n;
+	size_t cap;
 	size_t first;              /* channel of the chip that is looked at */
 	struct hwmon_channel chip; /* what its channels have in common */
 	bool ignored;              /* there are some that another sensor reads */
@@ -66,6 +71,7 @@ struct hwmon_scan {
 
 /* Finds all channels, in no order. Returns 0, or -errno without the class. */
 int hwmon_scan(const struct host *h, struct hwmon_scan *ret);
+void hwmon_scan_finish(struct hwmon_scan *scan);
 
 /* Reads a file of the chip in its directory or in that of its device. Returns its length or -errno,
  * and then an empty text. */

@@ -2,11 +2,13 @@
 /* Which power and energy channels the kernel's hwmon class has, and what they are called. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sensors/hwmon/hwmon.h"
 #include "util/cleanup.h"
 #include "util/dirscan.h"
+#include "util/grow.h"
 #include "util/parse.h"
 
 static int read_file(const struct host *h, const char *dir, const char *file, char *ret, size_t n)
@@ -112,12 +114,17 @@ static bool is_left_out(const struct host *h, const char *hwmon, const struct hw
 static int look_at_file(const char *name, void *ctx)
 {
 	struct hwmon_scan *scan = ctx;
-	struct hwmon_channel *c = &scan->channels[scan->n];
+	struct hwmon_channel *c, *list;
 	char hwmon[32], file[48], text[32];
 	uint64_t ms;
 
-	if (scan->n == HWMON_MAX_CHANNELS)
+	if (scan->n == HWMON_SCAN_MAX)
 		return 0;
+	list = grow_list(scan->channels, scan->n, &scan->cap, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	scan->channels = list;
+	c = &list[scan->n];
 	*c = scan->chip;
 	if (!parse_file(name, c) || is_there_already(scan, c))
 		return 0;
@@ -184,7 +191,18 @@ static int look_at_chip(const char *hwmon, void *ctx)
 int hwmon_scan(const struct host *h, struct hwmon_scan *ret)
 {
 	CLEANUP_FD int fd = host_open_file(h, HWMON_DIR);
+	int r;
 
 	*ret = (struct hwmon_scan) { .host = h };
-	return fd < 0 ? fd : dirscan(fd, look_at_chip, ret);
+	r = fd < 0 ? fd : dirscan(fd, look_at_chip, ret);
+	if (r < 0)
+		hwmon_scan_finish(ret);
+	return r;
+}
+
+void hwmon_scan_finish(struct hwmon_scan *scan)
+{
+	free(scan->channels);
+	scan->channels = NULL;
+	scan->n = 0;
 }

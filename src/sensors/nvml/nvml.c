@@ -194,8 +194,29 @@ static void add_domains(struct sensor *s, const struct nvml_api *api, struct gpu
 	}
 }
 
-/* Those that were named and are not there. n: how many the driver has. */
-static void miss_named(struct sensor *s, const struct gpu *gpus, size_t n_gpus, unsigned n)
+/* "0 (NAME, UUID), 1 (...)": all that the driver has. */
+static void list_gpus(const struct nvml_api *api, unsigned n, char *ret, size_t size)
+{
+	size_t len = (size_t) snprintf(ret, size, "there %s", n ? "are" : "is none");
+
+	for (unsigned i = 0; i < n && i < MAX_GPUS && len < size; i++) {
+		char name[64] = "", uuid[64] = "";
+		nvml_device device;
+
+		if (api->device_by_index(i, &device) == NVML_SUCCESS) {
+			if (api->device_name)
+				api->device_name(device, name, sizeof(name) - 1);
+			if (api->device_uuid)
+				api->device_uuid(device, uuid, sizeof(uuid) - 1);
+		}
+		len += (size_t) snprintf(
+			ret + len, size - len, "%s %u (%.31s, %.40s)", i ? "," : "", i, name, uuid);
+	}
+}
+
+/* Those that were named and are not there: what is asked of the others would lack them. n: how many the driver
+ * has. */
+static void miss_named(struct sensor *s, const struct nvml *state, size_t n_gpus, unsigned n)
 {
 	const struct sensor_options *o = s->options;
 
@@ -203,11 +224,15 @@ static void miss_named(struct sensor *s, const struct gpu *gpus, size_t n_gpus, 
 		struct sensor_options one = { .gpus = &o->gpus[i], .n_gpus = 1 };
 		uint64_t number;
 		bool there = parse_u64(o->gpus[i], &number) == 0 && number < n;
+		char all[112];
 
 		for (size_t k = 0; k < n_gpus; k++)
-			there |= is_wanted(&one, gpus[k].index, gpus[k].uuid);
-		if (!there)
-			lack(s, -ENODEV, NULL, "there is no GPU \"%.60s\"", o->gpus[i]);
+			there |= is_wanted(&one, state->gpus[k].index, state->gpus[k].uuid);
+		if (there)
+			continue;
+		list_gpus(&state->api, n, all, sizeof(all));
+		lack(s, -ENODEV, NULL, "no GPU '%.40s': %s", o->gpus[i], all);
+		s->why.absent = true;
 	}
 }
 
@@ -215,6 +240,7 @@ static void miss_named(struct sensor *s, const struct gpu *gpus, size_t n_gpus, 
 
 static int refuse_absent(struct sensor *s)
 {
+	s->why.absent = s->options->n_gpus > 0;
 	if (nvml_pci_gpus(s->host, NULL, 0) > 0)
 		return sensor_refuse(s, -ENOENT,
 			self_in_container() ? "docker run --gpus all -e "
@@ -261,7 +287,7 @@ static int nvml_open(struct sensor *s)
 		return refuse_init(s, &state->api, error);
 	for (unsigned i = 0; i < n && n_gpus < MAX_GPUS; i++)
 		n_gpus += !is_asleep(s, i, n) && open_gpu(s, &state->api, i, &state->gpus[n_gpus]);
-	miss_named(s, state->gpus, n_gpus, n);
+	miss_named(s, state, n_gpus, n);
 	gpus_watch(s->host, &state->api, state->gpus, n_gpus);
 	add_domains(s, &state->api, state->gpus, n_gpus);
 	s->users = calloc(MAX_GPUS, sizeof(*s->users));

@@ -92,7 +92,8 @@ static bool read_users(const struct nvml_api *api, struct gpu *g, struct domain_
 		if (samples[i].timestamp_us > g->users_seen_us)
 			g->users_seen_us = samples[i].timestamp_us;
 	}
-	g->busy_percent = rates.gpu_percent < 100 ? rates.gpu_percent : 100;
+	/* More than all is dirt: how busy it was is then what its users were, and nobody loses energy. */
+	g->busy_percent = rates.gpu_percent <= 100 ? rates.gpu_percent : 0;
 	to_users(&sums, ret);
 	return true;
 }

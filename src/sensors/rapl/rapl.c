@@ -106,7 +106,8 @@ static const struct {
 	[RAPL_PACKAGE] = { "", KIND_CPU, true, false, "package" },
 	[RAPL_CORES] = { "-core", KIND_CPU, false, true, "cores, part of the package" },
 	[RAPL_DRAM] = { "-dram", KIND_DRAM, true, false, "memory" },
-	[RAPL_GPU] = { "-uncore", KIND_GPU, true, true, "integrated GPU, part of the package" },
+	/* No GPU of the kind: its joules are the package's, and a machine may have a GPU beside it. */
+	[RAPL_GPU] = { "-uncore", KIND_CPU, false, true, "integrated GPU, part of the package" },
 	[RAPL_PSYS] = { "psys", KIND_PLATFORM, true, false, "platform, includes the packages" },
 };
 

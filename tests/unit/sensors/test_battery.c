@@ -69,6 +69,23 @@ static void test_two(void **state)
 	expect(0, 10000);
 }
 
+/* A battery at rest costs nobody the other's figure, and what cannot be read is named. */
+static void test_one_of_two_rests(void **state)
+{
+	(void) state;
+	PUT("BAT0", "type=Battery", "status=Discharging", "power_now=0");
+	PUT("BAT1", "type=Battery", "status=Discharging", "power_now=7800000");
+	board_open(&b, "battery");
+	expect(0, 7800);
+	PUT("BAT1", "power_now=0");
+	expect(-ENODATA, 0);
+	board_close(&b);
+	PUT("BAT1", "power_now=much");
+	board_open(&b, "battery");
+	assert_string_equal(b.sensor->why.reason, "BAT1 cannot be read: Invalid argument");
+	expect(-EINVAL, 0);
+}
+
 /* What goes into a battery tells nothing of the machine. */
 static void test_plugged(void **state)
 {
@@ -85,9 +102,9 @@ static void test_plugged(void **state)
 	expect(-ENODATA, 0);
 	PUT("AC", "online=0");
 	expect(0, 5000);
+	/* A USB-C port that feeds something else is online, too. */
 	PUT("ucsi0", "type=USB", "online=1");
-	expect(-ENODATA, 0);
-	PUT("ucsi0", "online=0");
+	expect(0, 5000);
 	PUT("BAT0", "status=Charging");
 	expect(-ENODATA, 0);
 }
@@ -162,6 +179,7 @@ int main(void)
 		TEST(test_unplugged),
 		TEST(test_current_and_voltage),
 		TEST(test_two),
+		TEST(test_one_of_two_rests),
 		TEST(test_plugged),
 		TEST(test_hostile),
 		TEST(test_gone_and_back),

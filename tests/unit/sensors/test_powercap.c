@@ -35,12 +35,12 @@ static void test_client(void **state)
 	assert_int_equal(tree_domain(&t, "package-0")->parent, -1);
 	assert_string_equal(tree_domain(&t, "package-0")->sensor, "rapl-powercap");
 	assert_int_equal(tree_domain(&t, "package-0")->quality, FLAG_MEASURED);
-	/* Parts of the package are never added to it; a GPU in it is a kind of its own. */
+	/* Parts of the package are never added to it, nor is a GPU in it one of the kind. */
 	assert_int_equal(tree_domain(&t, "package-0-core")->kind, KIND_CPU);
 	assert_false(tree_domain(&t, "package-0-core")->counted);
 	assert_int_equal(tree_domain(&t, "package-0-core")->parent, 0);
-	assert_int_equal(tree_domain(&t, "package-0-uncore")->kind, KIND_GPU);
-	assert_true(tree_domain(&t, "package-0-uncore")->counted);
+	assert_int_equal(tree_domain(&t, "package-0-uncore")->kind, KIND_CPU);
+	assert_false(tree_domain(&t, "package-0-uncore")->counted);
 	assert_int_equal(tree_domain(&t, "package-0-uncore")->parent, 0);
 	assert_int_equal(tree_domain(&t, "package-0-dram")->kind, KIND_DRAM);
 	assert_int_equal(tree_domain(&t, "package-0-dram")->parent, -1);
