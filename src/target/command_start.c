@@ -115,6 +115,9 @@ __attribute__((noreturn)) static void be_command(const struct command *c,
 	char go;
 	int r = 0;
 
+	/* A process with its file's capabilities is not shown by a /proc that hides others' (hidepid=2),
+	 * not even to its parent. Who has less than its capabilities still cannot look into it. */
+	prctl(PR_SET_DUMPABLE, 1);
 	if (c->has_group && enter)
 		r = cgroup_own_enter(&c->group);
 	tell(error_fd, r);

@@ -61,6 +61,8 @@ keep hidden-sys unshare -m sh -c \\
 chmod a+r /sys/class/powercap/*/energy_uj
 mount -o remount,hidepid=2 /proc
 as_user hidepid "$run -o /results/hidepid.json -- burn 600"
+setcap cap_dac_read_search+ep $program
+as_user hidepid-capable "$run -o /results/hidepid-capable.json -- burn 600"
 """
 
 
@@ -77,7 +79,7 @@ def shared(document, part):
 
 
 @pytest.mark.parametrize("name", ["user", "set-user-id", "child", "pid-namespace", "no-capabilities",
-                                  "hidepid"])
+                                  "hidepid", "hidepid-capable"])
 def test_a_command_gets_its_share(result, name):
     assert result.text(f"{name}.status") == "0\n", result.text(f"{name}.err")
     document = json.loads(result.text(f"{name}.json"))
