@@ -11,7 +11,7 @@ KERNELS = list(SUITES)
 SENSORS = ("rapl-perf", "rapl-powercap", "rapl-msr")
 
 # Before and after the command next to nothing is used, so that all that was used is known to a count,
-# whenever in that time the first and the last reading were.
+# whenever in that time the first and the last reading were. Each register passes its end on the way.
 SCRIPT = """
 cat >/tmp/load <<'END'
 #!/bin/sh
@@ -26,6 +26,7 @@ END
 chmod +x /tmp/load
 keep list powermeasure list
 for sensor in rapl-perf rapl-powercap rapl-msr; do
+    curve raw all $NEAR_END
     keep $sensor powermeasure run --json --sensors $sensor -o /results/$sensor.json -- /tmp/load
 done
 """
@@ -54,7 +55,10 @@ class Model:
         return 2.0 ** -self.other_esu.get(counter.partition("-")[0], self.esu)
 
     def boot(self, boots, kernel):
-        script = f"export LOW_MW={self.low_mw} HIGH_MW={self.high_mw}\n{SCRIPT}"
+        # A quarter of a second at the high power before the first of them is there.
+        counts = int(self.high_mw / 1000 / 4 / self.unit_j("package"))
+        script = (f"export LOW_MW={self.low_mw} HIGH_MW={self.high_mw} NEAR_END={2 ** 32 - counts}\n"
+                  f"{SCRIPT}")
         return boots(script, kernel=kernel, cpu=self.cpu, energy=self.energy)
 
 
