@@ -254,14 +254,16 @@ struct pm_usage {
 	/* CPU time. A process's: its own clock. The machine's: of all CPUs, in steps of 10 ms. */
 	uint64_t cpu_ns;
 
-	/* The sums of the kinds' counted domains. A process gets cpu and dram: how much of a GPU or
-	 * of the platform was its is not known. */
+	/* The sums of the kinds' counted domains. A process's cpu and dram go by its CPU time, its
+	 * gpu by who used it, where the driver reports that, over 2 s at least; how much of the
+	 * platform was its is not known. */
 	struct pm_energy cpu;
 	struct pm_energy dram;
 	struct pm_energy gpu;
 	struct pm_energy platform;
 
-	/* All kinds: the sum of the domains that no other one contains. */
+	/* All kinds: the sum of the domains that no other one contains. PM_PARTIAL where some of
+	 * it is not known, like a process's part of a GPU. */
 	struct pm_energy total;
 
 	uint32_t ended; /* the process has ended */

@@ -86,7 +86,8 @@ class Sensor:
 
 @dataclass(frozen=True)
 class ProcessUse:
-    """A process's part: its CPU time, and the energy that goes by it. Of GPUs nobody knows it."""
+    """A process's part: its CPU time, the energy that goes by it, and its part of the GPUs where the
+    driver reports who used them and the window has 2 s; else `gpu` is None and `total` partial."""
 
     pid: Optional[int]
     cpu_time: float
@@ -94,6 +95,7 @@ class ProcessUse:
     dram: Optional[Energy]
     total: Optional[Energy]
     ended: bool = False
+    gpu: Optional[Energy] = None
 
 
 @dataclass(frozen=True)
@@ -449,7 +451,7 @@ class Monitor:
         if usage is None:
             return None
         return ProcessUse(pid, usage.cpu_ns / 1e9, _energy(usage.cpu), _energy(usage.dram),
-                          _energy(usage.total), bool(usage.ended))
+                          _energy(usage.total), bool(usage.ended), _energy(usage.gpu))
 
 
 def _bytes(text: Optional[str]) -> Optional[bytes]:

@@ -87,6 +87,9 @@ void account_enter(struct account *a, const struct snapshot *s);
  * end of a session; else it is done at each look. */
 void account_settle_uses(struct account *a);
 
+/* Who used a device is looked at once a second: over less than two looks its parts are not known. */
+#define ACCOUNT_USE_NS UINT64_C(2000000000)
+
 /* Whether the kind's energy is shared out: all its counted domains go by CPU time, or their sensors
  * tell who used them. */
 bool account_shares(const struct account *a, enum kind kind);

@@ -11,9 +11,6 @@
  * counter's steps look like power. */
 #define PEAK_PERIODS 10
 
-/* Who used a GPU is looked at once a second: over less than two looks nothing is known. */
-#define USE_NS (2 * NS_PER_S)
-
 struct measurement_base {
 	const struct gauge *gauge;
 	const struct rig *rig;
@@ -197,7 +194,7 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 	if (k->peak_uw && power_uw(k->whole.uj, ret->elapsed_ns) > k->peak_uw)
 		k->peak_uw = power_uw(k->whole.uj, ret->elapsed_ns);
 	k->shared = k->known && account_shares(a, kind) &&
-		(kind_goes_by_cpu_time(kind) || ret->elapsed_ns >= USE_NS);
+		(kind_goes_by_cpu_time(kind) || ret->elapsed_ns >= ACCOUNT_USE_NS);
 	k->idle_known = k->shared &&
 		(!kind_goes_by_cpu_time(kind) || rig_host(b->rig)->usage.idle_known);
 	if (!k->shared) {

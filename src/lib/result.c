@@ -28,6 +28,12 @@ struct pm_result {
 	struct pm_energy *energies; /* of parts[0] by domain, of parts[1], ... */
 };
 
+/* Processes have no part of the platform: what of it was theirs is in the other kinds. */
+static bool is_had_by_processes(enum kind kind)
+{
+	return kind != KIND_PLATFORM;
+}
+
 static void find_places(const struct pm *pm, struct place *ret)
 {
 	const struct rig *rig = pm->meter->rig;
@@ -37,7 +43,7 @@ static void find_places(const struct pm *pm, struct place *ret)
 		enum kind kind = rig_domain(rig, i)->kind;
 
 		read[i] = pm->kinds & KIND_BIT(kind);
-		shared[i] = read[i] && kind_goes_by_cpu_time(kind);
+		shared[i] = read[i] && is_had_by_processes(kind);
 	}
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		ret[i] = (struct place) { .kind = (int) rig_domain(rig, i)->kind,
@@ -92,6 +98,14 @@ static struct pm_energy to_energy(const struct span *span)
 		.interval_ns = span->interval_ns };
 }
 
+/* A GPU's energy goes by who used it, where its sensor reports that and has looked twice. */
+static bool is_known_of_processes(const struct account *a, enum kind kind, uint64_t elapsed_ns)
+{
+	return kind_goes_by_cpu_time(kind) ||
+		(is_had_by_processes(kind) && elapsed_ns >= ACCOUNT_USE_NS &&
+			account_shares(a, kind));
+}
+
 static void fill_part(struct pm_result *result, const struct pm *pm, const struct edge *edge,
 	struct part *part, struct pm_energy *energies)
 {
@@ -114,7 +128,8 @@ static void fill_part(struct pm_result *result, const struct pm *pm, const struc
 
 		if (machine)
 			account_domain_total_since(account, edge->mark, d, &span);
-		else if (kind_goes_by_cpu_time((enum kind) result->places[d].kind))
+		else if (is_known_of_processes(
+				 account, (enum kind) result->places[d].kind, part->elapsed_ns))
 			account_domain_since(account, edge->mark, edge->slot, d, &span);
 		energies[d] = to_energy(&span);
 	}
@@ -187,7 +202,7 @@ int pm_result_usage(const struct pm_result *result, int who, struct pm_usage *re
 		const struct place *place = &result->places[d];
 		const struct pm_energy *one = &result->energies[at * result->n_domains + d];
 
-		if (who != PM_MACHINE && !kind_goes_by_cpu_time((enum kind) place->kind))
+		if (who != PM_MACHINE && !is_had_by_processes((enum kind) place->kind))
 			continue;
 		if (place->counted)
 			add(sums[place->kind], one);

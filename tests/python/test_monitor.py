@@ -404,6 +404,34 @@ def test_gpus(fake_nvml):
     assert (done.returncode, done.stdout) == (0, "fine\n")
 
 
+GPU_USERS = """
+import os, time
+from powermeasure import Monitor
+
+monitor = Monitor("nvml")
+with monitor.window("short") as short:
+    time.sleep(0.2)
+assert short.result.process.gpu is None, short.result
+with monitor.window("long") as w:
+    time.sleep(4)
+own, whole = w.result.process, w.result.gpu
+assert own.gpu is not None and own.gpu.low <= own.gpu.joules <= own.gpu.high, own
+assert own.total.joules == own.gpu.joules and not own.total.partial, own
+assert 0.2 < own.gpu.joules / whole.joules < 0.4, (own, whole)
+print("fine")
+"""
+
+
+@pytest.mark.alone
+def test_gpu_of_this_process(fake_nvml, tmp_path):
+    """Its part of a GPU is by how much it used it, where the driver reports that: 30 %."""
+    own = tmp_path / "pid"
+    fake = fake_nvml(gpu(200, utilization=[80, 0], processes=[{"pid_file": str(own), "sm": 30}]))
+    code = f"open({str(own)!r}, 'w').write(str(__import__('os').getpid()))\n" + GPU_USERS
+    done = python(code, POWERMEASURE_LIBRARY=str(LIBRARY), **fake.env)
+    assert (done.returncode, done.stdout) == (0, "fine\n")
+
+
 # ---- processes -----------------------------------------------------------------------------------
 
 
