@@ -63,7 +63,16 @@ static void take_line(struct cpuinfo *c, const char *line)
 		c->implementer = (int) strtol(v, NULL, 16);
 	} else if ((v = value_of(line, "CPU part"))) {
 		c->part = (int) strtol(v, NULL, 16);
+	} else if ((v = value_of(line, "CPU architecture"))) {
+		c->architecture = atoi(v);
 	}
+}
+
+/* Whether the first processor was described. Old ARM kernels tell what all have in a block of its own, behind
+ * those of the processors. */
+static bool is_told(const struct cpuinfo *c)
+{
+	return c->vendor != CPU_UNKNOWN || c->family >= 0;
 }
 
 void cpuinfo_parse(const char *text, struct cpuinfo *ret)
@@ -71,16 +80,23 @@ void cpuinfo_parse(const char *text, struct cpuinfo *ret)
 	/* The longest line is that of the flags, about 2,000 characters. */
 	char line[8192];
 
-	*ret = (struct cpuinfo) {
-		.family = -1, .model = -1, .stepping = -1, .implementer = -1, .part = -1
-	};
-	while (*text && *text != '\n') {
+	bool any = false;
+
+	*ret = (struct cpuinfo) { .family = -1,
+		.model = -1,
+		.stepping = -1,
+		.implementer = -1,
+		.part = -1,
+		.architecture = -1 };
+	while (*text && (*text != '\n' || !is_told(ret))) {
 		size_t n = strcspn(text, "\n");
 		size_t kept = n < sizeof(line) ? n : sizeof(line) - 1;
 
 		memcpy(line, text, kept);
 		line[kept] = '\0';
 		take_line(ret, line);
+		any |= strchr(line, ':') != NULL;
 		text += n + (text[n] == '\n');
 	}
+	ret->other = any && !is_told(ret);
 }

@@ -14,8 +14,10 @@ struct cpuinfo {
 	int stepping;
 	int implementer; /* ARM */
 	int part;
-	bool hypervisor; /* this is a virtual machine, and says so */
-	char name[64];   /* "Intel(R) Xeon(R) ..."; may be empty */
+	int architecture; /* ARM: 7 of ARMv7; -1: not told */
+	bool other;       /* neither x86 nor ARM */
+	bool hypervisor;  /* this is a virtual machine, and says so */
+	char name[64];    /* "Intel(R) Xeon(R) ..."; may be empty */
 };
 
 /* Reads the first block of the text; what is not there stays unknown. */

@@ -81,6 +81,13 @@ static const struct {
 #define SCALE_LOW_PPM 500000   /* -50 % */
 #define SCALE_HIGH_PPM 1000000 /* +100 % */
 
+/* Of a CPU of which nothing is known: a thread of a small board draws a tenth of this, one of a large server
+ * five times as much. */
+static const struct row any_row = { "", 500000, 3000000 };
+
+#define UNKNOWN_LOW_PPM 950000   /* -95 % */
+#define UNKNOWN_HIGH_PPM 4000000 /* +400 % */
+
 struct estimate {
 	uint64_t idle_uw;
 	uint64_t full_uw;
@@ -118,6 +125,13 @@ static const struct row *row_of(const struct cpuinfo *cpu, bool *ret_exact)
 		*ret_exact = cpu->family == 6 && cpu->model == 85;
 		return &rows[*ret_exact && cpu->stepping < 5 ? SKYLAKE : CASCADE_LAKE];
 	}
+}
+
+/* Processors of which the table has no relative at all. */
+static bool is_unknown(const struct cpuinfo *cpu)
+{
+	return cpu->vendor == CPU_UNKNOWN ||
+		(cpu->vendor == CPU_ARM && cpu->architecture >= 0 && cpu->architecture < 8);
 }
 
 static int estimate_probe(struct sensor *s)
@@ -197,6 +211,15 @@ static void add_cpus(struct sensor *s)
 			(unsigned long long) o->idle_mw % 1000,
 			(unsigned long long) o->full_mw / 1000,
 			(unsigned long long) o->full_mw % 1000);
+		return;
+	}
+	if (is_unknown(&s->host->cpu)) {
+		e->idle_uw = any_row.idle_uw;
+		e->full_uw = any_row.full_uw;
+		d->scale_low_ppm = UNKNOWN_LOW_PPM;
+		d->scale_high_ppm = UNKNOWN_HIGH_PPM;
+		snprintf(d->model, sizeof(d->model),
+			"nothing is known of this CPU: 0.5 to 3 W a thread, -95 %% / +400 %%");
 		return;
 	}
 	row = row_of(&s->host->cpu, &exact);

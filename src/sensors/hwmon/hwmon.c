@@ -238,7 +238,8 @@ static void read_channel(struct hwmon_channel *c)
 			       : numfile_read(&c->numfile, before_ns, find_again, c, &value);
 	after_ns = host_now_ns(c->host);
 	r.t_ns = before_ns + (after_ns - before_ns) / 2;
-	r.t_err_ns = (after_ns - before_ns) / 2 + (c->is_energy ? COUNTER_ERR_NS : c->period_ns);
+	r.t_err_ns = (after_ns - before_ns) / 2 +
+		(c->is_energy && c->period_ns < NS_PER_S ? COUNTER_ERR_NS : c->period_ns);
 	if (r.error == 0)
 		take(c, value, &r);
 	c->last = r;

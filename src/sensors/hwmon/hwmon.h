@@ -20,7 +20,9 @@
 enum hwmon_class {
 	HWMON_GRACE, /* an ACPI meter that says which part of an NVIDIA Grace it measures */
 	HWMON_ACPI,
+	HWMON_POWERNV, /* the host of an IBM POWER machine */
 	HWMON_AMD_ENERGY,
+	HWMON_XGENE,
 	HWMON_MACSMC,
 	HWMON_SCMI,
 	HWMON_AMDGPU,

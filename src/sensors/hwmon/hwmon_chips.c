@@ -20,7 +20,10 @@ static const struct {
 	unsigned period_ms;
 } chips[] = {
 	{ "power_meter", HWMON_ACPI, 1000 },
+	{ "ibmpowernv", HWMON_POWERNV, 1000 },
 	{ "amd_energy", HWMON_AMD_ENERGY, 100 },
+	{ "zenergy", HWMON_AMD_ENERGY, 1000 }, /* each value may be a second old */
+	{ "apm_xgene", HWMON_XGENE, 1000 },
 	{ "macsmc_hwmon", HWMON_MACSMC, 500 },
 	{ "scmi_sensors", HWMON_SCMI, 100 },
 	{ "scpi_sensors", HWMON_SCMI, 100 },
@@ -143,6 +146,39 @@ static void judge_mac(struct hwmon_channel *c)
 	}
 }
 
+/* "System", "Chip 8 " and parts of a chip like "Chip 8 Vdd"; a chip has a counter and power beside it. */
+static void judge_powernv(struct hwmon_channel *c)
+{
+	char family[32];
+	unsigned chip;
+	int end = 0;
+
+	if (strcmp(c->label, "System") == 0) {
+		stands_for(c, KIND_PLATFORM, "whole machine");
+		belongs_to(c, "system", c->is_energy ? 0 : 1);
+		return;
+	}
+	if (sscanf(c->label, "Chip %4u %n", &chip, &end) != 1)
+		return;
+	snprintf(family, sizeof(family), "chip %u", chip);
+	if (c->label[end] == '\0') {
+		stands_for(c, KIND_CPU, "chip");
+		belongs_to(c, family, c->is_energy ? 0 : 1);
+	} else {
+		snprintf(c->scope, sizeof(c->scope), "part of chip %u", chip);
+		belongs_to(c, family, 2);
+	}
+}
+
+/* The two parts of the chip, which do not contain each other. */
+static void judge_xgene(struct hwmon_channel *c)
+{
+	if (strcmp(c->label, "CPU power") == 0)
+		stands_for(c, KIND_CPU, "CPUs");
+	else if (strcmp(c->label, "IO power") == 0)
+		snprintf(c->scope, sizeof(c->scope), "I/O of the chip, beside its CPUs");
+}
+
 /* The second voltage, of the north bridge, is only there where the GPU shares a chip with CPUs. */
 static bool is_apu(const struct hwmon_channel *c)
 {
@@ -187,6 +223,12 @@ void hwmon_judge(struct hwmon_channel *c)
 		break;
 	case HWMON_AMD_ENERGY:
 		stands_for(c, KIND_CPU, "package");
+		break;
+	case HWMON_POWERNV:
+		judge_powernv(c);
+		break;
+	case HWMON_XGENE:
+		judge_xgene(c);
 		break;
 	case HWMON_MACSMC:
 		judge_mac(c);

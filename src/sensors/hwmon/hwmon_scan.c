@@ -54,7 +54,16 @@ static void name_device(const struct host *h, const char *hwmon, char *ret, size
 	read_file(h, hwmon, "device/path", ret, n);
 }
 
-static void read_label(const struct host *h, const char *hwmon, struct hwmon_channel *c)
+/* Firmware's labels may end in blanks. */
+static void trim(char *label)
+{
+	size_t n = strlen(label);
+
+	while (n > 0 && label[n - 1] == ' ')
+		label[--n] = '\0';
+}
+
+static void find_label(const struct host *h, const char *hwmon, struct hwmon_channel *c)
 {
 	char file[32];
 
@@ -65,6 +74,12 @@ static void read_label(const struct host *h, const char *hwmon, struct hwmon_cha
 	if (!c->is_energy && hwmon_read_text(h, hwmon, file, c->label, sizeof(c->label)) > 0)
 		return;
 	read_file(h, hwmon, "label", c->label, sizeof(c->label));
+}
+
+static void read_label(const struct host *h, const char *hwmon, struct hwmon_channel *c)
+{
+	find_label(h, hwmon, c);
+	trim(c->label);
 }
 
 /* "power1_average", "power1_input" or "energy1_input". */

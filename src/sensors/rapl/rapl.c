@@ -171,6 +171,8 @@ int rapl_refuse_absent(struct sensor *s, int error, const char *fix, const char 
 			"this is a virtual machine: hypervisors do not pass RAPL on");
 	if (cpu->vendor == CPU_ARM)
 		return sensor_refuse(s, error, NULL, "ARM processors have no RAPL");
+	if (cpu->other)
+		return sensor_refuse(s, error, NULL, "only x86 processors have RAPL");
 	return sensor_refuse(s, error, fix, "%s", reason);
 }
 

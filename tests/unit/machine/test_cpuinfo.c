@@ -74,9 +74,31 @@ static void test_cpuinfo_odd(void **state)
 	free(text);
 }
 
+/* ARMv7 kernels describe what all processors have in a block behind theirs. */
+static void test_second_block(void **state)
+{
+	struct cpuinfo c;
+
+	(void) state;
+	cpuinfo_parse(
+		"Processor\t: ARMv7 Processor rev 2 (v7l)\nprocessor\t: 0\nBogoMIPS\t: 996.14\n\n"
+		"CPU implementer\t: 0x41\nCPU architecture: 7\nCPU part\t: 0xc08\n\n",
+		&c);
+	assert_int_equal(c.vendor, CPU_ARM);
+	assert_int_equal(c.part, 0xc08);
+	assert_int_equal(c.architecture, 7);
+	assert_false(c.other);
+	cpuinfo_parse("processor\t: 0\nhart\t\t: 1\n\nprocessor\t: 1\nhart\t\t: 2\n\n", &c);
+	assert_int_equal(c.vendor, CPU_UNKNOWN);
+	assert_true(c.other);
+	cpuinfo_parse("", &c);
+	assert_false(c.other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_second_block),
 		cmocka_unit_test(test_cpuinfo_x86),
 		cmocka_unit_test(test_cpuinfo_arm),
 		cmocka_unit_test(test_cpuinfo_odd),

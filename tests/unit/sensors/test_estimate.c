@@ -95,7 +95,6 @@ static void test_known_processors(void **state)
 			1693000 },
 		{ "CPU implementer : 0x43\nCPU part : 0x0af\n",
 			"SPECpower Graviton (nearest known to this CPU), ", 474300, 1693000 },
-		{ "", "SPECpower Cascade Lake (nearest known to this CPU), ", 638900, 3967300 },
 	};
 
 	(void) state;
@@ -118,6 +117,34 @@ static void test_known_processors(void **state)
 		assert_int_equal(read_it(&x).raw, 4 * cases[i].idle_uw * 1000);
 		pass(&x, NS_PER_S, 0);
 		assert_int_equal(read_it(&x).raw, 4 * (cases[i].idle_uw + cases[i].full_uw) * 1000);
+		shut(&x);
+	}
+}
+
+/* Of others nothing is known, and the range says so. */
+static void test_unknown_processors(void **state)
+{
+	static const char *const cases[] = {
+		"",
+		"processor\t: 0\nhart\t\t: 1\nisa\t\t: rv64imafdc\n\n",
+		"processor\t: 0\ncpu\t\t: POWER9, altivec supported\n\n",
+		"vendor_id       : IBM/S390\n# processors    : 2\n",
+		"processor\t\t: 0\nCPU Family\t\t: Loongson-64bit\n\n",
+		"vendor_id : CentaurHauls\ncpu family : 6\nmodel : 15\n",
+		"Processor\t: ARMv7 Processor rev 2\nprocessor\t: 0\n\n"
+		"CPU implementer\t: 0x41\nCPU architecture: 7\nCPU part\t: 0xc08\n",
+	};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture x;
+		const struct domain *d = &x.sensor.domains[0];
+
+		assert_int_equal(try_open(&x, cases[i], 0, 0), 0);
+		if (strncmp(d->model, "nothing is known of this CPU", 28) != 0)
+			fail_msg("case %zu: %s", i, d->model);
+		assert_int_equal(d->scale_low_ppm, 950000);
+		assert_int_equal(d->scale_high_ppm, 4000000);
 		shut(&x);
 	}
 }
@@ -266,6 +293,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_processors),
+		cmocka_unit_test(test_unknown_processors),
 		cmocka_unit_test(test_given_watts),
 		cmocka_unit_test(test_reading),
 		cmocka_unit_test(test_memory),

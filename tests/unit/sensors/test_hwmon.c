@@ -107,6 +107,80 @@ static void test_amd_energy(void **state)
 	expect("Esocket0 cpu - counted: package\nEsocket1 cpu - counted: package\n");
 }
 
+static void test_zenergy(void **state)
+{
+	(void) state;
+	CHIP(0, "name=zenergy", "energy1_input=1", "energy1_label=Ecore000", "energy2_input=500",
+		"energy2_label=Esocket0");
+	expect("Esocket0 cpu - counted: package\n");
+	assert_int_equal(b.sensor->period_ns, NS_PER_S); /* its values may be so old */
+	board_read(&b, 0);
+	assert_true(b.readings[0].t_err_ns >= NS_PER_S);
+}
+
+/* Chips have a counter and power beside it; firmware's labels end in blanks. */
+static void test_power9(void **state)
+{
+	(void) state;
+	CHIP(0, "name=ibmpowernv", "power1_input=480000000", "power1_label=System",
+		"power2_input=95000000", "power2_label=Chip 0 ", "power3_input=60000000",
+		"power3_label=Chip 0 Vdd", "power4_input=97000000", "power4_label=Chip 8 ",
+		"energy1_input=4800", "energy1_label=System", "energy2_input=950",
+		"energy2_label=Chip 0 ", "energy3_input=970", "energy3_label=Chip 8 ");
+	expect("Chip 0 cpu - counted: chip\n"
+	       "Chip 8 cpu - counted: chip\n"
+	       "System platform - counted: whole machine\n"
+	       "Chip 0-2 cpu Chip 0 shown: chip\n"
+	       "Chip 8-2 cpu Chip 8 shown: chip\n"
+	       "System-2 platform System shown: whole machine\n"
+	       "ibmpowernv-Chip 0 Vdd platform Chip 0-2 shown: part of chip 0\n");
+	board_read(&b, 0);
+	assert_int_equal(b.readings[0].raw, 950);
+	assert_int_equal(b.readings[0].flags, FLAG_MEASURED);
+}
+
+static void test_xgene(void **state)
+{
+	(void) state;
+	CHIP(0, "name=apm_xgene", "power1_input=25000000", "power1_label=CPU power",
+		"power2_input=9000000", "power2_label=IO power");
+	expect("CPU power cpu - counted: CPUs\n"
+	       "apm_xgene-IO power platform - shown: I/O of the chip, beside its CPUs\n");
+	board_read(&b, 0);
+	assert_int_equal(b.readings[0].power_mw, 25000);
+}
+
+/* A chip with a channel for each core leaves room for what counts, wherever it stands. */
+static void test_more_channels_than_there_is_room_for(void **state)
+{
+	(void) state;
+	for (int i = 1; i <= 100; i++) {
+		char path[64], value[16];
+
+		snprintf(path, sizeof(path), HWMON "hwmon1/power%d_input", i);
+		snprintf(value, sizeof(value), "%d", i);
+		board_put(&b, value, "%s", path);
+	}
+	board_put(&b, "somebody's", HWMON "hwmon1/name");
+	for (int chip = 0; chip <= 2; chip += 2) {
+		char name[64], power[64], slot[64], uevent[64];
+
+		snprintf(name, sizeof(name), HWMON "hwmon%d/name", chip);
+		snprintf(power, sizeof(power), HWMON "hwmon%d/power1_average", chip);
+		snprintf(uevent, sizeof(uevent), HWMON "hwmon%d/device/uevent", chip);
+		snprintf(slot, sizeof(slot), "PCI_SLOT_NAME=0000:0%d:00.0", chip);
+		board_put(&b, "amdgpu", "%s", name);
+		board_put(&b, "98000000", "%s", power);
+		board_put(&b, slot, "%s", uevent);
+	}
+	board_open(&b, "hwmon");
+	assert_int_equal(b.sensor->n_domains, SENSOR_MAX_DOMAINS);
+	for (size_t i = 0; i < b.sensor->n_domains; i++)
+		assert_int_equal(b.sensor->domains[i].counted, i < 2);
+	assert_string_equal(b.sensor->domains[1].name, "amdgpu-0000:02:00.0");
+	assert_string_equal(b.sensor->why.reason, "38 channels are left out: more than 64");
+}
+
 static void test_acpi(void **state)
 {
 	(void) state;
@@ -389,6 +463,10 @@ int main(void)
 		TEST(test_apu),
 		TEST(test_intel_gpu),
 		TEST(test_amd_energy),
+		TEST(test_zenergy),
+		TEST(test_power9),
+		TEST(test_xgene),
+		TEST(test_more_channels_than_there_is_room_for),
 		TEST(test_acpi),
 		TEST(test_grace_hopper),
 		TEST(test_grace_two_sockets),
