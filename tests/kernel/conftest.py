@@ -38,6 +38,8 @@ class Boots:
         directory = self.factory.mktemp("boot")
         try:
             done = lab.run(lab.Machine(**machine), script, BUILD, directory)
+        except kernels.Unavailable as reason:
+            pytest.skip(str(reason))
         except (lab.Died, RuntimeError) as failed:
             return failed
         print(f"boot of {machine}: {done.seconds:.0f} s; what it left: {directory}\n{done.console}")
