@@ -50,6 +50,15 @@ static int find_like(const struct sensor *s, const struct reading *now, size_t i
 	return -1;
 }
 
+static bool has_comparable(const struct sensor *s)
+{
+	for (size_t i = 0; i < s->n_domains; i++)
+		for (size_t k = 0; k < i; k++)
+			if (is_comparable(&s->domains[k], &s->domains[i]))
+				return true;
+	return false;
+}
+
 /* Takes the first look. Returns whether there is anything to wait for. */
 static bool begin(struct sensor *s, struct looks *l)
 {
@@ -115,7 +124,8 @@ void sensor_count_mirrors_once(struct sensor *s)
 	struct looks l;
 	uint64_t unchanged_ns = 0;
 
-	if (s->ops->role != SENSOR_HARDWARE || s->host->captured || !begin(s, &l))
+	if (s->ops->role != SENSOR_HARDWARE || s->host->captured || !has_comparable(s) ||
+		!begin(s, &l))
 		return;
 	/* Looks are counted, not timed: the host's clock may be one that stands still. */
 	for (uint64_t ns = 0; ns < MOST_NS && unchanged_ns < still_ns(s); ns += LOOK_EVERY_NS) {

@@ -114,7 +114,7 @@ static void test_of_different_kinds_or_units(void **state)
 	sensor.domains[2].unit_den = 2;
 	sensor.domains[3].power_only = true;
 	expect_counted("abcd");
-	assert_int_equal(machine.n_reads, 1);
+	assert_int_equal(machine.n_reads, 0); /* a driver that hangs is not asked for nothing */
 }
 
 int main(void)
