@@ -45,7 +45,8 @@ static const struct plugin_config config = { .source = &source };
 
 static int set_up(void **state)
 {
-	struct rig_options options = { .sensors = "sim", .sensor = &(struct sensor_options) { 0 } };
+	struct sensor_options sensor = { 0 };
+	struct rig_options options = { .sensors = "sim", .sensor = &sensor };
 	const char *bad_name;
 
 	(void) state;
