@@ -5,6 +5,7 @@ import re
 import resource
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -173,3 +174,38 @@ def test_a_start_beside_another_leaves_its_engine_alone(standin, plugin, tmp_pat
     done = run("plugin", "--engine", standin.address, *SIM, "--log-dir", tmp_path / "logs")
     assert done.returncode == 1 and "already writes" in done.stderr
     assert len(standin.received) == 2  # the first one's announcement and request
+
+
+def test_fifty_senders_of_which_ten_are_hostile(plugin):
+    """All honest ones are answered, each time, while strangers come and go."""
+    p = plugin(*SIM)
+    done, wrong, n_each = threading.Event(), [], 200
+
+    def be_hostile():
+        while not done.is_set():
+            try:
+                say_and_close(port_of(p), TLS)
+            except OSError as error:
+                wrong.append(error)
+                return
+            done.wait(0.002)
+
+    def be_honest(one):
+        try:
+            for _ in range(n_each):
+                one.send(stop_event([1]))
+                assert one.recv() == PUBLISHED
+        except Exception as error:  # told by the thread that waits
+            wrong.append(error)
+
+    honest = [threading.Thread(target=be_honest, args=(p.connect(),)) for _ in range(40)]
+    hostile = [threading.Thread(target=be_hostile) for _ in range(10)]
+    for thread in hostile + honest:
+        thread.start()
+    for thread in honest:
+        thread.join()
+    done.set()
+    for thread in hostile:
+        thread.join()
+    assert not wrong, wrong[:3]
+    assert p.stop() == 0
