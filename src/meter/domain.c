@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "meter/domain.h"
 
+#include <errno.h>
+#include <string.h>
+
 static const char *const kind_names[KIND_COUNT][2] = {
 	[KIND_CPU] = { "cpu", "CPU" },
 	[KIND_DRAM] = { "dram", "DRAM" },
@@ -37,4 +40,16 @@ uint64_t domain_step_uj(const struct domain *d)
 	uint64_t count_uj = d->unit_num / d->unit_den + 1;
 
 	return d->step_uj > count_uj ? d->step_uj : count_uj;
+}
+
+const char *reading_error(int error)
+{
+	switch (error) {
+	case -ESTALE:
+		return "its counter stands still";
+	case -EBADMSG:
+		return "its counter showed a value that cannot be";
+	default:
+		return strerror(-error);
+	}
 }

@@ -95,10 +95,14 @@ struct domain {
 	uint64_t unit_den;
 	uint64_t step_uj;   /* the hardware's steps where they are larger than a count; else 0 */
 	uint64_t update_ns; /* how often the hardware updates the value; 0: not known */
+	bool learns_pace;   /* how old a value can be is learned (meter/pulse.h), not stated */
+	uint64_t late_ns;   /* ... and was seen to be at most this at the opening; 0: it was not */
 	uint32_t scale_low_ppm;  /* the value may be too high by this part of itself ... */
 	uint32_t scale_high_ppm; /* ... or too low by this; 0 where nobody states it */
 	uint64_t max_power_mw;   /* more than this cannot be; 0: not known */
-	unsigned quality;        /* FLAG_MEASURED, FLAG_INTEGRATED or FLAG_ESTIMATED */
+	uint64_t
+		burst_mw; /* what it may draw for some milliseconds by its own limits; 0: not known */
+	unsigned quality; /* FLAG_MEASURED, FLAG_INTEGRATED or FLAG_ESTIMATED */
 };
 
 /* Whether the domain is a term of its kind's sum. */
@@ -113,12 +117,13 @@ uint64_t domain_step_uj(const struct domain *d);
 /* One instant of one domain. A sensor's read() fills the first part; energy_uj and since_ns are
  * made from it (meter/unwrap.h). */
 struct reading {
-	int error; /* 0, or -errno: then nothing below counts. -EAGAIN: not read yet */
+	int error; /* 0, or -errno (reading_error()): then nothing below counts. -EAGAIN: not read yet */
 	unsigned flags;
 	uint64_t raw;
 	uint64_t power_mw; /* power at t_ns; 0: the sensor does not tell */
 	uint64_t t_ns;     /* when the value became true */
-	uint64_t t_err_ns; /* it did so within this much of t_ns */
+	uint64_t t_err_ns; /* it did so within this much of t_ns ... */
+	uint64_t stale_ns; /* ... or up to this much before */
 
 	/* When it was looked who uses the domain, and how busy it was from the look before until
 	 * then; 0: that is not known. */
@@ -128,6 +133,9 @@ struct reading {
 	uint64_t energy_uj; /* since since_ns */
 	uint64_t since_ns;  /* when counting began; a difference is valid between equal ones only */
 };
+
+/* Why a reading failed, in words: of -ESTALE and -EBADMSG what they mean here. */
+const char *reading_error(int error);
 
 /* Who used a domain between its sensor's last two looks; others are not known to have. */
 #define DOMAIN_MAX_USERS 64

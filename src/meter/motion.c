@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include "meter/pulse.h"
+
 /* Where a counter moves a thousand times a second, its steps may still be coarser than that while
  * the machine is idle. */
 #define LEAST_NS (100 * NS_PER_MS)
@@ -11,6 +13,10 @@
 #define LEAST_VIRTUAL_NS (20 * NS_PER_MS)
 #define MOST_NS NS_PER_S
 #define LOOK_EVERY_NS NS_PER_MS
+/* The first looks are closer, to see how far two updates of a fast counter are apart; of a slow one that
+ * is not waited for. */
+#define LOOK_FAST_NS (NS_PER_MS / 4)
+#define LEARN_NS (4 * NS_PER_MS)
 
 static bool must_move(const struct domain *d)
 {
@@ -60,34 +66,64 @@ static enum motion captured_motion(struct sensor *s)
 	return judge(s, moved);
 }
 
+/* What was seen of one domain. */
+struct look {
+	bool known;
+	uint64_t first;
+	struct pulse pulse;
+};
+
+/* Whether how often its value is updated was seen of each domain that moved and learns it. */
+static bool all_learned(const struct sensor *s, const struct look *looks, const bool *moved)
+{
+	for (size_t i = 0; i < s->n_domains; i++)
+		if (moved[i] && s->domains[i].learns_pace && !looks[i].pulse.apart_ns)
+			return false;
+	return true;
+}
+
+static void look(struct sensor *s, struct look *looks, bool *moved)
+{
+	struct reading now[SENSOR_MAX_DOMAINS];
+
+	s->kinds = KIND_ALL;
+	if (s->ops->read(s, now) < 0)
+		return;
+	for (size_t i = 0; i < s->n_domains; i++) {
+		if (now[i].error)
+			continue;
+		moved[i] |= looks[i].known && now[i].raw != looks[i].first;
+		if (!looks[i].known)
+			looks[i].first = now[i].raw;
+		looks[i].known = true;
+		pulse_step(&looks[i].pulse, &s->domains[i], &now[i]);
+	}
+}
+
 enum motion sensor_motion(struct sensor *s)
 {
-	static const struct timespec pause = { .tv_nsec = (long) LOOK_EVERY_NS };
-	struct reading now[SENSOR_MAX_DOMAINS];
-	uint64_t first[SENSOR_MAX_DOMAINS];
-	bool known[SENSOR_MAX_DOMAINS] = { false }, moved[SENSOR_MAX_DOMAINS] = { false };
+	struct look looks[SENSOR_MAX_DOMAINS] = { 0 };
+	bool moved[SENSOR_MAX_DOMAINS] = { false };
 	enum motion motion = MOTION_NONE;
+	uint64_t extra_ns = 0;
 
 	if (s->host->captured)
 		return captured_motion(s);
 	/* Looks are counted, not timed: the host's clock may be one that stands still. */
-	for (uint64_t ns = 0; ns <= patience_ns(s); ns += LOOK_EVERY_NS) {
-		if (ns > 0)
-			nanosleep(&pause, NULL);
-		s->kinds = KIND_ALL;
-		if (s->ops->read(s, now) < 0)
-			continue;
-		for (size_t i = 0; i < s->n_domains; i++) {
-			if (now[i].error)
-				continue;
-			moved[i] |= known[i] && now[i].raw != first[i];
-			if (!known[i])
-				first[i] = now[i].raw;
-			known[i] = true;
-		}
+	for (uint64_t ns = 0; ns <= patience_ns(s) && extra_ns <= LEARN_NS;) {
+		const struct timespec pause = { .tv_nsec = ns < LEARN_NS ? (long) LOOK_FAST_NS
+									 : (long) LOOK_EVERY_NS };
+
+		look(s, looks, moved);
 		motion = judge(s, moved);
-		if (motion == MOTION_ALL)
+		if (motion == MOTION_ALL && all_learned(s, looks, moved))
 			break;
+		if (motion == MOTION_ALL)
+			extra_ns += (uint64_t) pause.tv_nsec;
+		nanosleep(&pause, NULL);
+		ns += (uint64_t) pause.tv_nsec;
 	}
+	for (size_t i = 0; i < s->n_domains; i++)
+		s->domains[i].late_ns = looks[i].pulse.apart_ns;
 	return motion;
 }

@@ -134,6 +134,8 @@ void rapl_describe(enum rapl_role role, struct domain *d)
 	d->kind = roles[role].kind;
 	d->counted = roles[role].counted;
 	d->update_ns = RAPL_UPDATE_NS;
+	/* Parts may draw nothing for long; what is whole always draws something. */
+	d->learns_pace = !roles[role].inside;
 	d->max_power_mw = RAPL_PACKAGE_MAX_MW;
 	if (role == RAPL_PSYS) {
 		d->covers = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM);

@@ -14,7 +14,9 @@
 /* What the group is for. Some processors count an integrated GPU, too, as part of the package. */
 #define RAPL_KINDS (KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM) | KIND_BIT(KIND_PLATFORM))
 
-#define RAPL_UPDATE_NS UINT64_C(1000000) /* AMD: "every 1ms"; Intel: about 2^-10 s */
+/* As registers are updated: AMD "every 1ms", Intel about 2^-10 s. What is passed on to a guest may be
+ * updated less often: domains of whole packages learn it (meter/pulse.h). */
+#define RAPL_UPDATE_NS UINT64_C(1000000)
 
 /* Above any package that is sold, and far below what a counter that restarted would seem to show. */
 #define RAPL_PACKAGE_MAX_MW UINT64_C(1000000)

@@ -332,7 +332,8 @@ static void fill(struct reading *r, int error, uint64_t raw, uint64_t before_ns,
 		return;
 	r->raw = raw;
 	r->t_ns = before_ns + (after_ns - before_ns) / 2;
-	r->t_err_ns = RAPL_UPDATE_NS + (after_ns - before_ns) / 2;
+	r->t_err_ns = (after_ns - before_ns) / 2;
+	r->stale_ns = RAPL_UPDATE_NS;
 }
 
 static void judge(struct package *p, int error, uint64_t now_ns)

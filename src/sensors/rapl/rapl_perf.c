@@ -359,7 +359,7 @@ static bool judge(const struct host *h, struct bundle *b, const uint64_t *counts
 static uint64_t raw_of(struct tally *t, uint64_t count)
 {
 	if (t->restarted)
-		t->base = t->raw - 1 - count;
+		t->base = t->raw - count;
 	t->restarted = false;
 	t->count = count;
 	t->raw = t->base + count;
@@ -387,10 +387,11 @@ static void read_bundle(struct sensor *s, struct bundle *b)
 		if (t->domain < 0)
 			continue;
 		r = &state->last[t->domain];
-		*r = (struct reading) { .flags = FLAG_MEASURED,
+		*r = (struct reading) { .flags = FLAG_MEASURED | (t->restarted ? FLAG_RESET : 0),
 			.error = there ? errors[i] : -ENODEV,
 			.t_ns = before_ns + (after_ns - before_ns) / 2,
-			.t_err_ns = RAPL_UPDATE_NS + (after_ns - before_ns) / 2 };
+			.t_err_ns = (after_ns - before_ns) / 2,
+			.stale_ns = RAPL_UPDATE_NS };
 		/* An event that its package lacks can be opened all the same, and stays at 0. */
 		if (r->error == 0 && counts[i] == 0)
 			r->error = -EAGAIN;

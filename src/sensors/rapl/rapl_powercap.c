@@ -221,7 +221,8 @@ static int powercap_read(struct sensor *s, struct reading *ret)
 		if (ret[i].error == 0) {
 			ret[i].raw = c->exact ? count_of(uj, c->unit_nj) : uj;
 			ret[i].t_ns = before_ns + (after_ns - before_ns) / 2;
-			ret[i].t_err_ns = RAPL_UPDATE_NS + (after_ns - before_ns) / 2;
+			ret[i].t_err_ns = (after_ns - before_ns) / 2;
+			ret[i].stale_ns = RAPL_UPDATE_NS;
 		}
 		before_ns = after_ns;
 	}

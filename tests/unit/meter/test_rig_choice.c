@@ -122,7 +122,8 @@ static void expect_said(const char *name, int error, bool spare, const char *rea
 		fail_msg("%s: %d, %d, \"%s\"", name, v->error, v->spare, v->why.reason);
 }
 
-/* The first that moves; it takes as long as it takes to move once. */
+/* The first that moves; it takes as long as it takes to move, and some ms to see how often: here never, for
+ * the clock stands still. */
 static void test_first(void **state)
 {
 	(void) state;
@@ -132,7 +133,7 @@ static void test_first(void **state)
 	moves.perf = moves.powercap = moves.msr = true;
 	open_rig(NULL);
 	expect_used("rapl-perf");
-	assert_int_equal(n_sleeps, 1);
+	assert_in_range(n_sleeps, 1, 20);
 	expect_said("rapl-powercap", 0, true, "not used: rapl-perf measures the same");
 	expect_said("rapl-msr", 0, true, "not used: rapl-perf measures the same");
 	assert_false(verdict_of("estimate")->used);

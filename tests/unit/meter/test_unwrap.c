@@ -35,6 +35,12 @@ static void expect(struct unwrap *u, const struct domain *d, uint64_t raw, uint6
 			t_ns / NS_PER_MS, r.energy_uj, r.since_ns / NS_PER_MS);
 }
 
+/* A value that cannot follow the last one is not taken at once. */
+static void expect_odd(struct unwrap *u, const struct domain *d, uint64_t raw, uint64_t t_ns)
+{
+	assert_int_equal(step(u, d, raw, t_ns).error, -EBADMSG);
+}
+
 static void test_grows(void **state)
 {
 	struct unwrap u = { 0 };
@@ -113,13 +119,45 @@ static void test_reset(void **state)
 	step(&u, &rapl, 1000000000, NS_PER_S);
 	expect(&u, &rapl, 1000016384, 2 * NS_PER_S, 1000000, NS_PER_S);
 	/* At most 1 kJ fits into a second; a wrap from there to 0 would be 201 kJ. */
-	expect(&u, &rapl, 0, 3 * NS_PER_S, 0, 3 * NS_PER_S);
-	expect(&u, &rapl, 16384, 4 * NS_PER_S, 1000000, 3 * NS_PER_S);
+	expect_odd(&u, &rapl, 0, 3 * NS_PER_S);
+	expect(&u, &rapl, 1, 4 * NS_PER_S, 0, 4 * NS_PER_S);
+	expect(&u, &rapl, 16385, 5 * NS_PER_S, 1000000, 4 * NS_PER_S);
 	/* A counter without a wrap never falls. */
 	unwrap_restart(&u);
 	step(&u, &plain, 1000, NS_PER_S);
-	expect(&u, &plain, 999, 2 * NS_PER_S, 0, 2 * NS_PER_S);
-	expect(&u, &plain, 1000, 3 * NS_PER_S, 1, 2 * NS_PER_S);
+	expect_odd(&u, &plain, 998, 2 * NS_PER_S);
+	expect(&u, &plain, 999, 3 * NS_PER_S, 0, 3 * NS_PER_S);
+	expect(&u, &plain, 1000, 4 * NS_PER_S, 1, 3 * NS_PER_S);
+}
+
+/* One odd value among good ones: the next difference spans it, and nothing is lost. */
+static void test_glitch(void **state)
+{
+	const uint64_t joule = 16384;
+	struct unwrap u = { 0 };
+
+	(void) state;
+	step(&u, &rapl, 100000 * joule, NS_PER_S);
+	for (uint64_t i = 1; i <= 10; i++) {
+		uint64_t odd = i % 2 ? 80000 * joule : 120000 * joule;
+
+		expect_odd(&u, &rapl, odd, (10 * i + 5) * NS_PER_S);
+		expect(&u, &rapl, (100000 + 38 * i) * joule, (10 * i + 10) * NS_PER_S, 38000000 * i,
+			NS_PER_S);
+	}
+}
+
+/* Counting went on from 0, and soon is where it was before: that is a reset all the same, for the odd
+ * value is one that can be followed. */
+static void test_reset_that_catches_up(void **state)
+{
+	const uint64_t joule = 16384;
+	struct unwrap u = { 0 };
+
+	(void) state;
+	step(&u, &plain, 20 * joule, NS_PER_S);
+	expect_odd(&u, &plain, 0, 2 * NS_PER_S);
+	expect(&u, &plain, 30 * joule, 3 * NS_PER_S, 0, 3 * NS_PER_S);
 }
 
 static void test_absurd_jump(void **state)
@@ -132,8 +170,9 @@ static void test_absurd_jump(void **state)
 	/* 1000 W for a second, and the slack for a late read. */
 	expect(&u, &rapl, 1000 * joule, 2 * NS_PER_S, 1000000000, NS_PER_S);
 	expect(&u, &rapl, 2020 * joule, 3 * NS_PER_S, 2020000000, NS_PER_S);
-	expect(&u, &rapl, 3042 * joule, 4 * NS_PER_S, 0, 4 * NS_PER_S);
-	expect(&u, &rapl, 3043 * joule, 5 * NS_PER_S, 1000000, 4 * NS_PER_S);
+	expect_odd(&u, &rapl, 3042 * joule, 4 * NS_PER_S);
+	expect(&u, &rapl, 3043 * joule, 4 * NS_PER_S + 1, 0, 4 * NS_PER_S + 1);
+	expect(&u, &rapl, 3044 * joule, 5 * NS_PER_S, 1000000, 4 * NS_PER_S + 1);
 	/* A value that is known to be off by up to 100 ms may show 100 ms more at both ends. */
 	unwrap_restart(&u);
 	struct reading r = { .raw = 0, .t_ns = NS_PER_S, .t_err_ns = 100 * NS_PER_MS };
@@ -147,7 +186,7 @@ static void test_absurd_jump(void **state)
 		.raw = 2441 * joule, .t_ns = 3 * NS_PER_S, .t_err_ns = 100 * NS_PER_MS
 	};
 	unwrap_step(&u, &rapl, &r);
-	assert_int_equal(r.since_ns, 3 * NS_PER_S);
+	assert_int_equal(r.error, -EBADMSG);
 	/* Where no limit is known anything is believed. */
 	unwrap_restart(&u);
 	step(&u, &plain, 0, NS_PER_S);
@@ -203,6 +242,8 @@ int main(void)
 		cmocka_unit_test(test_wrap),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_glitch),
+		cmocka_unit_test(test_reset_that_catches_up),
 		cmocka_unit_test(test_absurd_jump),
 		cmocka_unit_test(test_beyond_modulus),
 		cmocka_unit_test(test_failed_reading),

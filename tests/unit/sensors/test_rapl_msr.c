@@ -159,7 +159,7 @@ static void test_wrap(void **state)
 	assert_int_equal(
 		set_and_read(0, PACKAGE, (UINT64_C(7) << 32) + 32768, 0).energy_uj, 3000000);
 	assert_int_equal(tree_read(&t, 0).t_ns, t.clock.mono_ns);
-	assert_int_equal(tree_read(&t, 0).t_err_ns, NS_PER_MS);
+	assert_int_equal(tree_read(&t, 0).t_err_ns, 0);
 	t.sensor->kinds = KIND_BIT(KIND_DRAM);
 	assert_int_equal(t.sensor->ops->read(t.sensor, readings), 0);
 	assert_int_equal(readings[0].error, -EAGAIN);

@@ -240,7 +240,7 @@ static void test_reading(void **state)
 		count_and_read(1000 + 20020 * JOULE, 25 * NS_PER_S).energy_uj, 20020000000);
 	assert_int_equal(tree_read(&t, 0).since_ns, begun_ns);
 	assert_int_equal(tree_read(&t, 0).t_ns, t.clock.mono_ns);
-	assert_int_equal(tree_read(&t, 0).t_err_ns, NS_PER_MS);
+	assert_int_equal(tree_read(&t, 0).t_err_ns, 0);
 	assert_int_equal(tree_read(&t, 0).flags, FLAG_MEASURED);
 	t.sensor->kinds = KIND_BIT(KIND_DRAM);
 	assert_int_equal(t.sensor->ops->read(t.sensor, readings), 0);
@@ -273,6 +273,8 @@ static void test_sign_trap(void **state)
 	(void) state;
 	one_package();
 	count_and_read(100 * JOULE, NS_PER_S);
+	/* Perhaps it is a glitch: the next count decides. */
+	assert_int_equal(count_and_read(80 * JOULE, NS_PER_S).error, -EBADMSG);
 	got = count_and_read(90 * JOULE, NS_PER_S);
 	assert_int_equal(got.error, 0);
 	assert_int_equal(got.energy_uj, 0);
@@ -283,6 +285,7 @@ static void test_sign_trap(void **state)
 	assert_int_equal(got.energy_uj, 0);
 	assert_int_equal(count_and_read(390 * JOULE, 10 * NS_PER_S).energy_uj, 100000000);
 	/* More than a package can use. */
+	assert_int_equal(count_and_read(19990 * JOULE, NS_PER_S).error, -EBADMSG);
 	got = count_and_read(20000 * JOULE, NS_PER_S);
 	assert_int_equal(got.since_ns, t.clock.mono_ns);
 }
