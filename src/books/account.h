@@ -103,9 +103,13 @@ void account_mark_renew(const struct account *a, struct account_mark *m);
 
 /* What a target got, or what the domains used, of one kind since a mark. */
 struct span {
-	bool known;           /* false: the kind has no domain that was read twice since the mark */
-	bool fresh;           /* every domain that is not lost was read by the last snapshot */
-	uint64_t interval_ns; /* between the readings that the energy lies between */
+	bool known;   /* false: the kind has no domain that was read twice since the mark */
+	bool fresh;   /* every domain that is not lost was read by the last snapshot */
+	bool partial; /* of some of the time no energy is known: it is the least that was used */
+	bool lacking; /* a sum: a domain of it is not known at all */
+	uint64_t asked_ns;    /* since the mark, ... */
+	uint64_t covered_ns;  /* ... and for how much of it energy is known */
+	uint64_t interval_ns; /* between the readings that the energy lies between, without holes */
 	struct energy energy;
 	uint64_t power_uw; /* each domain's energy over its own readings' time, added up */
 	unsigned flags;

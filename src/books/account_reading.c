@@ -72,6 +72,7 @@ static void begin_between(struct domain_book *b, const struct point *now)
 {
 	b->point.t_ns = b->point.since_ns = now->since_ns;
 	b->point.t_err_ns = now->t_err_ns;
+	b->point.stale_ns = 0;
 	b->point.power_mw = now->power_mw;
 	b->point.energy_uj = 0;
 	count_from(b, now->since_ns, now->power_mw);
@@ -80,6 +81,8 @@ static void begin_between(struct domain_book *b, const struct point *now)
 static void restart_at_reading(struct account *a, size_t d, const struct point *now)
 {
 	a->books[d].resets++;
+	if (now->t_ns > a->books[d].point.t_ns)
+		a->books[d].hole_ns += now->t_ns - a->books[d].point.t_ns;
 	if (a->watcher.restarted)
 		a->watcher.restarted(a->watcher.ctx, d);
 	begin_at(a, d, now);
@@ -173,6 +176,7 @@ static bool take_reading(
 	struct domain_book *b = &a->books[d];
 	const struct point now = { .t_ns = r->t_ns,
 		.t_err_ns = r->t_err_ns,
+		.stale_ns = r->stale_ns,
 		.energy_uj = r->energy_uj,
 		.since_ns = r->since_ns,
 		.power_mw = r->power_mw,

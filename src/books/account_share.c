@@ -279,6 +279,8 @@ void account_advance(struct account *a, size_t d, const struct point *now, unsig
 		.energy_uj = now->energy_uj - b->point.energy_uj,
 		.ns = now->t_ns - b->point.t_ns,
 		.err_ns = now->t_err_ns + b->point.t_err_ns,
+		.over_ns = b->point.stale_ns,
+		.under_ns = now->stale_ns,
 		.flags = flags };
 
 	note_peak(b, &interval);

@@ -16,6 +16,8 @@ struct mark_domain {
 	bool counting;
 	uint64_t t_ns;
 	uint64_t t_err_ns;
+	uint64_t stale_ns;
+	uint64_t hole_ns;
 	uint64_t power_mw;
 	uint64_t capacity_ns;
 	uint64_t total_uj;
@@ -67,6 +69,8 @@ void account_mark_renew(const struct account *a, struct account_mark *m)
 			.counting = b->state == BOOK_COUNTING,
 			.t_ns = b->point.t_ns,
 			.t_err_ns = b->point.t_err_ns,
+			.stale_ns = b->point.stale_ns,
+			.hole_ns = b->hole_ns,
 			.power_mw = b->point.power_mw,
 			.capacity_ns = b->point.capacity_ns,
 			.total_uj = b->total_uj,
@@ -111,6 +115,39 @@ static void target_since(const struct account *a, const struct account_target *t
 	span->flags |= account_target_flags(t);
 }
 
+static uint64_t beyond(uint64_t x, uint64_t y)
+{
+	return x > y ? x - y : 0;
+}
+
+/* What was counted since the mark: between which readings, and how much of the asked time is outside of
+ * them or in a hole. */
+static struct interval interval_since(const struct account *a, const struct account_mark *m,
+	const struct domain_book *b, const struct mark_domain *from)
+{
+	uint64_t from_ns = from->counting ? from->t_ns : b->begin_ns, to_ns = b->point.t_ns;
+	struct interval ret = { .from_ns = from_ns,
+		.to_ns = to_ns,
+		.energy_uj = b->total_uj - from->total_uj,
+		.err_ns = b->point.t_err_ns + from->t_err_ns,
+		.over_ns = beyond(m->t_ns, from_ns) + beyond(to_ns, a->t_ns),
+		.under_ns = beyond(from_ns, m->t_ns),
+		.hole_ns = b->hole_ns - from->hole_ns,
+		.flags = flags_since(a, m, b, from) };
+	uint64_t tail_ns = beyond(a->t_ns, to_ns);
+
+	ret.ns = to_ns - from_ns - ret.hole_ns;
+	/* Before its first reading nothing is old: it begins there. */
+	ret.over_ns += from->stale_ns < ret.ns ? from->stale_ns : ret.ns;
+	ret.under_ns += b->point.stale_ns < ret.ns ? b->point.stale_ns : ret.ns;
+	/* A sensor that cannot be read may have missed all of the rest. */
+	if (b->health != HEALTH_OK)
+		ret.hole_ns += tail_ns;
+	else
+		ret.under_ns += tail_ns;
+	return ret;
+}
+
 void account_domain_since(const struct account *a, const struct account_mark *m, uint32_t slot,
 	size_t domain, struct span *ret)
 {
@@ -120,18 +157,18 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 	uint64_t from_ns = from->counting ? from->t_ns : b->begin_ns;
 	struct interval interval;
 
-	*ret = (struct span) { .fresh = b->fresh || b->health == HEALTH_LOST };
+	*ret = (struct span) { .fresh = b->fresh || b->health == HEALTH_LOST,
+		.flags = flags_since(a, m, b, from),
+		.asked_ns = a->t_ns - m->t_ns };
 	if (b->state != BOOK_COUNTING || b->point.t_ns <= from_ns)
 		return;
-	interval = (struct interval) { .from_ns = from_ns,
-		.to_ns = b->point.t_ns,
-		.energy_uj = b->total_uj - from->total_uj,
-		.ns = b->point.t_ns - from_ns,
-		.err_ns = b->point.t_err_ns + from->t_err_ns,
-		.flags = flags_since(a, m, b, from) };
+	interval = interval_since(a, m, b, from);
+	if (interval.ns == 0)
+		return;
 	ret->known = true;
+	ret->partial = interval.hole_ns > 0;
 	ret->interval_ns = interval.ns;
-	ret->flags = interval.flags;
+	ret->covered_ns = beyond(ret->asked_ns, interval.hole_ns);
 	ret->energy = account_domain_range(b, &interval);
 	if (t)
 		target_since(a, t, from, b, ret);
@@ -141,14 +178,21 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 static void add_span(struct span *sum, const struct span *one)
 {
 	sum->fresh &= one->fresh;
-	if (!one->known)
+	if (!one->known) {
+		sum->lacking = true;
+		sum->flags |= one->flags & (FLAG_GAP | FLAG_RESET);
 		return;
+	}
 	sum->known = true;
 	if (one->interval_ns > sum->interval_ns)
 		sum->interval_ns = one->interval_ns;
-	sum->energy.uj += one->energy.uj;
-	sum->energy.low_uj += one->energy.low_uj;
-	sum->energy.high_uj += one->energy.high_uj;
+	if (one->asked_ns > sum->asked_ns)
+		sum->asked_ns = one->asked_ns;
+	/* A sum is known for as long as all of its terms are. */
+	if (!sum->covered_ns || one->covered_ns < sum->covered_ns)
+		sum->covered_ns = one->covered_ns;
+	sum->partial |= one->partial;
+	energy_add(&sum->energy, one->energy);
 	sum->power_uw += one->power_uw;
 	sum->flags |= one->flags;
 }
@@ -260,9 +304,13 @@ bool account_stand(const struct account *a, uint32_t slot, size_t domain, struct
 {
 	const struct domain_book *b = &a->books[domain];
 	const struct account_target *t = account_target_of(a, slot);
+	uint64_t stale_ns = beyond(b->point.t_ns, b->begin_ns);
 
+	/* What it shows became true since counting began, however old it is. */
+	if (b->point.stale_ns < stale_ns)
+		stale_ns = b->point.stale_ns;
 	*ret = (struct account_stand) { .t_ns = b->point.t_ns,
-		.t_err_ns = b->point.t_err_ns,
+		.t_err_ns = b->point.t_err_ns + stale_ns,
 		.whole_uj = b->total_uj,
 		.capacity_ns = b->point.capacity_ns,
 		.holes = b->resets,

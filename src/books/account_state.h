@@ -20,6 +20,7 @@
 struct point {
 	uint64_t t_ns;
 	uint64_t t_err_ns;
+	uint64_t stale_ns;  /* how old its value may be */
 	uint64_t energy_uj; /* of the epoch since_ns */
 	uint64_t since_ns;
 	uint64_t power_mw;
@@ -71,6 +72,7 @@ struct domain_book {
 	uint64_t begin_mw; /* power then; 0: not told */
 	uint64_t most_mw;  /* the highest power that was told at all */
 	uint32_t resets;
+	uint64_t hole_ns; /* time before resets of which no energy is known */
 	uint32_t gaps;
 	bool disputed; /* the sensor said FLAG_DISPUTED: from then on */
 };

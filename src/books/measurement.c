@@ -120,13 +120,6 @@ void measurement_look(struct measurement_base *b)
 	}
 }
 
-static void add_energy(struct energy *sum, struct energy e)
-{
-	sum->uj += e.uj;
-	sum->low_uj += e.low_uj;
-	sum->high_uj += e.high_uj;
-}
-
 static void take_domains(const struct measurement_base *b, struct measurement *ret)
 {
 	const struct account *a = gauge_account(b->gauge);
@@ -142,13 +135,17 @@ static void take_domains(const struct measurement_base *b, struct measurement *r
 			account_domain_total_since(a, b->machine, i, &span);
 		if (!span.known)
 			continue;
-		ret->domains[i] = (struct domain_figures) {
-			.known = true, .energy = span.energy, .flags = span.flags
-		};
+		ret->domains[i] = (struct domain_figures) { .known = true,
+			.partial = span.partial,
+			.covered_ns = span.covered_ns,
+			.energy = span.energy,
+			.flags = span.flags };
 		if (d->counted) {
 			k->known = true;
+			k->partial |= span.partial;
+			ret->partial |= span.partial;
 			k->flags |= span.flags;
-			add_energy(&k->whole, span.energy);
+			energy_add(&k->whole, span.energy);
 		}
 	}
 }
@@ -166,14 +163,14 @@ static void take_machine(const struct rig *rig, struct measurement *ret)
 		if (!f->outermost)
 			continue;
 		ret->machine_known = true;
-		add_energy(&ret->machine, f->energy);
+		energy_add(&ret->machine, f->energy);
 	}
 }
 
 static void stretch(struct kind_figures *k, uint64_t read_uj)
 {
-	uint64_t *parts[] = { &k->asked.uj, &k->asked.low_uj, &k->asked.high_uj, &k->tool_uj,
-		&k->idle_uj };
+	uint64_t *parts[] = { &k->asked.uj, &k->asked.low_uj, &k->asked.high_uj, &k->asked.sd_uj,
+		&k->tool_uj, &k->idle_uj };
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		*parts[i] = muldiv_u64(*parts[i], k->whole.uj, read_uj);
@@ -205,7 +202,7 @@ static void take_kind(const struct measurement_base *b, enum kind kind, size_t f
 		account_since(a, b->asked[i].mark, b->asked[i].slot, kind, &span);
 		if (!span.known)
 			continue;
-		add_energy(&k->asked, span.energy);
+		energy_add(&k->asked, span.energy);
 		k->flags |= span.flags;
 	}
 	account_since(a, b->tool, b->tool_slot, kind, &span);
@@ -263,9 +260,10 @@ void measurement_add(struct measurement *sum, const struct measurement *m)
 		to->known |= k->known;
 		to->shared |= k->shared;
 		to->idle_known |= k->idle_known;
+		to->partial |= k->partial;
 		to->flags |= k->flags;
-		add_energy(&to->whole, k->whole);
-		add_energy(&to->asked, k->asked);
+		energy_add(&to->whole, k->whole);
+		energy_add(&to->asked, k->asked);
 		to->tool_uj += k->tool_uj;
 		to->idle_uj += k->idle_uj;
 		to->other_uj += k->other_uj;
@@ -274,10 +272,13 @@ void measurement_add(struct measurement *sum, const struct measurement *m)
 	}
 	for (size_t i = 0; i < RIG_MAX_DOMAINS; i++) {
 		sum->domains[i].known |= m->domains[i].known;
+		sum->domains[i].partial |= m->domains[i].partial;
+		sum->domains[i].covered_ns += m->domains[i].covered_ns;
 		sum->domains[i].outermost |= m->domains[i].outermost;
 		sum->domains[i].flags |= m->domains[i].flags;
-		add_energy(&sum->domains[i].energy, m->domains[i].energy);
+		energy_add(&sum->domains[i].energy, m->domains[i].energy);
 	}
 	sum->machine_known |= m->machine_known;
-	add_energy(&sum->machine, m->machine);
+	sum->partial |= m->partial;
+	energy_add(&sum->machine, m->machine);
 }

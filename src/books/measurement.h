@@ -12,6 +12,7 @@ struct kind_figures {
 	bool known;      /* a sensor told it */
 	bool shared;     /* it could be shared out: else all of it is `other_uj` */
 	bool idle_known; /* else what idled is in `other_uj` */
+	bool partial;    /* of some of the time no energy is known: it is the least that was used */
 	unsigned flags;
 	struct energy whole; /* of the counted domains */
 	struct energy asked; /* of those who were asked about */
@@ -23,7 +24,9 @@ struct kind_figures {
 
 struct domain_figures {
 	bool known;
-	bool outermost; /* a term of the machine's sum (rig_is_outermost()) */
+	bool partial;        /* as above */
+	uint64_t covered_ns; /* of the elapsed time, how much the energy is of */
+	bool outermost;      /* a term of the machine's sum (rig_is_outermost()) */
 	struct energy energy;
 	unsigned flags;
 };
@@ -37,6 +40,7 @@ struct measurement {
 	struct kind_figures kinds[KIND_COUNT];
 	struct domain_figures domains[RIG_MAX_DOMAINS];
 	bool machine_known;
+	bool partial;          /* a counted domain is */
 	struct energy machine; /* of the outermost domains */
 };
 

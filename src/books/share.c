@@ -107,3 +107,17 @@ struct energy share_range(const struct share_doubt *doubt, uint64_t energy_uj)
 		ret.high_uj = muldiv_u64(energy_uj, high_uj, middle_uj) + 1;
 	return ret;
 }
+
+double share_clock_doubt(const struct share_doubt *doubt, uint64_t energy_uj)
+{
+	uint64_t low_uj, middle_uj, high_uj;
+
+	if (doubt->capacity_ns == 0)
+		return 0;
+	low_uj = part_of(doubt->domain.uj, doubt->used_low_ns, doubt->capacity_ns);
+	middle_uj = part_of(doubt->domain.uj, doubt->used_ns, doubt->capacity_ns);
+	high_uj = part_of(doubt->domain.uj, doubt->used_high_ns, doubt->capacity_ns);
+	if (middle_uj == 0)
+		return (double) high_uj;
+	return (double) (high_uj - low_uj) * (double) energy_uj / (double) middle_uj;
+}

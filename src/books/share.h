@@ -56,4 +56,7 @@ struct share_doubt {
  * sum over parts of the interval). */
 struct energy share_range(const struct share_doubt *doubt, uint64_t energy_uj);
 
+/* How far apart the part's least and most are for its CPU time alone. */
+double share_clock_doubt(const struct share_doubt *doubt, uint64_t energy_uj);
+
 #endif

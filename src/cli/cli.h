@@ -17,7 +17,8 @@ enum {
 	CLI_DONE = 0,
 	CLI_FAILED = 1,
 	CLI_USAGE = 2,
-	CLI_OVER = 3, /* over a budget, or worse than before */
+	CLI_OVER = 3,      /* over a budget, or worse than before */
+	CLI_UNDECIDED = 4, /* the figures' bounds do not decide which it is */
 };
 
 extern const struct cli_command command_capture, command_compare, command_doctor, command_list,

@@ -194,7 +194,7 @@ static void print_domain(const struct domain *d, const struct look *l)
 				: l->captured        ? " captured"
 						     : "");
 	} else if (l->error && l->error != -EAGAIN) {
-		snprintf(power, sizeof(power), "cannot be read: %s", strerror(-l->error));
+		snprintf(power, sizeof(power), "cannot be read: %s", reading_error(l->error));
 	} else {
 		snprintf(power, sizeof(power), "does not move");
 	}
@@ -249,7 +249,7 @@ static void put_domain(struct jw *j, const struct rig *rig, size_t i, const stru
 		jw_micro(j, (int64_t) l->power_uw);
 	else
 		jw_null(j);
-	jw_kv_string(j, "error", l->error && l->error != -EAGAIN ? strerror(-l->error) : NULL);
+	jw_kv_string(j, "error", l->error && l->error != -EAGAIN ? reading_error(l->error) : NULL);
 	jw_close(j, '}');
 }
 

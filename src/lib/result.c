@@ -90,7 +90,7 @@ static struct pm_energy to_energy(const struct span *span)
 	if (!known)
 		return (struct pm_energy) { .flags = span->flags & (FLAG_GAP | FLAG_RESET) };
 	return (struct pm_energy) { .known = 1,
-		.flags = span->flags,
+		.flags = span->flags | (span->partial ? PM_PARTIAL : 0),
 		.energy_uj = span->energy.uj,
 		.low_uj = span->energy.low_uj,
 		.high_uj = span->energy.high_uj,

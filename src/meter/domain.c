@@ -2,6 +2,7 @@
 #include "meter/domain.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 static const char *const kind_names[KIND_COUNT][2] = {
@@ -52,4 +53,23 @@ const char *reading_error(int error)
 	default:
 		return strerror(-error);
 	}
+}
+
+void energy_add(struct energy *sum, struct energy e)
+{
+	double sd = hypot((double) sum->sd_uj, (double) e.sd_uj);
+
+	sum->uj += e.uj;
+	sum->low_uj += e.low_uj;
+	sum->high_uj += e.high_uj;
+	sum->sd_uj = (uint64_t) ceil(sd);
+}
+
+void energy_interval(struct energy e, uint64_t *ret_low_uj, uint64_t *ret_high_uj)
+{
+	uint64_t low_uj = e.uj > 2 * e.sd_uj ? e.uj - 2 * e.sd_uj : 0;
+	uint64_t high_uj = e.uj + 2 * e.sd_uj;
+
+	*ret_low_uj = low_uj > e.low_uj ? low_uj : e.low_uj;
+	*ret_high_uj = high_uj < e.high_uj ? high_uj : e.high_uj;
 }

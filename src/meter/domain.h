@@ -65,12 +65,19 @@ enum reading_flag {
 /* The name of one flag: "MEASURED"; index is its bit number, below FLAG_COUNT. */
 const char *flag_name(unsigned index);
 
-/* Energy in microjoules, as estimate and likely range. */
+/* Energy in microjoules: an estimate, and how sure it is. */
 struct energy {
 	uint64_t uj;
-	uint64_t low_uj;
+	uint64_t low_uj; /* hard bounds: the truth is in them whatever happened */
 	uint64_t high_uj;
+	uint64_t sd_uj; /* the standard deviation of what is random in it (energy_interval()) */
 };
+
+/* Adds one energy to another: bounds add up, what is random as squares. */
+void energy_add(struct energy *sum, struct energy e);
+
+/* In 95 of 100 cases the truth is between these: two standard deviations, within the bounds. */
+void energy_interval(struct energy e, uint64_t *ret_low_uj, uint64_t *ret_high_uj);
 
 /* One metered thing. Filled by its sensor's open(), constant from then on. */
 struct domain {

@@ -25,7 +25,7 @@ static uint64_t patience_ns(const struct pulse *p, const struct domain *d)
 	uint64_t step_ns = muldiv_u64(domain_step_uj(d), 1000000, LEAST_MW);
 	uint64_t ns = p->apart_ns * STILL_UPDATES;
 
-	if (!p->changed_ns && !p->apart_ns)
+	if (!p->apart_ns)
 		ns = PULSE_NEVER_NS;
 	if (ns < STILL_LEAST_NS)
 		ns = STILL_LEAST_NS;

@@ -335,12 +335,14 @@ void phases_energy(const struct phases *p, uint32_t name, size_t track, struct p
 		return;
 	ret->known = true;
 	ret->flags = sum->flags;
-	ret->energy = (struct energy) { sum->uj, sum->low_uj, sum->high_uj };
+	ret->energy = (struct energy) { sum->uj, sum->low_uj, sum->high_uj, 0 };
 	/* A sensor that tells more than its domain can use contradicts itself. */
 	if (ret->energy.uj < ret->energy.low_uj)
 		ret->energy.uj = ret->energy.low_uj;
 	if (ret->energy.high_uj < ret->energy.uj)
 		ret->energy.high_uj = ret->energy.uj;
+	/* Nothing more is known of it than its bounds. */
+	ret->energy.sd_uj = (ret->energy.high_uj - ret->energy.low_uj) / 2;
 	ret->least_uj = ret->energy.low_uj;
 	ret->most_uj = ret->energy.high_uj;
 	/* How wrong the sensor may be altogether says nothing about the time. */

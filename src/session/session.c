@@ -36,7 +36,7 @@ static void on_failing(void *ctx, size_t d, int error)
 	session_set_say(ss, SESSION_WARNING,
 		"%s %s cannot be read: %s; it is tried again, nothing is made up",
 		session_set_domain(ss, d)->sensor, session_set_domain(ss, d)->name,
-		strerror(-error));
+		reading_error(error));
 }
 
 static void on_lost(void *ctx, size_t d)

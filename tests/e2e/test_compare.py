@@ -80,7 +80,8 @@ def test_a_single_commands_document_is_what_it_was(tmp_path):
     done = run("run", *SIM, "--json", "--export-json", tmp_path / "export", "--", "true")
     assert json.loads(done.stderr) == json.loads((tmp_path / "export").read_text())
     assert list(json.loads(done.stderr)) == [
-        "schema_version", "version", "command", "exit_status", "attribution", "elapsed_s", "domains",
+        "schema_version", "version", "command", "exit_status", "verdict", "attribution", "elapsed_s",
+        "domains",
         "machine_energy_j", "command_energy_j", "command_energy_range_j", "command_cpu_s",
         "idle_energy_j", "other_energy_j", "power_w", "tool", "sensors", "scale_error", "statistics",
         "units", "phases", "phase_markers", "runs", "warnings"]
@@ -302,7 +303,7 @@ def test_the_budget_is_the_mean_runs(tmp_path):
 def test_a_budget_that_nothing_is_known_of(tmp_path):
     sensors = sim_script(tmp_path / "gpu.json", dict(FLAT, name="gpu-0", kind="gpu"))
     done = run("run", "--sensors", sensors, "--max-joules", "1", "--", "true")
-    assert done.returncode == 125 and "no energy of the command is known" in done.stderr
+    assert done.returncode == 4 and "no energy of the command is known" in done.stderr
 
 
 # ---- documents -------------------------------------------------------------------------------------

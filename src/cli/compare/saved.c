@@ -124,13 +124,19 @@ static int read_runs(const struct place *at, const json_t *object, struct side *
 	if (!c->runs)
 		return bad(&here, "no memory");
 	c->kinds = KIND_BIT(SIDE_KINDS) - 1;
+	c->n_runs = 0;
 	json_array_foreach(runs, i, run)
 	{
 		struct place one = below(&here, "[%zu]", i);
 
-		if (read_run(&one, run, i, c) < 0)
+		/* Cut short, or without some of its energy. Older documents do not say so. */
+		if (json_is_false(json_object_get(run, "counted")))
+			continue;
+		if (read_run(&one, run, c->n_runs++, c) < 0)
 			return -1;
 	}
+	if (c->n_runs == 0)
+		return bad(&here, "each was cut short or lacks energy: measure it again");
 	return 0;
 }
 

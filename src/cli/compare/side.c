@@ -39,7 +39,7 @@ static struct ratio_energy joules(struct energy e)
 int side_take(struct side *ret, const struct run_report *r)
 {
 	const char *model;
-	struct side c = { .name = r->name, .n_runs = r->n_runs };
+	struct side c = { .name = r->name };
 
 	c.runs = calloc(r->n_runs ? r->n_runs : 1, sizeof(*c.runs));
 	if (!c.runs)
@@ -47,10 +47,13 @@ int side_take(struct side *ret, const struct run_report *r)
 	for (int k = 0; k < SIDE_KINDS; k++) {
 		c.kinds |= KIND_BIT(k);
 		c.lasting[k] = !side_scale(r->rig, (enum kind) k, &c.scales[k], &model);
+		c.n_runs = 0;
 		for (size_t i = 0; i < r->n_runs; i++) {
 			const struct kind_figures *f = &r->runs[i].result.figures.kinds[k];
 
-			c.runs[i].parts[k] = joules(f->asked);
+			if (!run_counts(&r->runs[i].result))
+				continue;
+			c.runs[c.n_runs++].parts[k] = joules(f->asked);
 			if (f->known)
 				c.partly |= KIND_BIT(k);
 			if (!f->shared)

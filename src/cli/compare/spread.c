@@ -51,12 +51,15 @@ bool spread_of(
 	const struct run_report *r, enum spread_what what, enum kind kind, struct spread *ret)
 {
 	double *values = calloc(r->n_runs ? r->n_runs : 1, sizeof(*values));
-	bool known = values && r->n_runs > 0;
+	bool known = values != NULL, all = r->n_counted == r->n_runs;
+	size_t n = 0;
 
 	for (size_t i = 0; known && i < r->n_runs; i++)
-		known = value_of(&r->runs[i].result.figures, what, kind, &values[i]);
+		if (all || run_counts(&r->runs[i].result))
+			known = value_of(&r->runs[i].result.figures, what, kind, &values[n++]);
+	known &= n > 0;
 	if (known)
-		spread_over(values, r->n_runs, ret);
+		spread_over(values, n, ret);
 	free(values);
 	return known;
 }

@@ -17,13 +17,25 @@ static const char *joules(uint64_t uj, char *text, size_t n)
 	return text;
 }
 
-static void print_range(struct energy e, FILE *out)
+/* In 95 of 100 cases it is in this range; where energy was lost, it is in the hard bounds only. */
+static void print_range(struct energy e, bool partial, FILE *out)
 {
 	char low[32], high[32];
+	uint64_t low_uj = e.low_uj, high_uj = e.high_uj;
 
-	format_micro(e.low_uj, low, sizeof(low));
-	format_micro(e.high_uj, high, sizeof(high));
+	if (!partial)
+		energy_interval(e, &low_uj, &high_uj);
+	format_micro(low_uj, low, sizeof(low));
+	format_micro(high_uj, high, sizeof(high));
 	fprintf(out, " (%s to %s J)", low, high);
+}
+
+static void print_energy(struct energy e, bool partial, FILE *out)
+{
+	char text[48];
+
+	fprintf(out, "%s%s", partial ? "at least " : "", joules(e.uj, text, sizeof(text)));
+	print_range(e, partial, out);
 }
 
 static void print_kind(
@@ -51,7 +63,6 @@ static void print_kind(
 
 void report_figures(const struct measurement *m, const char *asked, FILE *out)
 {
-	char text[48];
 	size_t n = 0;
 
 	for (int k = 0; k < KIND_COUNT; k++)
@@ -74,21 +85,20 @@ void report_figures(const struct measurement *m, const char *asked, FILE *out)
 
 		if (!f->shared || !asked)
 			continue;
-		fprintf(out, "%s, %s: %s", asked, kind_title((enum kind) k),
-			joules(f->asked.uj, text, sizeof(text)));
-		print_range(f->asked, out);
+		fprintf(out, "%s, %s: ", asked, kind_title((enum kind) k));
+		print_energy(f->asked, f->partial, out);
 		fprintf(out, "%s\n", f->flags & FLAG_ESTIMATED ? ", ESTIMATED" : "");
 	}
 	if (m->machine_known) {
-		fprintf(out, "machine: %s", joules(m->machine.uj, text, sizeof(text)));
-		print_range(m->machine, out);
+		fprintf(out, "machine: ");
+		print_energy(m->machine, m->partial, out);
 		fputc('\n', out);
 	}
 }
 
 void report_one(pid_t pid, const char *name, const struct measurement *m, FILE *out)
 {
-	char text[48], shown[64];
+	char shown[64];
 
 	snprintf(shown, sizeof(shown), "%s", name);
 	printable(shown);
@@ -100,9 +110,8 @@ void report_one(pid_t pid, const char *name, const struct measurement *m, FILE *
 	for (int k = 0; k < KIND_COUNT; k++) {
 		if (!m->kinds[k].shared)
 			continue;
-		fprintf(out, ", %s %s", kind_title((enum kind) k),
-			joules(m->kinds[k].asked.uj, text, sizeof(text)));
-		print_range(m->kinds[k].asked, out);
+		fprintf(out, ", %s ", kind_title((enum kind) k));
+		print_energy(m->kinds[k].asked, m->kinds[k].partial, out);
 	}
 	fputc('\n', out);
 }
@@ -118,7 +127,8 @@ void report_sources(const struct rig *rig, const struct measurement *m, FILE *ou
 		fprintf(out, "%s %s (%s%s%s): %s%s\n", d->sensor, d->name, kind_title(d->kind),
 			d->scope[0] ? ", " : "", d->scope,
 			joules(m->domains[i].energy.uj, text, sizeof(text)),
-			d->quality & FLAG_ESTIMATED           ? ", ESTIMATED"
+			m->domains[i].partial                 ? ", of a part of the time"
+				: d->quality & FLAG_ESTIMATED ? ", ESTIMATED"
 				: rig_is_simulated(d->sensor) ? ", SIMULATED"
 				: d->counted                  ? ""
 							      : ", part of another");
@@ -200,7 +210,7 @@ void report_command_text(const struct run_report *r, FILE *out)
 	}
 	fprintf(out, "\n");
 	if (r->n_runs > 1)
-		fprintf(out, "%zu runs, together ", r->n_runs);
+		fprintf(out, "%zu runs, together ", r->n_counted);
 	fprintf(out, "%.3f s, CPU time %.3f s (%.2f CPUs), exit status %d\n\n",
 		(double) m->elapsed_ns / 1e9, (double) m->asked_cpu_ns / 1e9,
 		m->elapsed_ns ? (double) m->asked_cpu_ns / (double) m->elapsed_ns : 0,

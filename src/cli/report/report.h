@@ -47,10 +47,13 @@ struct run_report {
 	char *const *argv;
 	struct run_record *runs;
 	size_t n_runs;
-	struct measurement total;  /* over all runs */
+	size_t n_counted;          /* of these; where none is one to compare with, all */
+	struct measurement total;  /* over all runs that are counted */
 	struct phase_table phases; /* over all runs */
 	int exit_status;
 	double units; /* over all runs; 0: not asked for */
+	const char
+		*verdict; /* "within", "over" or "undecided" by --max-joules; NULL: not asked for */
 	struct warnings warnings;
 };
 

@@ -6,8 +6,25 @@
 #include "cli/compare/side.h"
 #include "cli/compare/spread.h"
 #include "meter/power.h"
+#include "util/cleanup.h"
 #include "util/jw.h"
 #include "session/schema.h"
+
+/* The members of a figure: estimate, hard bounds, and what it is between in 95 of 100 cases. */
+static void put_bounds(struct jw *j, bool known, struct energy e)
+{
+	static const char *const keys[] = { "energy_j", "low_j", "high_j", "low_95_j",
+		"high_95_j" };
+	uint64_t values[] = { e.uj, e.low_uj, e.high_uj, 0, 0 };
+
+	energy_interval(e, &values[3], &values[4]);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (known)
+			jw_kv_micro(j, keys[i], (int64_t) values[i]);
+		else
+			jw_kv_null(j, keys[i]);
+	}
+}
 
 static void put_energy(struct jw *j, const char *key, bool known, struct energy e)
 {
@@ -17,9 +34,7 @@ static void put_energy(struct jw *j, const char *key, bool known, struct energy 
 		return;
 	}
 	jw_open(j, '{');
-	jw_kv_micro(j, "energy_j", (int64_t) e.uj);
-	jw_kv_micro(j, "low_j", (int64_t) e.low_uj);
-	jw_kv_micro(j, "high_j", (int64_t) e.high_uj);
+	put_bounds(j, true, e);
 	jw_close(j, '}');
 }
 
@@ -85,15 +100,12 @@ static void put_domain(struct jw *j, const struct domain *d, const struct domain
 	jw_kv_string(j, "sensor", d->sensor);
 	jw_kv_string(j, "quality", rig_quality_name(d));
 	jw_kv_bool(j, "counted", d->counted);
-	if (f->known) {
-		jw_kv_micro(j, "energy_j", (int64_t) f->energy.uj);
-		jw_kv_micro(j, "low_j", (int64_t) f->energy.low_uj);
-		jw_kv_micro(j, "high_j", (int64_t) f->energy.high_uj);
-	} else {
-		jw_kv_null(j, "energy_j");
-		jw_kv_null(j, "low_j");
-		jw_kv_null(j, "high_j");
-	}
+	put_bounds(j, f->known, f->energy);
+	if (f->known)
+		jw_kv_micro(j, "covered_s", (int64_t) (f->covered_ns / 1000));
+	else
+		jw_kv_null(j, "covered_s");
+	jw_kv_bool(j, "partial", f->partial);
 	jw_close(j, '}');
 }
 
@@ -105,9 +117,8 @@ static void put_machine(struct jw *j, const struct rig *rig, const struct measur
 		return;
 	}
 	jw_open(j, '{');
-	jw_kv_micro(j, "energy_j", (int64_t) m->machine.uj);
-	jw_kv_micro(j, "low_j", (int64_t) m->machine.low_uj);
-	jw_kv_micro(j, "high_j", (int64_t) m->machine.high_uj);
+	put_bounds(j, true, m->machine);
+	jw_kv_bool(j, "partial", m->partial);
 	jw_key(j, "domains");
 	jw_open(j, '[');
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
@@ -286,6 +297,7 @@ void report_json_command(struct jw *j, const struct run_report *r)
 		jw_string(j, r->argv[i]);
 	jw_close(j, ']');
 	jw_kv_i64(j, "exit_status", r->exit_status);
+	jw_kv_string(j, "verdict", r->verdict);
 }
 
 void report_json_runs(struct jw *j, const struct run_report *r)
@@ -300,6 +312,7 @@ void report_json_runs(struct jw *j, const struct run_report *r)
 
 		jw_open(j, '{');
 		jw_kv_i64(j, "exit_status", run->result.status);
+		jw_kv_bool(j, "counted", run_counts(&run->result));
 		report_json_figures(j, r->rig, &run->result.figures, "command");
 		report_json_rows(j, run->rows, run->n_rows);
 		phase_table_json(j, &run->result.phases, "command_energy_j");

@@ -128,8 +128,6 @@ static int do_run(struct runner *r, struct run_record *record, int *ret_status)
 		note_phases(r, record);
 		warnings_judge(&record->warnings, r->instrument.rig, &result->figures,
 			r->plan->interval_ns);
-		measurement_add(&r->report->total, &result->figures);
-		r->report->units += result->units;
 		r->report->n_runs++;
 	}
 	*ret_status = result->status;
@@ -217,36 +215,83 @@ static void gather_warnings(struct runner *r, struct run_report *report)
 			"--units-regex: the command's output has nothing that matches");
 }
 
-/* Whether the mean run kept to --max-joules. Returns 0, CLI_OVER, or RUN_FAILED where that cannot
- * be told. */
-static int judge_budget(struct run_report *report, uint64_t max_uj)
+/* Adds up the runs that are counted. One that was cut short, or of which energy is missing, would make the
+ * mean smaller than it is: where there are others it is left out. */
+static void add_up(struct run_report *report)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < report->n_runs; i++)
+		n += run_counts(&report->runs[i].result);
+	if (n < report->n_runs && report->n_runs > 1)
+		warnings_add(&report->warnings,
+			"%zu of %zu runs are not in the statistics: cut short, or energy of them is missing",
+			report->n_runs - n, report->n_runs);
+	for (size_t i = 0; i < report->n_runs; i++) {
+		const struct run_result *result = &report->runs[i].result;
+
+		if (n > 0 && !run_counts(result))
+			continue;
+		measurement_add(&report->total, &result->figures);
+		report->units += result->units;
+		report->n_counted++;
+	}
+}
+
+/* The command's energy, between which bounds it is. What cannot be shared out may be all the command's, or
+ * nothing of it. Returns false where nothing is known. */
+static bool budget_bounds(struct run_report *report, struct energy *ret)
 {
 	const struct measurement *m = &report->total;
-	uint64_t uj = 0;
 	bool known = false;
 
-	if (!max_uj || report->n_runs == 0)
-		return 0;
+	*ret = (struct energy) { 0 };
 	for (int k = 0; k < SIDE_KINDS; k++) {
 		known |= m->kinds[k].shared;
-		uj += m->kinds[k].shared ? m->kinds[k].asked.uj : 0;
-		if (m->kinds[k].known && !m->kinds[k].shared)
+		if (m->kinds[k].shared) {
+			energy_add(ret, m->kinds[k].asked);
+		} else if (m->kinds[k].known) {
+			ret->high_uj += m->kinds[k].whole.high_uj;
 			warnings_add(&report->warnings,
 				"--max-joules: %s is left out: the command's part of it is not known",
 				kind_title((enum kind) k));
+		}
 	}
-	if (!known) {
-		warnings_add(&report->warnings,
-			"--max-joules: no energy of the command is known, so it is not known "
-			"whether it kept to that");
-		return RUN_FAILED;
-	}
-	if ((double) uj <= (double) max_uj * (double) report->n_runs)
+	return known;
+}
+
+/* Whether the mean run kept to --max-joules, by the bounds of its energy. Returns 0, CLI_OVER or
+ * CLI_UNDECIDED. */
+static int judge_budget(struct run_report *report, uint64_t max_uj)
+{
+	double n = (double) report->n_counted, most_uj = (double) max_uj * n;
+	struct energy e;
+
+	if (!max_uj || report->n_runs == 0)
 		return 0;
-	warnings_add(&report->warnings,
-		"over budget: the mean run used %.4g J, and --max-joules allows %.4g J",
-		(double) uj / 1e6 / (double) report->n_runs, (double) max_uj / 1e6);
-	return CLI_OVER;
+	report->verdict = "undecided";
+	if (!budget_bounds(report, &e)) {
+		warnings_add(&report->warnings,
+			"--max-joules: cannot be decided: no energy of the command is known");
+		return CLI_UNDECIDED;
+	}
+	if ((double) e.low_uj > most_uj) {
+		report->verdict = "over";
+		warnings_add(&report->warnings,
+			"over budget: the mean run used %.4g J, and --max-joules allows %.4g J",
+			(double) e.uj / 1e6 / n, (double) max_uj / 1e6);
+		return CLI_OVER;
+	}
+	if ((double) e.high_uj > most_uj) {
+		warnings_add(&report->warnings,
+			"--max-joules: cannot be decided: the mean run used %.4g to %.4g J, and %.4g J are "
+			"allowed",
+			(double) e.low_uj / 1e6 / n, (double) e.high_uj / 1e6 / n,
+			(double) max_uj / 1e6);
+		return CLI_UNDECIDED;
+	}
+	report->verdict = "within";
+	return 0;
 }
 
 /* Returns 0, or RUN_FAILED after saying why. */
@@ -276,10 +321,12 @@ static int finish_report(struct runner *r, struct run_plan *p)
 
 		any |= r->set.reports[i].n_runs > 0;
 
+		add_up(&r->set.reports[i]);
 		gather_warnings(r, &r->set.reports[i]);
 		judged = judge_budget(&r->set.reports[i], p->max_uj);
-		/* What cannot be told is worse than what is over. */
-		over = judged > over ? judged : over;
+		/* One that is surely over decides for all. */
+		if (judged == CLI_OVER || over == 0)
+			over = judged;
 	}
 	if (r->set.n > 1) {
 		if (comparison_make(&comparison, &r->set) == 0)

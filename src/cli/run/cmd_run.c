@@ -203,6 +203,6 @@ const struct cli_command command_run = {
 	.options = options,
 	.status = "the command's, 128 + N if signal N killed it, 127 where there is no such "
 		  "command, 126 where it cannot be executed, 125 where it was not run, 3 where it "
-		  "is over budget",
+		  "is over budget, 4 where its bounds do not decide that",
 	.run = run_run,
 };

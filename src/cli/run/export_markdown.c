@@ -69,15 +69,21 @@ static void put_energy(const struct run_report *r, uint32_t kinds, FILE *out)
 {
 	double *values = calloc(r->n_runs ? r->n_runs : 1, sizeof(*values));
 	struct spread s;
+	size_t n = 0;
 
-	for (size_t i = 0; values && i < r->n_runs; i++)
+	for (size_t i = 0; values && i < r->n_runs; i++) {
+		const struct run_result *run = &r->runs[i].result;
+
+		if (r->n_counted < r->n_runs && !run_counts(run))
+			continue;
 		for (int k = 0; k < SIDE_KINDS; k++)
 			if (kinds & KIND_BIT(k))
-				values[i] += (double) r->runs[i].result.figures.kinds[k].asked.uj /
-					1e6;
-	if (values && r->n_runs && kinds) {
-		spread_over(values, r->n_runs, &s);
-		if (r->n_runs > 1)
+				values[n] += (double) run->figures.kinds[k].asked.uj / 1e6;
+		n++;
+	}
+	if (n > 0 && kinds) {
+		spread_over(values, n, &s);
+		if (n > 1)
 			fprintf(out, " %.4g ± %.2g | %.4g | %.4g |", s.mean, s.sigma, s.min, s.max);
 		else
 			fprintf(out, " %.4g | %.4g | %.4g |", s.mean, s.min, s.max);

@@ -282,6 +282,7 @@ static int measure(const struct run_options *o, const struct instrument *e, uint
 		if (phase_watch_end(phases, &ret->phases) < 0)
 			snprintf(ret->no_phases, sizeof(ret->no_phases), "out of memory");
 		ret->status = exit_status(command_status(c));
+		ret->cut = o->signals->ended_by != 0;
 		ret->n_left = command_left(c, ret->left, ARRAY_SIZE(ret->left));
 		ret->method = command_method(c);
 		if (o->units)

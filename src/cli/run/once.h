@@ -47,6 +47,7 @@ struct run_options {
 struct run_result {
 	struct measurement figures;
 	int status; /* 0 to 255, 128 + N when killed by N */
+	bool cut;   /* a signal to this program ended it */
 	double units;
 	size_t n_left; /* processes that the command left behind, and the first of them */
 	struct command_left left[RUN_MAX_LEFT];
@@ -54,6 +55,13 @@ struct run_result {
 	struct phase_table phases;
 	char no_phases[160]; /* why none could be marked; empty: they could */
 };
+
+/* Whether a run is one to compare others with: not where it was cut short, nor where energy of it is
+ * missing. */
+static inline bool run_counts(const struct run_result *r)
+{
+	return !r->cut && !r->figures.partial;
+}
 
 enum { RUN_FAILED = 125, RUN_NOT_EXECUTABLE = 126, RUN_NOT_FOUND = 127 };
 

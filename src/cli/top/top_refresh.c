@@ -37,7 +37,7 @@ static void say_why(const struct top_model *m, size_t i, struct top_domain *d)
 
 	if (r->error && r->error != -EAGAIN)
 		snprintf(d->why, sizeof(d->why), "%s cannot be read: %s", d->domain->sensor,
-			strerror(-r->error));
+			reading_error(r->error));
 	else if (d->known_at_ns)
 		snprintf(d->why, sizeof(d->why), "%s has told nothing new for %.0f s",
 			d->domain->sensor, (double) (m->t_ns - d->known_at_ns) / 1e9);

@@ -137,6 +137,7 @@ void rapl_describe(enum rapl_role role, struct domain *d)
 	/* Parts may draw nothing for long; what is whole always draws something. */
 	d->learns_pace = !roles[role].inside;
 	d->max_power_mw = RAPL_PACKAGE_MAX_MW;
+	d->burst_mw = role == RAPL_DRAM ? RAPL_DRAM_BURST_MW : RAPL_BURST_MW;
 	if (role == RAPL_PSYS) {
 		d->covers = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_DRAM);
 		d->max_power_mw = RAPL_PLATFORM_MAX_MW;

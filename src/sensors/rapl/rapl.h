@@ -18,6 +18,11 @@
  * updated less often: domains of whole packages learn it (meter/pulse.h). */
 #define RAPL_UPDATE_NS UINT64_C(1000000)
 
+/* What is allowed for in some milliseconds of which nothing was seen, where no limit can be read: above the
+ * short-term limits of desktops and laptops, and for servers there is what was seen of them. */
+#define RAPL_BURST_MW UINT64_C(250000)
+#define RAPL_DRAM_BURST_MW UINT64_C(60000)
+
 /* Above any package that is sold, and far below what a counter that restarted would seem to show. */
 #define RAPL_PACKAGE_MAX_MW UINT64_C(1000000)
 #define RAPL_PLATFORM_MAX_MW UINT64_C(20000000)

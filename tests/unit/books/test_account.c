@@ -631,9 +631,10 @@ static void test_pause_then_failure(void **state)
 	span = since(&x, zero, 0);
 	assert_true(span.known);
 	assert_int_equal(span.energy.uj, 10 * J / 4);
-	/* A tick of 4 ms to each side, as anywhere: 40 mJ of 2.5 J. */
+	/* A tick of 4 ms to each side, as anywhere: 40 mJ of 2.5 J. Of the half second before the first
+	 * reading as much again may be. */
 	assert_in_range(span.energy.low_uj, 2300000, 2460001);
-	assert_in_range(span.energy.high_uj, 2540000, 2700000);
+	assert_in_range(span.energy.high_uj, 5000000, 5200000);
 	account_mark_free(zero);
 	account_destroy(x.a);
 }

@@ -33,7 +33,7 @@ static int tear_down(void **state)
 static void add(struct cover *c, unsigned from_s, unsigned to_s, unsigned watts)
 {
 	uint64_t uj = UINT64_C(1000000) * watts * (to_s - from_s);
-	const struct stretch s = { from_s * NS_PER_S, to_s * NS_PER_S, { uj, uj / 2, uj * 2 } };
+	const struct stretch s = { from_s * NS_PER_S, to_s * NS_PER_S, { uj, uj / 2, uj * 2, 0 } };
 
 	assert_int_equal(cover_add(c, &s, FLAG_MEASURED), 0);
 }
@@ -98,7 +98,7 @@ static void test_any_sessions(void **state)
 			while (n_open > 0 && rng_one_in(&rng, 3)) {
 				unsigned from =
 					starts[--n_open]; /* the last one in is the first out */
-				struct stretch s = { from * NS_PER_S, t * NS_PER_S, { 0, 0, 0 } };
+				struct stretch s = { from * NS_PER_S, t * NS_PER_S, { 0 } };
 
 				for (unsigned at = from; at < t; at++) {
 					s.energy.uj += watts[at] * 1000000;
@@ -133,12 +133,12 @@ static struct session_report report_of(
 		.kinds = KIND_BIT(KIND_CPU) | KIND_BIT(KIND_GPU),
 		.measured_ns = seconds * NS_PER_S };
 
-	report.totals[KIND_CPU] = (struct session_total) { true, true, { uj, uj, uj },
+	report.totals[KIND_CPU] = (struct session_total) { true, true, { uj, uj, uj, 0 },
 		FLAG_ESTIMATED, false, { 0 } };
 	/* The device draws 100 W, and a quarter of that is the process's. */
 	report.totals[KIND_GPU] = (struct session_total) { true, true,
-		{ seconds * UINT64_C(100000000), 0, 0 }, FLAG_MEASURED, true,
-		{ seconds * UINT64_C(25000000), 0, 1 } };
+		{ seconds * UINT64_C(100000000), 0, 0, 0 }, FLAG_MEASURED, true,
+		{ seconds * UINT64_C(25000000), 0, 1, 0 } };
 	return report;
 }
 
