@@ -40,7 +40,7 @@ static void run_wraps(uint64_t unit_nj, uint64_t num, uint64_t den, bool exact)
 	tree_open(&t);
 	begin_ns = tree_read(&t, 0).t_ns;
 	for (int i = 0; i < 3000; i++) {
-		uint64_t step = 1 + (rng_one_in(&r, 4) ? rng_below(&r, 3) : rng_below(&r, most));
+		uint64_t step = 2 + (rng_one_in(&r, 4) ? rng_below(&r, 3) : rng_below(&r, most));
 		u128 expected_uj;
 		struct reading got;
 
