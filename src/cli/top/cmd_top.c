@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/instrument.h"
 #include "cli/top/top_print.h"
+#include "cli/top/top_refresh.h"
 #include "cli/top/top_view.h"
 #include "meter/ready.h"
 #include "util/cleanup.h"

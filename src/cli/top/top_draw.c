@@ -10,6 +10,7 @@
 #include <wchar.h>
 
 #include "cli/top/top_print.h"
+#include "cli/top/top_refresh.h"
 #include "util/cleanup.h"
 #include "util/printable.h"
 

@@ -5,6 +5,7 @@
 #include <ncurses.h>
 #include <string.h>
 
+#include "cli/top/top_refresh.h"
 #include "util/cleanup.h"
 #include "util/parse.h"
 

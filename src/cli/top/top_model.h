@@ -120,23 +120,10 @@ void top_model_destroy(struct top_model *m);
 /* Reads everything, without an end of the refresh. */
 void top_model_sample(struct top_model *m);
 
-/* Reads everything and makes the figures since the last refresh. */
-void top_model_refresh(struct top_model *m);
-
-/* Sets all joules back to 0. */
-void top_model_reset(struct top_model *m);
-
 /* Whether all that is read has told something: a sensor with a thread of its own may need a moment. */
 bool top_model_is_ready(const struct top_model *m);
 
 /* Whether processes get any of what this domain used. */
 bool top_model_is_shared_kind(const struct domain *d);
-
-/* Why nothing is known of a kind that no sensor tells: the sensor, its reason, and what would help.
- * false: a sensor tells it. */
-bool top_model_why(const struct top_model *m, enum kind kind, char *ret, size_t n);
-
-/* The number i of a curve, counted back from the last; TOP_UNKNOWN where there is none. */
-uint64_t top_history_at(const struct top_history *h, size_t i);
 
 #endif

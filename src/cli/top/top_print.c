@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cli/top/top_refresh.h"
 #include "util/format.h"
 #include "util/printable.h"
 #include "util/u128.h"

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "cli/top/top_refresh.h"
 #include "util/buf.h"
 #include "util/jw.h"
 #include "session/schema.h"

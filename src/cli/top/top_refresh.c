@@ -3,10 +3,11 @@
  * What a refresh amounts to: the figures of domains, of the machine and of processes, made of what the
  * books told since the last one; and why some are not known.
  */
+#include "cli/top/top_refresh.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/top/top_model.h"
 #include "meter/power.h"
 #include "util/cleanup.h"
 #include "util/u128.h"

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/top/top_refresh.h"
 #include "util/cleanup.h"
 #include "util/signals.h"
 #include "util/timer.h"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/top/top_model.h"
+#include "cli/top/top_refresh.h"
 #include "cli/top/top_rows.h"
 #include "fakeclock.h"
 #include "files.h"
