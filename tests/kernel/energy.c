@@ -66,7 +66,7 @@ MODULE_PARM_DESC(packages, "how many packages count");
 
 static uint start = 1000;
 module_param(start, uint, 0444);
-MODULE_PARM_DESC(start, "every counter's value at the start; 0 looks like no counter");
+MODULE_PARM_DESC(start, "the first counter's value at the start, below the others'");
 
 static uint mw = 20000;
 module_param(mw, uint, 0444);
@@ -165,7 +165,8 @@ static int add_counter(const char *name, u32 msr, int package, int core, unsigne
 	c->package = package;
 	c->core = core;
 	c->esu = unit;
-	c->raw_start = start;
+	/* Registers with the same value all the time would be taken for one. */
+	c->raw_start = start + n_counters * 12345;
 	n_counters++;
 	return set_mw(c, start_ns, mw);
 }

@@ -68,5 +68,7 @@ def test_an_event_whose_cpu_went_loses_energy_and_says_so(result):
     document, domains, truth = measured(result, "perf-hotplug")
     assert_right(domains["package-0"], truth["package-0"])
     assert domains["package-1"]["low_j"] < truth["package-1"][0]
-    assert any("package-1" in w and "energy is missing" in w for w in document["warnings"])
+    # It is back before the end or not, as the retries fall.
+    assert any("package-1" in w and ("energy is missing" in w or "could not be read" in w)
+               for w in document["warnings"]), document["warnings"]
     assert not any("package-0" in w for w in document["warnings"]), document["warnings"]

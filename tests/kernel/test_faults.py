@@ -46,6 +46,8 @@ def drawn(seed):
         lasts, pause = chance.uniform(0.1, 1), chance.uniform(0.2, 1)
         lines.append(f"fault {what} {lasts:.2f} {chance.randrange(1000, 200000)}; sleep {pause:.2f}")
         seconds += pause + (lasts if what != "power" else 0)
+    # The bounds take the highest power that was seen: so that is seen first.
+    lines.insert(0, "fault power 0 200000; sleep 1")
     # Its memory is compared between the first third and the end.
     lines.insert(len(lines) // 3, "memory >/results/memory")
     return "\n".join(lines)

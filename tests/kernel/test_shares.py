@@ -11,7 +11,7 @@ program=/usr/bin/powermeasure
 measure() { name=$1; shift; keep $name powermeasure "$@"; }
 as_user() { name=$1; shift; keep_as_user $name "powermeasure $*"; }
 run="run --json --sensors rapl-powercap"
-stat="stat --json -d 1 --sensors rapl-powercap"
+stat="stat --json -d 3 --sensors rapl-powercap"
 
 # A program that takes another user's rights.
 cp /usr/bin/burn /usr/bin/rootburn
@@ -95,7 +95,7 @@ def test_a_control_group_gets_its_share(result, name):
     document = json.loads(result.text(f"{name}.out"))
     assert document["targets_cpu_s"] >= 0.5, document
     got_j, right_j = shared(document, "targets")
-    assert got_j == pytest.approx(right_j, rel=0.15), document
+    assert got_j == pytest.approx(right_j, rel=0.25), document
 
 
 @pytest.mark.parametrize("name, sensors, word", [
