@@ -406,7 +406,8 @@ def test_camera_traps_format(plugin, load, tmp_path):
             for watts, pid in pairs:
                 assert isinstance(watts, float) and isinstance(pid, str)
     cpu = p.log("cpu.json")
-    assert sum(any(pid == str(one.pid) for _, pid in list(e.values())[0]) for e in cpu) == 6
+    # Six samples; a busy machine may leave one out, and one at the end may come close behind another.
+    assert 5 <= sum(any(pid == str(one.pid) for _, pid in list(e.values())[0]) for e in cpu) <= 7
     gpu = [pair for e in p.log("gpu.json") for pair in list(e.values())[0]]
     assert {pid for _, pid in gpu} == {str(one.pid), str(two.pid), str(p.pid)}
 

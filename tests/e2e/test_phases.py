@@ -483,7 +483,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next():
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert first.stdout.readline().startswith("+a")
     mine = [path for path in pathlib.Path("/dev/shm").glob("powermeasure-phases.*")
-            if path.read_bytes()[24:32] == first.pid.to_bytes(8, "little")]
+            if owner_of(path) == first.pid]
     assert len(mine) == 1
     for alive in (True, False):
         if not alive:
