@@ -44,13 +44,18 @@ def measured(tmp_path, script):
     return measure
 
 
-def owner_of(path):
-    """Nobody's, if the run that made it has ended: files of others' runs may be there meanwhile."""
+def maker_of(path):
+    """The pid of the run that made it; None where that is not to be seen."""
     try:
-        pid = int.from_bytes(path.read_bytes()[24:32], "little")
-        return None if pathlib.Path(f"/proc/{pid}").exists() else pid
+        return int.from_bytes(path.read_bytes()[24:32], "little")
     except OSError:
         return None
+
+
+def owner_of(path):
+    """Nobody's, if the run that made it has ended: files of others' runs may be there meanwhile."""
+    pid = maker_of(path)
+    return None if pid is None or pathlib.Path(f"/proc/{pid}").exists() else pid
 
 
 def times_of(output):
@@ -483,7 +488,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next():
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert first.stdout.readline().startswith("+a")
     mine = [path for path in pathlib.Path("/dev/shm").glob("powermeasure-phases.*")
-            if owner_of(path) == first.pid]
+            if maker_of(path) == first.pid]
     assert len(mine) == 1
     for alive in (True, False):
         if not alive:
