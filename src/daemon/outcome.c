@@ -37,23 +37,37 @@ static void put_flags(struct text *t, unsigned flags)
 			put(t, " %s%s", flag_name(i), 1u << i == FLAG_RESET ? ", at least" : "");
 }
 
+static void put_energy(struct text *t, const struct energy *energy, uint64_t ns)
+{
+	char uj[32], low[32], high[32], watts[32];
+
+	format_micro(energy->uj, uj, sizeof(uj));
+	format_micro(energy->low_uj, low, sizeof(low));
+	format_micro(energy->high_uj, high, sizeof(high));
+	format_micro(power_uw(energy->uj, ns), watts, sizeof(watts));
+	put(t, " %s J (%s to %s), mean %s W", uj, low, high, watts);
+}
+
+/* The line is about the process: its own part comes first, and the device's energy stands in for it
+ * only where the part is not known. */
 static void put_total(struct text *t, const struct session_report *report, enum kind kind)
 {
 	const struct session_total *total = &report->totals[kind];
-	char uj[32], low[32], high[32], watts[32];
+	char device[32];
 
 	if (!total->known) {
 		put(t, ", %s unknown", kind_title(kind));
 		return;
 	}
-	format_micro(total->energy.uj, uj, sizeof(uj));
-	format_micro(total->energy.low_uj, low, sizeof(low));
-	format_micro(total->energy.high_uj, high, sizeof(high));
-	format_micro(power_uw(total->energy.uj, report->measured_ns), watts, sizeof(watts));
 	put(t, ", %s", kind_title(kind));
 	put_flags(t, total->flags);
-	put(t, " %s J (%s to %s), mean %s W%s", uj, low, high, watts,
-		kind == KIND_CPU ? "" : " for the whole device");
+	put_energy(t, total->own_known ? &total->own : &total->energy, report->measured_ns);
+	if (total->own_known) {
+		format_micro(total->energy.uj, device, sizeof(device));
+		put(t, " (whole device: %s J)", device);
+	} else if (kind != KIND_CPU) {
+		put(t, " for the whole device");
+	}
 }
 
 void outcome_text(const struct session_report *report, char *ret, size_t n)

@@ -134,7 +134,9 @@ void session_write_report(struct session_set *ss, const struct session *s, const
 		if (k == KIND_CPU || !account_shares(ss->account, (enum kind) k))
 			continue;
 		account_since(ss->account, m->mark, w->slot, (enum kind) k, &span);
-		total->own_known = span.known;
+		total->own_known = span.known &&
+			(kind_goes_by_cpu_time((enum kind) k) ||
+				report.measured_ns >= ACCOUNT_USE_NS);
 		total->own = span.energy;
 	}
 	ss->hooks.record(ss->hooks.ctx, &r);

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -72,6 +73,24 @@ def test_energy_goes_by_use(meter, load, idle):  # noqa: F811
     assert steady(m.watts(), WATTS + 50, 0.01), m.watts()
     joined = [parts[0] | {"energy_uj": sum(p["energy_uj"] for p in parts)} for parts in slices]
     energy_of(joined)
+
+
+def test_the_log_names_the_processes_own_part(meter, load):  # noqa: F811
+    """Over less than two looks that is not known, and the device's energy stands there as such."""
+    who = load(0.1)
+    m = meter(used({who.pid: 40}, 60))
+    m.begin(who.pid, GPU_ONLY, 5)
+    m.wait_over()
+    found = re.search(r"GPU[A-Z ]* ([\d.]+) J \(([\d.]+) to ([\d.]+)\), mean [\d.]+ W "
+                      r"\(whole device: ([\d.]+) J\); time is up", m.said)
+    assert found, m.said
+    mine, low, high, device = (float(group) for group in found.groups())
+    # Of the time before the first look nothing is known.
+    assert low <= mine <= high and 0.2 < mine / device < 0.41, found.group()
+    assert "for the whole device" not in m.said
+    m.begin(who.pid, GPU_ONLY, 1)
+    wait_for(lambda: m.said.count("time is up") == 2)
+    assert "W for the whole device; time is up" in m.said.splitlines()[-1], m.said
 
 
 @pytest.mark.alone
