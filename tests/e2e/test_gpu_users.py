@@ -111,7 +111,8 @@ def test_it_is_looked_at_once_a_second(meter, load):  # noqa: F811
 def test_run_tells_what_the_command_used(fake_nvml, tmp_path):  # noqa: F811
     fake = fake_nvml(used({tmp_path / "pid": 40}, 60))
     script = f"echo $$ > {tmp_path}/pid; exec sleep 5.3"
-    done = run("run", "--json", "--sensors", "nvml,estimate", "sh", "-c", script, env=fake.env)
+    done = run("run", "--json", "-I", "2500", "--sensors", "nvml,estimate", "sh", "-c", script,
+               env=fake.env)
     report = json.loads(done.stderr)
     (whole,) = [d["energy_j"] for d in report["domains"] if d["kind"] == "gpu"]
     mine, idle, other = (report[key]["gpu"] for key in (
@@ -123,6 +124,34 @@ def test_run_tells_what_the_command_used(fake_nvml, tmp_path):  # noqa: F811
     figure = report["command_energy_range_j"]["gpu"]
     assert figure["low_j"] <= mine <= figure["high_j"]
     assert not any("not known which process" in w for w in report["warnings"])
+    row = report["runs"][0]["intervals"][1]
+    watts = row["asked_energy_j"]["gpu"] / row["interval_s"]
+    assert abs(off(watts, 0.4 * WATTS)) < 0.1, row
+
+
+@pytest.mark.parametrize("interval_ms, known", [(2500, True), (1000, False)])
+def test_rows_have_the_targets_part(fake_nvml, load, interval_ms, known):  # noqa: F811
+    """Over less than two looks it is not known, which is not 0."""
+    who = load(0.1)
+    fake = fake_nvml(used({who.pid: 40}, 60))
+
+    def stat(*more):
+        done = run("stat", "-p", str(who.pid), "-I", str(interval_ms), "-d", str(2.2 * interval_ms / 1e3),
+                   "--sensors", "nvml,estimate", *more, env=fake.env)
+        assert done.returncode == 0, done
+        return done
+
+    head, *rows = stat().stderr.splitlines()[:3]
+    assert head.split()[-3:] == ["GPU", "W", "targets"], head
+    row = rows[1].split()
+    assert len(row) == len(head.replace(" W", "").split()), rows
+    rows = json.loads(stat("--json").stdout)["intervals"]
+    mine = rows[1]["asked_energy_j"]["gpu"]
+    if known:
+        assert abs(off(float(row[-1]), 0.4 * WATTS)) < 0.1, row
+        assert abs(off(mine / rows[1]["interval_s"], 0.4 * WATTS)) < 0.1, rows
+    else:
+        assert row[-1] == "-" and mine is None, (row, rows)
 
 
 @pytest.mark.parametrize("more", [{"mig": 2}, {"missing": True},

@@ -232,6 +232,21 @@ void report_runs_text(const struct run_report *r, FILE *out)
 	report_warnings(&r->warnings, out);
 }
 
+/* Whether rows have a column with the targets' part of a kind that the rig has. A row in which that part
+ * is not known has "-" there. */
+static bool has_asked_column(const struct rig *rig, enum kind kind)
+{
+	if (kind_goes_by_cpu_time(kind))
+		return true;
+	for (size_t i = 0; i < rig_n_domains(rig); i++) {
+		const struct domain *d = rig_domain(rig, i);
+
+		if (domain_adds_to(d, kind) && !d->tells_users)
+			return false;
+	}
+	return true;
+}
+
 void report_row_head(const struct rig *rig, const char *asked, FILE *out)
 {
 	fprintf(out, "%10s", "s");
@@ -242,7 +257,7 @@ void report_row_head(const struct rig *rig, const char *asked, FILE *out)
 			continue;
 		snprintf(text, sizeof(text), "%s W", kind_title((enum kind) k));
 		fprintf(out, "%12s", text);
-		if (asked && kind_goes_by_cpu_time((enum kind) k))
+		if (asked && has_asked_column(rig, (enum kind) k))
 			fprintf(out, "%12s", asked);
 	}
 	fputc('\n', out);
@@ -268,7 +283,7 @@ void report_row(const struct rig *rig, const struct run_row *row, bool with_aske
 		if (!(rig_kinds(rig) & KIND_BIT(i)))
 			continue;
 		print_watts(k->known, k->whole.uj, m->elapsed_ns, out);
-		if (with_asked && kind_goes_by_cpu_time((enum kind) i))
+		if (with_asked && has_asked_column(rig, (enum kind) i))
 			print_watts(k->shared, k->asked.uj, m->elapsed_ns, out);
 	}
 	fputc('\n', out);
