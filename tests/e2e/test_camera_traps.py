@@ -324,8 +324,8 @@ def test_the_engine_is_restarted(app):
     app.observer.wait("terminating")
     summary, _ = check_files(app.logs, has_gpu=False)
     assert set(by_name(summary)) == {generating.name, scoring.name, oracle.name}
-    seconds = {name: entry["cpu_seconds"] for name, entry in by_name(summary).items()}
-    assert seconds[generating.name] > seconds[scoring.name]
+    longer, shorter = (by_name(summary)[one.name]["cpu_seconds"] for one in (generating, scoring))
+    assert longer > shorter
 
 
 def test_told_to_end(app):

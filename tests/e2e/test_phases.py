@@ -275,7 +275,7 @@ def test_rubbish_is_its_own_process_s_trouble(measured, seed):
 
 
 def test_a_channel_that_is_cut_short(measured):
-    done, phases, report = measured(PHASER, "+a", "-a", "sleep=150", "cut", "sleep=150")
+    done, phases, report = measured(PHASER, "+a", "-a", "sleep=2000", "cut", "sleep=150")
     assert phases["a"]["count"] == 1 and report["phase_markers"]["rubbish"] >= 1
 
 
