@@ -134,7 +134,7 @@ static void look(struct host *host, struct rig *rig, struct look *ret)
 		judge(&before[i], &after[i], &ret[i]);
 }
 
-/* Sensors that should tell the same and do not. */
+/* Sensors that should report the same and do not. */
 static void print_twins(const struct rig *rig, const struct look *looks)
 {
 	uint64_t power_uw[RIG_MAX_DOMAINS];
@@ -145,19 +145,14 @@ static void print_twins(const struct rig *rig, const struct look *looks)
 		power_uw[i] = looks[i].known ? looks[i].power_uw : TWINS_UNKNOWN;
 	n = twins_find(rig_domains(rig), rig_n_domains(rig), power_uw, twins, ARRAY_SIZE(twins));
 	for (size_t i = 0; i < n; i++) {
-		const struct twins *t = &twins[i];
-		char counted[32], other[32];
+		char text[256];
 
-		format_micro(t->counted_figure, counted, sizeof(counted));
-		format_micro(t->other_figure, other, sizeof(other));
-		printf("\n%s: %s tells %s W and %s tells %s W of the same thing, a difference of more "
-		       "than %d %%; %s is counted (--sensors chooses)\n",
-			kind_title(t->kind), t->counted, counted, t->other, other, TWINS_PERCENT,
-			t->counted);
+		twins_text(&twins[i], "W", text, sizeof(text));
+		printf("\n%s\n", text);
 	}
 }
 
-/* Parts that tell more than what contains them. */
+/* Domains that report less than their parts. */
 static void print_excess(const struct rig *rig, const struct look *looks)
 {
 	uint64_t power_uw[RIG_MAX_DOMAINS];
@@ -168,14 +163,10 @@ static void print_excess(const struct rig *rig, const struct look *looks)
 		power_uw[i] = looks[i].known ? looks[i].power_uw : EXCESS_UNKNOWN;
 	n = excess_find(rig, power_uw, excess, ARRAY_SIZE(excess));
 	for (size_t i = 0; i < n; i++) {
-		const struct domain *d = rig_domain(rig, excess[i].whole);
-		char whole[32], parts[32];
+		char text[256];
 
-		format_micro(excess[i].whole_figure, whole, sizeof(whole));
-		format_micro(excess[i].parts_figure, parts, sizeof(parts));
-		printf("\n%s %s tells %s W, its parts %s W: both are as read, and at least one is "
-		       "wrong\n",
-			d->sensor, d->name, whole, parts);
+		excess_text(rig, &excess[i], "W", text, sizeof(text));
+		printf("\n%s\n", text);
 	}
 }
 

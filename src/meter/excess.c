@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "meter/excess.h"
 
+#include <stdio.h>
+
+#include "util/format.h"
+
 /* Of one sensor also what does not count contains its parts. */
 static bool contains(const struct rig *rig, size_t outer, size_t inner)
 {
@@ -53,4 +57,17 @@ size_t excess_find(const struct rig *rig, const uint64_t *figures, struct excess
 			found++;
 	}
 	return found;
+}
+
+void excess_text(
+	const struct rig *rig, const struct excess *e, const char *unit, char *ret, size_t n)
+{
+	const struct domain *d = rig_domain(rig, e->whole);
+	char whole[32], parts[32];
+
+	format_micro(e->whole_figure, whole, sizeof(whole));
+	format_micro(e->parts_figure, parts, sizeof(parts));
+	snprintf(ret, n,
+		"%s %s reports less (%s %s) than its parts (%s %s); at least one reading is wrong",
+		d->sensor, d->name, whole, unit, parts, unit);
 }

@@ -22,4 +22,9 @@ struct excess {
  * ret[0 .. n); returns how many there are. */
 size_t excess_find(const struct rig *rig, const uint64_t *figures, struct excess *ret, size_t n);
 
+/* One sentence on it, without a prefix or a full stop. unit: the figures', "J" or "W", without its
+ * millionths. */
+void excess_text(
+	const struct rig *rig, const struct excess *e, const char *unit, char *ret, size_t n);
+
 #endif

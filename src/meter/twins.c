@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "meter/twins.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "util/format.h"
 
 /* The sum of what a sensor tells of a kind, or TWINS_UNKNOWN where something of it is missing. */
 static uint64_t sum_of(const struct domain *const *domains, size_t n_domains,
@@ -77,4 +80,16 @@ size_t twins_find(const struct domain *const *domains, size_t n_domains, const u
 			found++;
 	}
 	return found;
+}
+
+void twins_text(const struct twins *t, const char *unit, char *ret, size_t n)
+{
+	char counted[32], other[32];
+
+	format_micro(t->counted_figure, counted, sizeof(counted));
+	format_micro(t->other_figure, other, sizeof(other));
+	snprintf(ret, n,
+		"%s: %s reports %s %s, %s reports %s %s for the same domain; using %s (choose with "
+		"--sensors)",
+		kind_title(t->kind), t->counted, counted, unit, t->other, other, unit, t->counted);
 }

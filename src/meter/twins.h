@@ -25,4 +25,8 @@ struct twins {
 size_t twins_find(const struct domain *const *domains, size_t n_domains, const uint64_t *figures,
 	struct twins *ret, size_t n);
 
+/* One sentence on a difference, in whatever room reports it: without a prefix or a full stop. unit: the
+ * figures', "J" or "W", without its millionths. */
+void twins_text(const struct twins *t, const char *unit, char *ret, size_t n);
+
 #endif

@@ -36,13 +36,12 @@ static void say_differences(struct session_set *ss)
 	}
 	n = twins_find(
 		ss->options.domains, ss->options.n_domains, power_uw, twins, ARRAY_SIZE(twins));
-	for (size_t i = 0; i < n; i++)
-		session_set_say(ss, SESSION_WARNING,
-			"%s: %s tells %.3f W and %s tells %.3f W of the same thing, a difference of "
-			"more than %d %%; %s is counted (--sensors chooses)",
-			kind_title(twins[i].kind), twins[i].counted,
-			(double) twins[i].counted_figure / 1e6, twins[i].other,
-			(double) twins[i].other_figure / 1e6, TWINS_PERCENT, twins[i].counted);
+	for (size_t i = 0; i < n; i++) {
+		char text[256];
+
+		twins_text(&twins[i], "W", text, sizeof(text));
+		session_set_say(ss, SESSION_WARNING, "%s", text);
+	}
 }
 
 void session_compare_twins(struct session_set *ss, uint64_t t_ns)

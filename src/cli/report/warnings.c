@@ -74,7 +74,7 @@ static void judge_domain(struct warnings *w, const struct domain *d, const struc
 			kind_title(d->kind), d->model[0] ? d->model : d->name);
 }
 
-/* Sensors that should tell the same and do not. */
+/* Sensors that should report the same and do not. */
 static void judge_twins(struct warnings *w, const struct rig *rig, const struct measurement *m)
 {
 	uint64_t energy_uj[RIG_MAX_DOMAINS];
@@ -85,15 +85,15 @@ static void judge_twins(struct warnings *w, const struct rig *rig, const struct 
 		energy_uj[i] = m->domains[i].known ? m->domains[i].energy.uj : TWINS_UNKNOWN;
 	n = twins_find(rig_domains(rig), rig_n_domains(rig), energy_uj, twins,
 		sizeof(twins) / sizeof(twins[0]));
-	for (size_t i = 0; i < n; i++)
-		warnings_add(w,
-			"%s: %s tells %.3f J and %s tells %.3f J of the same thing; %s is counted",
-			kind_title(twins[i].kind), twins[i].counted,
-			(double) twins[i].counted_figure / 1e6, twins[i].other,
-			(double) twins[i].other_figure / 1e6, twins[i].counted);
+	for (size_t i = 0; i < n; i++) {
+		char text[256];
+
+		twins_text(&twins[i], "J", text, sizeof(text));
+		warnings_add(w, "%s", text);
+	}
 }
 
-/* Parts that tell more than what contains them. */
+/* Domains that report less than their parts. */
 static void judge_parts(struct warnings *w, const struct rig *rig, const struct measurement *m)
 {
 	uint64_t energy_uj[RIG_MAX_DOMAINS];
@@ -103,14 +103,12 @@ static void judge_parts(struct warnings *w, const struct rig *rig, const struct 
 	for (size_t i = 0; i < rig_n_domains(rig); i++)
 		energy_uj[i] = m->domains[i].known ? m->domains[i].energy.uj : EXCESS_UNKNOWN;
 	n = excess_find(rig, energy_uj, excess, ARRAY_SIZE(excess));
-	for (size_t i = 0; i < n; i++)
-		warnings_add(w,
-			"%s %s tells %.3f J, its parts %.3f J: both are as read, and at least one is "
-			"wrong",
-			rig_domain(rig, excess[i].whole)->sensor,
-			rig_domain(rig, excess[i].whole)->name,
-			(double) excess[i].whole_figure / 1e6,
-			(double) excess[i].parts_figure / 1e6);
+	for (size_t i = 0; i < n; i++) {
+		char text[256];
+
+		excess_text(rig, &excess[i], "J", text, sizeof(text));
+		warnings_add(w, "%s", text);
+	}
 }
 
 static void judge_scope(struct warnings *w, const struct host *h)

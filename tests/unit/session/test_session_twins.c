@@ -58,8 +58,8 @@ static void test_different(void **state)
 	assert_int_equal(s.n_sayings, 1);
 	assert_int_equal(s.sayings[0].severity, SESSION_WARNING);
 	assert_true(studio_said(&s,
-		"CPU: paper tells 20.000 W and hwmon tells 22.000 W of the same thing, a "
-		"difference of more than 5 %; paper is counted (--sensors chooses)"));
+		"CPU: paper reports 20.0 W, hwmon reports 22.0 W for the same domain; using paper "
+		"(choose with --sensors)"));
 	/* Once, and only one of them is in the sum. */
 	studio_run(&s, 30 * NS_PER_S);
 	assert_int_equal(s.n_sayings, 1);
@@ -92,7 +92,7 @@ static void test_unknown(void **state)
 	studio_start_one(&s, pid, CPU, 20);
 	s.m.readings[other].error = -EIO;
 	studio_run(&s, 21 * NS_PER_S);
-	assert_false(studio_said(&s, "of the same thing"));
+	assert_false(studio_said(&s, "for the same domain"));
 }
 
 int main(void)
