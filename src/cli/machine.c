@@ -21,7 +21,7 @@ int cli_open_host(struct host *ret, const char *command, const char *root)
 		return cli_fail(command, "%s", why);
 	r = host_init(ret, root, &clock_system);
 	if (r == -ENOSYS)
-		return cli_fail(command, "/proc is not mounted: mount -t proc proc /proc");
+		return cli_fail(command, HOST_NO_PROC_FIX);
 	if (r < 0)
 		return cli_fail(command, "--root %s: %s", root ? root : "/", strerror(-r));
 	return CLI_DONE;

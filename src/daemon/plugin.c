@@ -266,7 +266,7 @@ static int open_host(struct plugin *p)
 	int r = host_init(&p->host, p->config->root, &clock_system);
 
 	if (r == -ENOSYS)
-		return refuse(p, r, "/proc is not mounted: mount -t proc proc /proc");
+		return refuse(p, r, HOST_NO_PROC_FIX);
 	if (r < 0)
 		return refuse(p, r, "--root %s: %s", p->config->root ? p->config->root : "/",
 			strerror(-r));

@@ -44,7 +44,7 @@ const char *pm_strerror(int error)
 	case ENOMEM:
 		return "out of memory";
 	case ENOSYS:
-		return "/proc is not mounted";
+		return HOST_NO_PROC;
 	case ENOTDIR:
 		return "the root is no directory";
 	case EPERM:

@@ -117,7 +117,7 @@ static int ground_make(struct ground **ret, const struct pm_options *o, const st
 	};
 	r = host_init(&g->host, o->root, clock);
 	if (r == -ENOSYS)
-		pm_fail(r, "/proc is not mounted: mount -t proc proc /proc");
+		pm_fail(r, HOST_NO_PROC_FIX);
 	else if (r < 0)
 		pm_fail(r, "the root %s: %s", o->root ? o->root : "/", strerror(-r));
 	if (r == 0 && o->sensors && sensorlist_parse(o->sensors, &g->list, why, sizeof(why)) < 0)

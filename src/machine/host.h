@@ -43,6 +43,10 @@ struct host {
 	struct host_usage usage; /* as of the last host_usage_update() */
 };
 
+/* What is wrong where host_init() returns -ENOSYS, and with what to do about it. */
+#define HOST_NO_PROC     "/proc is not mounted"
+#define HOST_NO_PROC_FIX HOST_NO_PROC "; fix: sudo mount -t proc proc /proc"
+
 /* Opens the root (NULL or "/": this machine) and reads the usage once. clock is borrowed.
  * Returns 0 or -errno: -ENOENT or -ENOTDIR where the root is no directory, -ENOSYS where /proc is
  * not mounted. */

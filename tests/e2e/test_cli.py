@@ -433,6 +433,19 @@ def test_wrong_usage_is_named_and_help_offered(args, words):
     assert said[1] == f"try: powermeasure {args[0]} --help"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("command, status", [("list", 1), ("run true", 125), ("plugin", 1)])
+def test_a_machine_without_proc_is_named(tmp_path, command, status):
+    script = f"mount -t tmpfs none /proc && echo mounted && exec {POWERMEASURE} {command}"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S,
+                          env=dict(os.environ, TRAPS_POWER_LOG_PATH=str(tmp_path)))
+    if done.stdout != "mounted\n":
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == status, done
+    assert done.stderr.endswith(": /proc is not mounted; fix: sudo mount -t proc proc /proc\n"), done
+
+
 def test_a_bad_variable_is_the_one_that_is_named():
     for name in "POWERMEASURE_MONITOR_TYPES", "POWERMEASURE_LOG_FORMAT":
         done = run("plugin", env={name: "x"})
