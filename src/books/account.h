@@ -106,7 +106,10 @@ struct span {
 	bool known;   /* false: the kind has no domain that was read twice since the mark */
 	bool fresh;   /* every domain that is not lost was read by the last snapshot */
 	bool partial; /* of some of the time no energy is known: it is the least that was used */
-	bool lacking; /* a sum: a domain of it is not known at all */
+	bool failing; /* it cannot be read at present, but may come back and tell of all of the time */
+	uint64_t
+		doubt_ns; /* how much longer or shorter than interval_ns the energy's time may be */
+	bool lacking;     /* a sum: a domain of it is not known at all */
 	uint64_t asked_ns;    /* since the mark, ... */
 	uint64_t covered_ns;  /* ... and for how much of it energy is known */
 	uint64_t interval_ns; /* between the readings that the energy lies between, without holes */

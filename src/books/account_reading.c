@@ -29,6 +29,9 @@
 
 #include "books/account_share.h"
 
+/* A value whose age is not known: no counter that is known is updated less often. */
+#define STALE_MOST_NS (10 * NS_PER_S)
+
 /* ---- the book --------------------------------------------------------------------------- */
 
 /* What targets used before this point does not count. */
@@ -176,7 +179,7 @@ static bool take_reading(
 	struct domain_book *b = &a->books[d];
 	const struct point now = { .t_ns = r->t_ns,
 		.t_err_ns = r->t_err_ns,
-		.stale_ns = r->stale_ns,
+		.stale_ns = r->stale_ns < STALE_MOST_NS ? r->stale_ns : STALE_MOST_NS,
 		.energy_uj = r->energy_uj,
 		.since_ns = r->since_ns,
 		.power_mw = r->power_mw,

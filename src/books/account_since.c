@@ -138,7 +138,7 @@ static struct interval interval_since(const struct account *a, const struct acco
 
 	ret.ns = to_ns - from_ns - ret.hole_ns;
 	/* Before its first reading nothing is old: it begins there. */
-	ret.over_ns += from->stale_ns < ret.ns ? from->stale_ns : ret.ns;
+	ret.over_ns += from->stale_ns;
 	ret.under_ns += b->point.stale_ns < ret.ns ? b->point.stale_ns : ret.ns;
 	/* A sensor that cannot be read may have missed all of the rest. */
 	if (b->health != HEALTH_OK)
@@ -159,6 +159,7 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 
 	*ret = (struct span) { .fresh = b->fresh || b->health == HEALTH_LOST,
 		.flags = flags_since(a, m, b, from),
+		.failing = b->health == HEALTH_FAILING,
 		.asked_ns = a->t_ns - m->t_ns };
 	if (b->state != BOOK_COUNTING || b->point.t_ns <= from_ns)
 		return;
@@ -167,6 +168,7 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 		return;
 	ret->known = true;
 	ret->partial = interval.hole_ns > 0;
+	ret->doubt_ns = interval.err_ns + interval.over_ns + interval.under_ns;
 	ret->interval_ns = interval.ns;
 	ret->covered_ns = beyond(ret->asked_ns, interval.hole_ns);
 	ret->energy = account_domain_range(b, &interval);
@@ -178,6 +180,7 @@ void account_domain_since(const struct account *a, const struct account_mark *m,
 static void add_span(struct span *sum, const struct span *one)
 {
 	sum->fresh &= one->fresh;
+	sum->failing |= one->failing;
 	if (!one->known) {
 		sum->lacking = true;
 		sum->flags |= one->flags & (FLAG_GAP | FLAG_RESET);
@@ -192,6 +195,8 @@ static void add_span(struct span *sum, const struct span *one)
 	if (!sum->covered_ns || one->covered_ns < sum->covered_ns)
 		sum->covered_ns = one->covered_ns;
 	sum->partial |= one->partial;
+	if (one->doubt_ns > sum->doubt_ns)
+		sum->doubt_ns = one->doubt_ns;
 	energy_add(&sum->energy, one->energy);
 	sum->power_uw += one->power_uw;
 	sum->flags |= one->flags;

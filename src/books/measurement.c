@@ -11,6 +11,10 @@
  * counter's steps look like power. */
 #define PEAK_PERIODS 10
 
+/* No peak is shown over a time that is not known to this part of it: a slow read and an old value make
+ * power of the wrong time. */
+#define PEAK_DOUBT_PART 10
+
 struct measurement_base {
 	const struct gauge *gauge;
 	const struct rig *rig;
@@ -114,6 +118,8 @@ void measurement_look(struct measurement_base *b)
 		account_since(a, b->looks[k], ACCOUNT_NO_SLOT, (enum kind) k, &span);
 		if (!span.known || span.interval_ns < b->look_ns[k] || span.interval_ns == 0)
 			continue;
+		if (span.doubt_ns > span.interval_ns / PEAK_DOUBT_PART)
+			continue;
 		if (span.power_uw > b->peak_uw[k])
 			b->peak_uw[k] = span.power_uw;
 		account_mark_renew(a, b->looks[k]);
@@ -133,6 +139,7 @@ static void take_domains(const struct measurement_base *b, struct measurement *r
 			account_domain_since(a, b->machine, ACCOUNT_NO_SLOT, i, &span);
 		else
 			account_domain_total_since(a, b->machine, i, &span);
+		ret->failing |= d->counted && span.failing;
 		if (!span.known)
 			continue;
 		ret->domains[i] = (struct domain_figures) { .known = true,

@@ -40,6 +40,7 @@ struct measurement {
 	struct kind_figures kinds[KIND_COUNT];
 	struct domain_figures domains[RIG_MAX_DOMAINS];
 	bool machine_known;
+	bool failing;          /* a counted domain cannot be read at present, and is not given up */
 	bool partial;          /* a counted domain is */
 	struct energy machine; /* of the outermost domains */
 };

@@ -36,6 +36,9 @@ struct look {
 	uint64_t power_uw;
 };
 
+/* No value may be older than this part of the time between two looks. */
+#define STALE_PART 8
+
 static void judge(const struct reading *before, const struct reading *after, struct look *ret)
 {
 	uint64_t from_ns = before->t_ns;
@@ -55,7 +58,9 @@ static void judge(const struct reading *before, const struct reading *after, str
 		ret->power_uw = after->power_mw * 1000;
 		return;
 	}
-	ret->known = true;
+	/* Values may be from other times than the looks were: over a short one that is any power. */
+	ret->known = before->stale_ns <= (after->t_ns - from_ns) / STALE_PART &&
+		after->stale_ns <= (after->t_ns - from_ns) / STALE_PART;
 	ret->power_uw = power_uw(after->energy_uj - from_uj, after->t_ns - from_ns);
 }
 

@@ -180,7 +180,7 @@ def test_a_run_that_fails_ends_all(tmp_path):
     done = run("run", *SIM, "-i", *command)
     assert done.returncode == 7 and log.read_text() == "ababab"
     assert any("a run failed" in x for x in json.loads(done.stderr)["warnings"])
-    done = run("run", *SIM, "--json", "-n", "a", "exit 5", "-n", "b", "true")
+    done = run("run", *SIM, "--json", "-n", "a", "sleep 0.1; exit 5", "-n", "b", "true")
     report = json.loads(done.stderr)
     validate(report, "run")
     assert done.returncode == 5 and report["commands"][1]["runs"] == []

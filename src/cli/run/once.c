@@ -166,11 +166,15 @@ struct follower {
 	int timer;
 };
 
-static void end_row(struct follower *f)
+/* While a sensor cannot be read, what it will show later is of the whole gap: the row goes on, for all
+ * kinds alike. The last one ends whatever is missing. */
+static void end_row(struct follower *f, bool last)
 {
 	struct run_row row = { .end_ns = gauge_t_ns(f->gauge) - f->begin_ns };
 
 	measurement_take(f->rows, &row.figures);
+	if (row.figures.failing && !last)
+		return;
 	if (row.figures.elapsed_ns > 0)
 		f->options->row(f->options->ctx, &row);
 	measurement_renew(f->rows);
@@ -188,7 +192,7 @@ static void look(struct follower *f)
 	}
 	if (!f->rows || gauge_t_ns(f->gauge) < f->row_ns)
 		return;
-	end_row(f);
+	end_row(f, false);
 	/* Rows that were slept through are one long row. */
 	f->row_ns += (gauge_t_ns(f->gauge) - f->row_ns) / interval_ns * interval_ns + interval_ns;
 }
@@ -222,7 +226,7 @@ static void follow(struct follower *f)
 	gauge_read(f->gauge);
 	measurement_look(f->whole);
 	if (f->rows)
-		end_row(f);
+		end_row(f, true);
 }
 
 /* The rest of the output of a command that has ended: whoever reads it may take his time, or be

@@ -46,11 +46,14 @@ static void keep_row(struct stat_state *s, const struct run_row *row)
 	s->kept[s->n_kept++] = *row;
 }
 
-void stat_end_row(struct stat_state *s)
+void stat_end_row(struct stat_state *s, bool last)
 {
 	struct run_row row = { .end_ns = gauge_t_ns(s->instrument.gauge) - s->begin_ns };
 
 	measurement_take(s->rows, &row.figures);
+	/* What a sensor that cannot be read will show later is of the whole gap: the row goes on. */
+	if (row.figures.failing && !last)
+		return;
 	if (row.figures.elapsed_ns > 0)
 		keep_row(s, &row);
 	measurement_renew(s->rows);
@@ -78,7 +81,7 @@ static bool look(struct stat_state *s)
 		any |= !who->ended;
 	}
 	if (interval_ns && now_ns >= s->row_ns) {
-		stat_end_row(s);
+		stat_end_row(s, false);
 		s->row_ns += (now_ns - s->row_ns) / interval_ns * interval_ns + interval_ns;
 	}
 	return any;

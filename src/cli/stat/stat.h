@@ -82,7 +82,7 @@ void stat_record_slice(void *ctx, const struct slice *slice);
 int stat_add_targets(struct stat_state *s);
 
 /* Ends the row that began with the last one, or with the measurement. */
-void stat_end_row(struct stat_state *s);
+void stat_end_row(struct stat_state *s, bool last);
 
 /* Writes the summary, and the last row before it. Returns a cli_ status, said if not done. */
 int stat_tell(struct stat_state *s);

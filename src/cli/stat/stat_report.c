@@ -73,9 +73,8 @@ int stat_tell(struct stat_state *s)
 	struct measurement m;
 
 	measurement_take(s->whole, &m);
-	if (s->plan->interval_ns &&
-		gauge_t_ns(s->instrument.gauge) > s->row_ns - s->plan->interval_ns)
-		stat_end_row(s);
+	if (s->plan->interval_ns)
+		stat_end_row(s, true);
 	warnings_judge(&s->warnings, s->instrument.rig, &m, s->plan->interval_ns);
 	warnings_judge_idle(&s->warnings, &m);
 	if (m.elapsed_ns >= NS_PER_S / 4 && m.asked_cpu_ns > m.capacity_ns + m.capacity_ns / 20)
