@@ -44,7 +44,7 @@ struct host {
 };
 
 /* What is wrong where host_init() returns -ENOSYS, and with what to do about it. */
-#define HOST_NO_PROC     "/proc is not mounted"
+#define HOST_NO_PROC "/proc is not mounted"
 #define HOST_NO_PROC_FIX HOST_NO_PROC "; fix: sudo mount -t proc proc /proc"
 
 /* Opens the root (NULL or "/": this machine) and reads the usage once. clock is borrowed.
