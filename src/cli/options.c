@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "util/nearest.h"
 #include "util/parse.h"
 
 #define DEFAULT_PORT "6010"
@@ -45,37 +44,11 @@ int cli_fail(const char *command, const char *format, ...)
 	return CLI_FAILED;
 }
 
-static int check_sensor(const char *name, char *ret_why, size_t why_size)
-{
-	struct nearest near = { .word = name };
-
-	for (size_t i = 0; sensor_list[i]; i++) {
-		if (strcmp(sensor_list[i]->name, name) == 0)
-			return 0;
-		nearest_try(&near, sensor_list[i]->name);
-	}
-	snprintf(ret_why, why_size,
-		"unknown sensor: '%s'; %s%s%s`powermeasure list` shows them all", name,
-		near.best ? "did you mean '" : "", near.best ? near.best : "",
-		near.best ? "'? " : "");
-	return -EINVAL;
-}
-
 int cli_take_sensors(void *field, const char *text, char *ret_why, size_t why_size)
 {
 	struct cli_sensors *s = field;
-	int r = sensorlist_parse(text, &s->list, ret_why, why_size);
-	const char *at = s->list.names;
 
-	while (r == 0 && *at) {
-		size_t n = strcspn(at, ",");
-		char name[64];
-
-		snprintf(name, sizeof(name), "%.*s", (int) n, at);
-		r = check_sensor(name, ret_why, why_size);
-		at += n + (at[n] == ',');
-	}
-	return r;
+	return sensorlist_parse(text, &s->list, ret_why, why_size);
 }
 
 int cli_take_gpu(void *field, const char *text, char *ret_why, size_t why_size)

@@ -174,15 +174,12 @@ static int meter_make(struct pm *pm, bool polls, struct meter **ret)
 	};
 	const struct gauge_options gauge_options = { .kinds = pm->kinds };
 	struct meter *m = calloc(1, sizeof(*m));
-	const char *bad_name = "";
+	const char *bad_name;
 	int r;
 
 	if (!m)
 		return -ENOMEM;
 	r = rig_open(&m->rig, &pm->ground->host, &rig_options, &bad_name);
-	if (r == -EINVAL)
-		pm_fail(r, "sensors: \"%.*s\" is no sensor; `powermeasure list` shows them",
-			(int) strcspn(bad_name, ","), bad_name);
 	if (r == 0 && rig_absent(m->rig))
 		r = pm_fail(-ENODEV, "gpus: %s", rig_absent(m->rig));
 	if (r == 0)

@@ -2,18 +2,27 @@
 #include "meter/sensorlist.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "meter/sensor.h"
+#include "util/nearest.h"
 
-static bool takes_file(const char *at, size_t n)
+/* The sensor of that name, or NULL with the reason in words. */
+static const struct sensor_ops *find(const char *name, char *ret_why, size_t why_size)
 {
-	for (const struct sensor_ops *const *ops = sensor_list; *ops; ops++)
-		if (strlen((*ops)->name) == n && memcmp((*ops)->name, at, n) == 0)
-			return (*ops)->takes_file;
-	return false;
+	struct nearest near = { .word = name };
+	const struct sensor_ops *ops = sensor_find(name);
+
+	if (ops)
+		return ops;
+	for (size_t i = 0; sensor_list[i]; i++)
+		nearest_try(&near, sensor_list[i]->name);
+	snprintf(ret_why, why_size,
+		"unknown sensor: '%s'; %s%s%s`powermeasure list` shows them all", name,
+		near.best ? "did you mean '" : "", near.best ? near.best : "",
+		near.best ? "'? " : "");
+	return NULL;
 }
 
 /* One name of the list, n bytes, perhaps with ":FILE" behind it. */
@@ -23,13 +32,19 @@ static int parse_one(
 	const char *colon = memchr(at, ':', n);
 	size_t name_n = colon ? (size_t) (colon - at) : n;
 	size_t len = strlen(list->names);
+	const struct sensor_ops *ops;
+	char name[64];
 
-	if (colon && !takes_file(at, name_n)) {
-		snprintf(ret_why, why_size, "this sensor takes no file: '%.*s'", (int) n, at);
-		return -EINVAL;
-	}
 	if (name_n == 0 || len + name_n + 2 > sizeof(list->names)) {
 		snprintf(ret_why, why_size, "not a list of names: '%s'", at);
+		return -EINVAL;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int) name_n, at);
+	ops = find(name, ret_why, why_size);
+	if (!ops)
+		return -EINVAL;
+	if (colon && !ops->takes_file) {
+		snprintf(ret_why, why_size, "this sensor takes no file: '%.*s'", (int) n, at);
 		return -EINVAL;
 	}
 	if (colon && n - name_n > sizeof(list->file)) {

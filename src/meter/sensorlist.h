@@ -10,8 +10,8 @@ struct sensorlist {
 	char file[512];  /* of "NAME:FILE"; empty: none was named */
 };
 
-/* Returns 0, or -EINVAL with the reason in words in ret_why. Names that are no sensor's are left for
- * rig_open() to refuse, unless they have a file. */
+/* Returns 0, or -EINVAL with the reason in words in ret_why: an unknown sensor, a file behind a name that
+ * takes none, or no list at all. */
 int sensorlist_parse(const char *text, struct sensorlist *ret, char *ret_why, size_t why_size);
 
 #endif

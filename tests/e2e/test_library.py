@@ -98,7 +98,7 @@ def test_the_example(installed):
         assert (done.returncode, done.stderr) == (0, ""), args
     done = installed.run(program, "nonsense")
     assert (done.returncode, done.stderr) == (
-        1, 'sensors: "nonsense" is no sensor; `powermeasure list` shows them\n')
+        1, "sensors: unknown sensor: 'nonsense'; `powermeasure list` shows them all\n")
 
 
 def test_the_program_in_the_docs(installed):

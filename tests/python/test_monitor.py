@@ -489,7 +489,7 @@ def test_what_there_is(machine):
     assert (core.kind, core.parent, core.counted, core.sensor, core.quality) == (
         "cpu", "package-0", False, "sim", "measured")
     assert monitor.sensors[0].used and monitor.sensors[0].reason is None
-    with pytest.raises(MonitorError, match='"nonsense" is no sensor'):
+    with pytest.raises(MonitorError, match="unknown sensor: 'nonsense'"):
         Monitor("nonsense")
 
 

@@ -452,8 +452,9 @@ static void test_bad_options(void **state)
 		const char *said;
 	} cases[] = {
 #define OPTIONS(...) { .size = sizeof(struct pm_options), __VA_ARGS__ }
-		{ OPTIONS(.sensors = "sin"), -EINVAL, "\"sin\" is no sensor" },
-		{ OPTIONS(.sensors = "sim,x,y"), -EINVAL, "\"x\" is no sensor" },
+		{ OPTIONS(.sensors = "sin"), -EINVAL,
+			"sensors: unknown sensor: 'sin'; did you mean" },
+		{ OPTIONS(.sensors = "sim,x,y"), -EINVAL, "sensors: unknown sensor: 'x'; " },
 		{ OPTIONS(.sensors = ""), -EINVAL, "the list is empty" },
 		{ OPTIONS(.sensors = ",sim"), -EINVAL, "not a list of names" },
 		{ OPTIONS(.sensors = "nvml:x"), -EINVAL, "this sensor takes no file: 'nvml:x'" },

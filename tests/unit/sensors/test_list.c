@@ -71,11 +71,13 @@ static void test_lists(void **state)
 	expect_list("sim", "sim", "");
 	expect_list("nvml,sim:a/b:c,battery", "nvml,sim,battery", "a/b:c");
 	expect_list("sim-polled:x", "sim-polled", "x");
-	/* Which names there are is not this one's business. */
-	expect_list("of-tomorrow", "of-tomorrow", "");
+	expect_refused(
+		"of-tomorrow", "unknown sensor: 'of-tomorrow'; `powermeasure list` shows them all");
 	expect_refused("nvml:x", "this sensor takes no file: 'nvml:x'");
-	expect_refused("simulated:x", "this sensor takes no file: 'simulated:x'");
-	expect_refused("si:x,sim", "this sensor takes no file: 'si:x'");
+	expect_refused("sim,simulated:x",
+		"unknown sensor: 'simulated'; `powermeasure list` shows them all");
+	expect_refused("sin:x,sim",
+		"unknown sensor: 'sin'; did you mean 'sim'? `powermeasure list` shows them all");
 	expect_refused(",sim", "not a list of names: ',sim'");
 	expect_refused("", "the list is empty");
 }
