@@ -13,12 +13,17 @@
 #include "daemon/plugin.h"
 #include "meter/sensorlist.h"
 
-enum {
+/* What commands exit with. `run` passes on its command's status, and has those of env(1) for its own
+ * faults, so that they stand apart. */
+enum cli_status {
 	CLI_DONE = 0,
 	CLI_FAILED = 1,
 	CLI_USAGE = 2,
-	CLI_OVER = 3,      /* over a budget, or worse than before */
-	CLI_UNDECIDED = 4, /* the figures' bounds do not decide which it is */
+	CLI_OVER = 3,         /* over a budget, or worse than before */
+	CLI_UNDECIDED = 4,    /* the figures' bounds do not decide which it is */
+	CLI_RUN_FAILED = 125, /* before the command began, or after it ended */
+	CLI_NOT_EXECUTABLE = 126,
+	CLI_NOT_FOUND = 127,
 };
 
 extern const struct cli_command command_capture, command_compare, command_doctor, command_list,

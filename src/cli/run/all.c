@@ -100,7 +100,7 @@ static int shell(const struct runner *r, const char *what, const char *text)
 		cli_fail("run", "--%s: \"%s\" failed (%s %d)", what, text,
 			WIFSIGNALED(status) ? "signal" : "status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return RUN_FAILED;
+	return CLI_RUN_FAILED;
 }
 
 /* *ret_status: the command's. */
@@ -112,7 +112,7 @@ static int do_run(struct runner *r, struct run_record *record, int *ret_status)
 	r->record = record;
 	if (status == 0 && r->run.units && units_prepare(r->run.units) < 0) {
 		cli_fail("run", "no pipe for the command's output: %s", strerror(errno));
-		status = RUN_FAILED;
+		status = CLI_RUN_FAILED;
 	}
 	if (status == 0)
 		status = run_once(&r->run, &r->instrument, result);
@@ -294,7 +294,7 @@ static int judge_budget(struct run_report *report, uint64_t max_uj)
 	return 0;
 }
 
-/* Returns 0, or RUN_FAILED after saying why. */
+/* Returns 0, or CLI_RUN_FAILED after saying why. */
 static int print_report(const struct runner *r)
 {
 	if (r->plan->json)
@@ -306,7 +306,7 @@ static int print_report(const struct runner *r)
 	if ((fflush(r->out) == 0 && !ferror(r->out)) || !r->plan->output)
 		return 0;
 	cli_fail("run", "%s cannot be written: %s", r->plan->output, strerror(errno));
-	return RUN_FAILED;
+	return CLI_RUN_FAILED;
 }
 
 /* Returns the status of what is wrong with the figures, or with telling them. */
@@ -335,10 +335,10 @@ static int finish_report(struct runner *r, struct run_plan *p)
 			warnings_add(&r->set.warnings, "no memory for comparing the commands");
 	}
 	if (print_report(r) != 0)
-		over = RUN_FAILED;
+		over = CLI_RUN_FAILED;
 	/* What stands in the files is worth more than a document without a run. */
 	if (any && export_write(p->exports, &r->set) < 0)
-		over = RUN_FAILED;
+		over = CLI_RUN_FAILED;
 	comparison_finish(&comparison);
 	return over;
 }
@@ -360,7 +360,7 @@ static int make_reports(struct runner *r, const struct run_plan *p)
 	if (r->set.n == p->n_commands)
 		return 0;
 	cli_fail("run", "no memory for %llu runs", (unsigned long long) p->n_runs);
-	return RUN_FAILED;
+	return CLI_RUN_FAILED;
 }
 
 static void free_reports(struct runner *r, const struct run_plan *p)
@@ -386,7 +386,7 @@ static int run_all(struct runner *r, struct run_plan *p)
 	status = run_hold_signals(&r->signals);
 	if (status < 0) {
 		cli_fail("run", "cannot create signalfd: %s", strerror(-status));
-		return RUN_FAILED;
+		return CLI_RUN_FAILED;
 	}
 	r->run.user = p->user;
 	r->run.interval_ns = p->interval_ns;
@@ -396,7 +396,7 @@ static int run_all(struct runner *r, struct run_plan *p)
 	if (p->output && cli_empty_file(p->output, r->out) < 0) {
 		cli_fail("run", "-o %s: %s; the command was not run", p->output, strerror(errno));
 		run_signals_finish(&r->signals);
-		return RUN_FAILED;
+		return CLI_RUN_FAILED;
 	}
 	status = do_all_runs(r);
 	for (size_t i = 0; i < r->set.n; i++)
@@ -421,16 +421,16 @@ int runs_make(struct run_plan *p)
 		if (!r.out) {
 			cli_fail("run", "-o %s: %s; the command was not run", p->output,
 				strerror(errno));
-			return RUN_FAILED;
+			return CLI_RUN_FAILED;
 		}
 	}
 	if (export_open(p->exports) < 0 ||
 		instrument_open(&r.instrument, "run", &p->sensors) != CLI_DONE)
-		status = RUN_FAILED;
+		status = CLI_RUN_FAILED;
 	if (status == 0 && p->units_regex &&
 		units_create(&r.run.units, p->units_regex, why, sizeof(why)) < 0) {
 		cli_usage("run", "--units-regex: \"%s\": %s", p->units_regex, why);
-		status = RUN_FAILED;
+		status = CLI_RUN_FAILED;
 	}
 	if (status == 0)
 		status = run_all(&r, p);

@@ -169,10 +169,10 @@ static int read_plan(struct run_plan *p, int argc, char **argv)
 	opts_begin(&o, &command_run, argc, argv, p);
 	while ((go_on = opts_take(&o)) && o.next < o.n_words)
 		if (take_commands(p, &o) != CLI_DONE)
-			return RUN_FAILED;
+			return CLI_RUN_FAILED;
 	if (!go_on || !opts_finish(&o))
-		return o.status == CLI_DONE ? CLI_DONE : RUN_FAILED;
-	return check_plan(p) == CLI_DONE ? RUN_ALL : RUN_FAILED;
+		return o.status == CLI_DONE ? CLI_DONE : CLI_RUN_FAILED;
+	return check_plan(p) == CLI_DONE ? RUN_ALL : CLI_RUN_FAILED;
 }
 
 static int run_run(int argc, char **argv)
@@ -183,7 +183,7 @@ static int run_run(int argc, char **argv)
 	plan.commands = calloc((size_t) argc, sizeof(*plan.commands));
 	if (!plan.commands) {
 		cli_fail("run", "no memory");
-		return RUN_FAILED;
+		return CLI_RUN_FAILED;
 	}
 	status = read_plan(&plan, argc, argv);
 	if (status == RUN_ALL)

@@ -126,11 +126,11 @@ int run_shell(const struct run_options *o, const char *text)
 		return -errno;
 	if (pid == 0) {
 		if (command_drop_rights() < 0)
-			_exit(126);
+			_exit(CLI_NOT_EXECUTABLE);
 		signal(SIGCHLD, o->signals->old_sigchld);
 		sigprocmask(SIG_SETMASK, &o->signals->mask, NULL);
 		execl("/bin/sh", "sh", "-c", text, (char *) NULL);
-		_exit(127);
+		_exit(CLI_NOT_FOUND);
 	}
 	while ((r = waitpid(pid, &status, WNOHANG)) == 0)
 		if (poll(&fd, 1, -1) > 0)
@@ -147,10 +147,10 @@ static int say_not_executed(const char *name, int error)
 {
 	if (error == -ENOENT) {
 		cli_fail("run", "%s: there is no such command", name);
-		return RUN_NOT_FOUND;
+		return CLI_NOT_FOUND;
 	}
 	cli_fail("run", "%s: cannot be executed: %s", name, strerror(-error));
-	return RUN_NOT_EXECUTABLE;
+	return CLI_NOT_EXECUTABLE;
 }
 
 struct follower {
@@ -262,7 +262,7 @@ static int measure(const struct run_options *o, const struct instrument *e, uint
 	if (r < 0) {
 		measurement_free(f.whole);
 		cli_fail("run", "%s", strerror(-r));
-		return RUN_FAILED;
+		return CLI_RUN_FAILED;
 	}
 	/* The start, as close to the command's as can be. */
 	gauge_read(g);
@@ -359,7 +359,7 @@ int run_once(const struct run_options *o, const struct instrument *e, struct run
 		cli_fail("run", "the command cannot be started: %s: %s", what, strerror(-r));
 	if (r < 0) {
 		phase_watch_close(&phases);
-		return RUN_FAILED;
+		return CLI_RUN_FAILED;
 	}
 	r = command_target(c, &target);
 	if (r == 0)
@@ -368,7 +368,7 @@ int run_once(const struct run_options *o, const struct instrument *e, struct run
 		phase_watch_close(&phases);
 		command_destroy(c);
 		cli_fail("run", "%s", strerror(-r));
-		return RUN_FAILED;
+		return CLI_RUN_FAILED;
 	}
 	r = measure(o, e, slot, c, &phases, ret);
 	phase_watch_close(&phases);

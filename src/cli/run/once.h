@@ -63,14 +63,13 @@ static inline bool run_counts(const struct run_result *r)
 	return !r->cut && !r->figures.partial;
 }
 
-enum { RUN_FAILED = 125, RUN_NOT_EXECUTABLE = 126, RUN_NOT_FOUND = 127 };
-
 /* To be called once, before all runs. Returns 0 or -errno. */
 int run_hold_signals(struct run_signals *ret);
 void run_signals_finish(struct run_signals *s);
 
-/* Runs it; ret->phases is to be given back. Returns 0; RUN_FAILED, RUN_NOT_EXECUTABLE or RUN_NOT_FOUND after saying on standard
- * error what happened; or 128 + N when signal N came before it could begin. */
+/* Runs it; ret->phases is to be given back. Returns 0; CLI_RUN_FAILED, CLI_NOT_EXECUTABLE or
+ * CLI_NOT_FOUND after saying on standard error what happened; or 128 + N when signal N came before it
+ * could begin. */
 int run_once(const struct run_options *o, const struct instrument *e, struct run_result *ret);
 
 /* Runs a shell command beside it, with the same rights and signals. Returns its status as wait(2)
