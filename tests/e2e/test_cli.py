@@ -298,10 +298,11 @@ def test_a_powercap_tree_is_measured(plugin, load, tmp_path, counter):
     p, one = plugin("--root", root, "--sensors", "rapl-powercap"), load(0.5)
     before, begun = one.cpu_s(), time.monotonic()
     p.send(start_event([one.pid], [1, 3], 4))
-    found = p.wait_said(r"CPU (\S+) J .*DRAM (\S+) J")
+    found = p.wait_said(r"CPU (\S+) J .*DRAM (\S+) J .*\(whole device: (\S+) J\)")
     share = (one.cpu_s() - before) / (time.monotonic() - begun) / os.sysconf("SC_NPROCESSORS_ONLN")
     assert float(found.group(1)) == about(40 * 4 * share)
-    assert float(found.group(2)) == about(16)
+    assert float(found.group(2)) == about(16 * share)
+    assert float(found.group(3)) == about(16)
 
 
 def test_list_says_that_the_simulated_is_not_measured():
