@@ -208,4 +208,4 @@ def test_fifty_senders_of_which_ten_are_hostile(plugin):
     for thread in hostile:
         thread.join()
     assert not wrong, wrong[:3]
-    assert p.stop() == 0
+    assert p.stop() == 0, p.said
