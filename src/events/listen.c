@@ -62,6 +62,15 @@ static bool set_int(void *socket, int option, int value)
 	return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
 
+/* ZMTP 1.0 has no greeting: libzmq takes whatever a stranger sends, a TLS handshake, too, for one of its
+ * peers, and aborts where such bytes arrive while the socket is being closed (zmtp_engine.cpp, errno_assert
+ * after push_msg). A socket with a ZAP domain refuses such peers; nobody answers for the domain, and
+ * everybody who greets is let in as before. */
+static bool refuse_unversioned(void *socket)
+{
+	return zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, "powermeasure", strlen("powermeasure")) == 0;
+}
+
 static bool watch(struct listen *l, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -83,7 +92,7 @@ static int make_sockets(struct listen *l)
 		!set_int(l->router, ZMQ_RCVHWM, WAITING_MAX) ||
 		!set_int(l->router, ZMQ_SNDHWM, WAITING_MAX) ||
 		!set_int(l->router, ZMQ_HANDSHAKE_IVL, GREETING_MS) ||
-		!set_int(l->router, ZMQ_BACKLOG, BACKLOG))
+		!set_int(l->router, ZMQ_BACKLOG, BACKLOG) || !refuse_unversioned(l->router))
 		return -errno;
 	l->monitor = bus_monitor(l->zmq, l->router, events);
 	if (!l->monitor || !watch(l, l->more_fd) || !watch(l, bus_socket_fd(l->router)) ||
