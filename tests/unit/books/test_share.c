@@ -140,7 +140,7 @@ static void test_large(void **state)
 
 static void test_range(void **state)
 {
-	struct share_doubt d = { .domain = { 100 * J, 90 * J, 120 * J },
+	struct share_doubt d = { .domain = { 100 * J, 90 * J, 120 * J, 0 },
 		.capacity_ns = 2 * NS_PER_S,
 		.used_ns = NS_PER_S,
 		.used_low_ns = NS_PER_S / 2,

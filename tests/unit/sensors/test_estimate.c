@@ -124,6 +124,10 @@ static void test_known_processors(void **state)
 /* Of others nothing is known, and the range says so. */
 static void test_unknown_processors(void **state)
 {
+	/* Its second block is the processor's. */
+	static const char armv7[] = "Processor\t: ARMv7 rev 2\nprocessor\t: 0\n\n"
+				    "CPU implementer\t: 0x41\nCPU architecture: 7\n"
+				    "CPU part\t: 0xc08\n";
 	static const char *const cases[] = {
 		"",
 		"processor\t: 0\nhart\t\t: 1\nisa\t\t: rv64imafdc\n\n",
@@ -131,8 +135,7 @@ static void test_unknown_processors(void **state)
 		"vendor_id       : IBM/S390\n# processors    : 2\n",
 		"processor\t\t: 0\nCPU Family\t\t: Loongson-64bit\n\n",
 		"vendor_id : CentaurHauls\ncpu family : 6\nmodel : 15\n",
-		"Processor\t: ARMv7 Processor rev 2\nprocessor\t: 0\n\n"
-		"CPU implementer\t: 0x41\nCPU architecture: 7\nCPU part\t: 0xc08\n",
+		armv7,
 	};
 
 	(void) state;

@@ -310,7 +310,7 @@ static struct record detail(enum record_who who, const struct domain *domain)
 		.domain = domain,
 		.pid = 42,
 		.name = "a \"b\"",
-		.energy = { 5000000, 4900000, 5100000 },
+		.energy = { 5000000, 4900000, 5100000, 0 },
 		.power_uw = 10000000,
 		.flags = FLAG_MEASURED | FLAG_GAP,
 		.attribution = "capacity-share" };
