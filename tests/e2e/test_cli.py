@@ -438,6 +438,8 @@ def test_wrong_usage_is_named_and_help_offered(args, words):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 @pytest.mark.parametrize("command, status", [("list", 1), ("run true", 125), ("plugin", 1)])
 def test_a_machine_without_proc_is_named(tmp_path, command, status):
+    if re.search(rb"__[at]san_init", POWERMEASURE.read_bytes()):
+        pytest.skip("a sanitizer needs /proc itself")
     script = f"mount -t tmpfs none /proc && echo mounted && exec {POWERMEASURE} {command}"
     done = subprocess.run(["unshare", "-m", "sh", "-c", script], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S,

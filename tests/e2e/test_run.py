@@ -676,7 +676,7 @@ def test_parts_above_their_whole_are_flagged(measured, tmp_path):
     said = [x for x in report["warnings"] if "its parts" in x]
     assert len(said) == 1 and "sim psys reports less (" in said[0]
     energy_j = {x["name"]: x["energy_j"] for x in report["domains"]}
-    assert energy_j["package-0"] == pytest.approx(2 * energy_j["psys"], rel=0.01)
+    assert energy_j["package-0"] == pytest.approx(2 * energy_j["psys"], rel=0.1)
     assert report["machine_energy_j"]["domains"] == ["psys"]
     listed = run("list", "--sensors", script(20.0))
     assert "sim psys reports less (10.0 W) than its parts (20.0 W); " in listed.stdout
