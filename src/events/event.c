@@ -139,16 +139,18 @@ static int take_start_time(const struct wire_event *w, struct request *e, char *
  * was made tells: who asks for a time in the past means at once. */
 static uint64_t waited_ns(const struct wire_event *w, const struct request *e)
 {
-	int64_t now_ns = clock_wall_ns(&clock_system), since_ns;
+	int64_t now_ns = clock_wall_ns(&clock_system), since_ns, waited;
 
 	if (timestamp_parse(w->create_ts.at, w->create_ts.n, &since_ns) < 0)
 		return 0;
 	if (!e->start_now && e->start_wall_ns > since_ns)
 		since_ns = e->start_wall_ns;
-	if (since_ns >= now_ns || (uint64_t) (now_ns - since_ns) < REQUEST_WAITED_MIN_NS ||
-		(uint64_t) (now_ns - since_ns) > REQUEST_WAITED_MAX_NS)
+	/* The sender's time may be any that a time stamp can hold. */
+	if (__builtin_sub_overflow(now_ns, since_ns, &waited) || waited < 0 ||
+		(uint64_t) waited < REQUEST_WAITED_MIN_NS ||
+		(uint64_t) waited > REQUEST_WAITED_MAX_NS)
 		return 0;
-	return (uint64_t) (now_ns - since_ns);
+	return (uint64_t) waited;
 }
 
 static int to_event(const struct wire_event *w, enum monitor_types numbering, struct request *ret,
